@@ -1,0 +1,1 @@
+"""The compiled kernels; they know bytes and numbers, not models or money."""
