@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
-from typing import Literal
+from functools import cache, lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
 
-__all__ = ["ChatRule", "DetailLevel", "ImageRule", "Model"]
+from ..errors import UnknownNameError
+
+__all__ = ["ChatRule", "DetailLevel", "ImageRule", "Model", "get_model", "list_models", "split_model_name"]
 
 Knowledge = Literal["documented", "recovered", "assumed"]
 """How a rule is known: the vendor wrote it, recorded usage shows it, or neither. Only the first two give `exact`."""
@@ -47,6 +54,12 @@ class ImageRule:
     reject_patches: int = 30_000
     levels: Mapping[str, DetailLevel] = field(default_factory=dict)
     auto: str = "high"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The levels are a read-only view, which pickle does not take.
+        return _image_rule_again, (
+            {one.name: getattr(self, one.name) for one in fields(self)} | {"levels": dict(self.levels)},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +105,162 @@ class Model:
     lifecycle: str = ""
     retires: date | None = None
     note: str = ""
+
+
+_MODELS_JSON = Path(__file__).with_name("models.json")
+_DATED = re.compile(r"(?P<name>.+)-(?P<version>\d{4}-\d{2}-\d{2})")
+_LONGEST_NAME = 200
+
+
+def get_model(name: str, version: str | None = None) -> Model:
+    """Look up a model by the name that people and logs write.
+
+    Parameters
+    ----------
+    name : str
+        ``gpt-4o``, ``gpt-4o-2024-11-20``, ``gpt-3.5-turbo``, ``gpt-4-turbo``, the name of a fine-tuned model
+        (its base model answers); any case.
+    version : str, optional
+        As Azure writes it. Where neither it nor the name says one, the newest version answers.
+
+    Raises
+    ------
+    UnknownNameError
+        If nobody here knows the model, or this version of it; an unknown model never borrows another's facts.
+
+    Examples
+    --------
+    >>> get_model("gpt-4o-2024-11-20").max_output_tokens
+    16384
+    >>> get_model("gpt-4o").version
+    '2024-11-20'
+    """
+    return _find(_cut(name), version)
+
+
+def list_models() -> tuple[Model, ...]:
+    """Return every model version of the catalogue, by name, newest version first."""
+    return tuple(
+        _model(name, version) for name, versions in sorted(_catalogue().versions.items()) for version in versions
+    )
+
+
+def split_model_name(name: str) -> tuple[str, str | None]:
+    """Split a name as logs write it into Azure's model name and version.
+
+    The version is None where the name carries none. A fine-tuned model is split as its base model. Names that the
+    catalogue does not know come back lower-cased, split before a trailing date.
+
+    Examples
+    --------
+    >>> split_model_name("gpt-4o-2024-11-20")
+    ('gpt-4o', '2024-11-20')
+    >>> split_model_name("GPT-3.5-Turbo-0125")
+    ('gpt-35-turbo', '0125')
+    """
+    return _split(_cut(name))
+
+
+def _cut(name: str) -> str:
+    """Keep a megabyte that somebody calls a name out of the caches."""
+    return name.strip()[:_LONGEST_NAME]
+
+
+@dataclass(frozen=True, slots=True)
+class _Catalogue:
+    """models.json with its entries by name and version."""
+
+    raw: Mapping[str, Any]
+    versions: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    names: tuple[str, ...]
+    """Longest first, so that ``gpt-4o-mini`` is tried before ``gpt-4o``."""
+
+
+@cache
+def _catalogue() -> _Catalogue:
+    raw = json.loads(_MODELS_JSON.read_bytes())
+    versions: dict[str, dict[str, Any]] = {}
+    for entry in raw["model"]:
+        versions.setdefault(entry["name"], {})[entry["version"]] = entry
+    return _Catalogue(raw, versions, tuple(sorted(versions, key=lambda name: (-len(name), name))))
+
+
+@lru_cache(4096)
+def _find(name: str, version: str | None) -> Model:
+    base, named_version = _split(name)
+    wanted = version.strip().lower() if version else named_version
+    known = _catalogue().versions.get(base)
+    if known is None:
+        raise UnknownNameError("model", name, _near(name))
+    if named_version is not None and wanted != named_version:
+        raise UnknownNameError("model", f"{name} version {version}", _near(name))
+    if wanted is None:
+        return _model(base, next(iter(known)))
+    if wanted not in known:
+        # The one entry of a model whose versions nobody publishes.
+        if tuple(known) == ("",):
+            return _model(base, "")
+        raise UnknownNameError("model", f"{base}-{wanted}", [f"{base}-{one}" for one in known])
+    return _model(base, wanted)
+
+
+@lru_cache(4096)
+def _split(name: str) -> tuple[str, str | None]:
+    plain = name.lower()
+    if plain.startswith("ft:"):
+        plain = plain.split(":")[1]
+    plain = plain.split(".ft-")[0].replace("gpt-3.5-turbo", "gpt-35-turbo")
+    catalogue = _catalogue()
+    if plain in catalogue.versions:
+        return plain, None
+    if plain in catalogue.raw["alias"]:
+        base, version = catalogue.raw["alias"][plain]
+        return base, version or None
+    for base in catalogue.names:
+        if plain.startswith(base + "-") and plain[len(base) + 1 :] in catalogue.versions[base]:
+            return base, plain[len(base) + 1 :]
+    dated = _DATED.fullmatch(plain)
+    return (dated["name"], dated["version"]) if dated else (plain, None)
+
+
+def _near(name: str) -> list[str]:
+    from difflib import get_close_matches  # only an error pays for it
+
+    base, _ = _split(name)
+    names = _catalogue().names
+    longer = sorted(one for one in names if base and one.startswith(base))
+    return list(dict.fromkeys([*longer, *get_close_matches(base, names, n=3, cutoff=0.6)]))[:5]
+
+
+@cache
+def _model(name: str, version: str) -> Model:
+    catalogue = _catalogue()
+    facts = dict(catalogue.versions[name][version])
+    facts["source"] = "; ".join(catalogue.raw["source"][one] for one in facts["source"])
+    facts["checked"] = date.fromisoformat(facts["checked"])
+    if "retires" in facts:
+        facts["retires"] = date.fromisoformat(facts["retires"])
+    for direction in ("input_modalities", "output_modalities"):
+        facts[direction] = tuple(facts.get(direction, ()))
+    if "chat_rule" in facts:
+        facts["chat_rule"] = _chat_rule(facts["chat_rule"])
+    if "image_rule" in facts:
+        facts["image_rule"] = _image_rule(facts["image_rule"])
+        facts.setdefault("image_known", facts["image_rule"].known)
+    return Model(**facts)
+
+
+@cache
+def _chat_rule(name: str) -> ChatRule:
+    return ChatRule(name=name, **_catalogue().raw["chat_rule"][name])
+
+
+@cache
+def _image_rule(name: str) -> ImageRule:
+    facts = dict(_catalogue().raw["image_rule"][name])
+    facts["levels"] = {level: DetailLevel(**limits) for level, limits in facts.get("levels", {}).items()}
+    return _image_rule_again({"name": name, **facts})
+
+
+def _image_rule_again(facts: dict[str, Any]) -> ImageRule:
+    return ImageRule(**facts | {"levels": MappingProxyType(facts["levels"])})
