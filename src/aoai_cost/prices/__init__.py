@@ -1,0 +1,8 @@
+"""What a unit costs, where and when."""
+
+from __future__ import annotations
+
+from .book import Cost, CostLine, PriceBook, Rate, exact_sum
+from .rows import PriceRow
+
+__all__ = ["Cost", "CostLine", "PriceBook", "PriceRow", "Rate", "exact_sum"]

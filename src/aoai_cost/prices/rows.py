@@ -1,0 +1,228 @@
+"""One price as a sheet states it, and the table of them that the package loads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, NamedTuple
+
+from ..usage import METER_UNITS
+
+__all__ = ["ANY_MODEL", "UNITS", "PriceRow", "PriceTable", "Unit"]
+
+ANY_MODEL = "*"
+"""The model of a price that hangs on no model: PTU hours, tools."""
+
+
+class Unit(NamedTuple):
+    """A unit of a price list: what it measures (as in `METER_UNITS`), and how many of it the price buys."""
+
+    measures: str
+    quantity: int
+
+
+UNITS: Mapping[str, Unit] = {
+    "1M tokens": Unit("token", 1_000_000),
+    "1K tokens": Unit("token", 1_000),
+    "1 hour": Unit("millisecond", 3_600_000),
+    "1 minute": Unit("millisecond", 60_000),
+    "1 second": Unit("millisecond", 1_000),
+    "1 PTU-hour": Unit("PTU-millisecond", 3_600_000),
+    "1 image": Unit("image", 1),
+    "1M characters": Unit("character", 1_000_000),
+    "1 session": Unit("session", 1),
+    "1K calls": Unit("call", 1_000),
+    # The price list does not say which gigabyte; Azure's storage meters count 1024**3 bytes.
+    "1 GB-day": Unit("byte-day", 1024**3),
+}
+
+GOVERNMENT = "gov"
+_GEOGRAPHIES = frozenset(("us", "eu", "efta", "uk", "apac", "other"))
+_BOUNDED_SKUS = ("Standard", "ProvisionedManaged")
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRow:
+    """One price with everything that selects it. Empty texts and None are what the source does not state."""
+
+    model: str
+    version: str
+    sku: str
+    tier: str
+    band: str
+    fine_tuned: str
+    meter: str
+    modality: str
+    variant: str
+    amount: str
+    unit: str
+    currency: str
+    meter_name: str
+    scope: str
+    regions: tuple[str, ...]
+    regions_described: str
+    effective_from: date | None
+    effective_to: date | None
+    start_assumed: bool
+    source: str
+    captured: date | None
+    product: str
+    note: str
+    assumed: bool
+    unmatched: str
+    """Why this row answers no question; empty for rows that do."""
+
+    @property
+    def geographies(self) -> frozenset[str]:
+        """The geographies of the scope: ``us``, ``eu``, ``gov`` and so on; for a global scope all but ``gov``."""
+        return _geographies(self.scope)
+
+    def in_force(self, on: date) -> bool:
+        """Tell whether the price holds on a day."""
+        return (self.effective_from is None or self.effective_from <= on) and (
+            self.effective_to is None or on < self.effective_to
+        )
+
+    def answers_modality(self, modality: str) -> bool:
+        """Tell whether the row prices this modality. A token meter that names none prices text."""
+        if METER_UNITS.get(self.meter) != "token":
+            return True
+        return (self.modality or "text") == modality
+
+    def answers_band(self, band: str, *, has_long: bool) -> bool:
+        """Tell whether the row prices this band; where a model has long rows, one without a band is short."""
+        return self.band == band or (not self.band and (band == "short" or not has_long))
+
+
+def _geographies(scope: str) -> frozenset[str]:
+    kind, _, named = scope.partition(":")
+    if named == "non-us":
+        return _GEOGRAPHIES - {"us"}
+    if named:
+        return frozenset(named.split("+"))
+    return _GEOGRAPHIES if kind in ("global", "any") else frozenset()
+
+
+class PriceTable:
+    """Price rows by model, made into `PriceRow` when a model is first asked for.
+
+    Parameters
+    ----------
+    raw : mapping
+        What `compile_sheets` makes, as plain JSON types.
+    """
+
+    def __init__(self, raw: Mapping[str, Any]) -> None:
+        self.raw = raw
+        self.sources: Mapping[str, Mapping[str, str]] = raw["sources"]
+        self.geography: Mapping[str, str] = raw["geography"]
+        self._rows: dict[str, tuple[PriceRow, ...]] = {}
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that have rows, `ANY_MODEL` among them."""
+        return tuple(self.raw["rates"])
+
+    def rows(self, model: str) -> tuple[PriceRow, ...]:
+        """Return the rows of a model, in the order of the sheets; none for an unknown one."""
+        found = self._rows.get(model)
+        if found is None:
+            found = tuple(self._expand(model))
+            if found:
+                self._rows[model] = found
+        return found
+
+    def has_long_band(self, model: str) -> bool:
+        """Tell whether the model has prices of its own for long contexts."""
+        return any(row.band == "long" for row in self.rows(model))
+
+    def __iter__(self) -> Iterator[PriceRow]:
+        for model in self.models:
+            yield from self.rows(model)
+
+    def _expand(self, model: str) -> Iterator[PriceRow]:
+        regions, notes = self.raw["regions"], self.raw["texts"]
+        for head, prices in self.raw["rates"].get(model, ()):
+            version, sku, tier, band, fine_tuned, scope, region_set, described, start, end, start_assumed, *rest = head
+            source, captured, product, note, assumed, unmatched, currency = rest
+            for meter, modality, variant, amount, unit, meter_name, *duplicate in prices:
+                yield PriceRow(
+                    model=model,
+                    version=version,
+                    sku=sku,
+                    tier=tier,
+                    band=band,
+                    fine_tuned=fine_tuned,
+                    meter=meter,
+                    modality=modality,
+                    variant=variant,
+                    amount=amount,
+                    unit=unit,
+                    currency=currency,
+                    meter_name=meter_name,
+                    scope=scope,
+                    regions=tuple(regions[region_set]),
+                    regions_described=described,
+                    effective_from=_day(start),
+                    effective_to=_day(end),
+                    start_assumed=bool(start_assumed),
+                    source=source,
+                    captured=_day(captured),
+                    product=product,
+                    note=notes[note],
+                    assumed=bool(assumed),
+                    unmatched=duplicate[0] if duplicate else notes[unmatched],
+                )
+
+
+def _day(text: str) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
+def geography_of(region: str, geography: Mapping[str, str]) -> str:
+    """Return the geography of a region, or an empty text for a region that no sheet knows."""
+    if region.startswith(("usgov", "usdod")):
+        return GOVERNMENT
+    return geography.get(region, "")
+
+
+def rows_for_region(rows: Iterable[PriceRow], region: str, geography: Mapping[str, str]) -> tuple[list[PriceRow], str]:
+    """Pick the rows that price a region, and say in a note on what the choice rests.
+
+    Rows that list the region come first, then rows whose regions are described and whose scope holds its
+    geography. Failing both, a zone row stands for its whole zone and a global row for every public region; whether
+    those agree is for the caller to check. Regional rows stand for the regions they list alone.
+    """
+    rows = list(rows)
+    listed = [row for row in rows if region in row.regions]
+    if listed:
+        return listed, ""
+    place = geography_of(region, geography)
+    # Another cloud (China) has another price list.
+    foreign = not place and region.startswith("china")
+    described = [row for row in rows if not row.regions and _holds(row, place, foreign)]
+    if described:
+        words = sorted({row.regions_described for row in described if not row.scope.startswith(("global", "any"))})
+        if not words:
+            return described, ""
+        return described, f"the price row does not list its regions ({', '.join(filter(None, words)) or 'scope only'})"
+    if foreign:
+        return [], ""
+    wide = [row for row in rows if row.scope.startswith(("global", "data_zone")) and _holds(row, place, foreign)]
+    kind = "global price" if any(row.scope.startswith("global") for row in wide) else "price of the data zone"
+    return (
+        wide,
+        f"the feed does not list {region} for this meter on this day; the {kind} is the same in every region listed",
+    )
+
+
+def _holds(row: PriceRow, place: str, foreign: bool) -> bool:
+    if row.scope == "any":
+        return True
+    if not place:
+        # A public region that the sheets do not know yet still has the one global price.
+        return row.scope == "global" and not foreign
+    if row.scope.startswith("global:"):
+        return place in row.geographies
+    return place in row.geographies and (place != GOVERNMENT or GOVERNMENT in row.scope)
