@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .deployments import SKUS, TIERS, Deployment, Deployments, read_deployments
-from .models import ChatRule, DetailLevel, ImageRule, Model, get_model, list_models, split_model_name
+from .models import ChatRule, DetailLevel, ImageRule, Model, get_model, is_fine_tuned, list_models, split_model_name
 
 __all__ = [
     "SKUS",
@@ -15,6 +15,7 @@ __all__ = [
     "ImageRule",
     "Model",
     "get_model",
+    "is_fine_tuned",
     "list_models",
     "read_deployments",
     "split_model_name",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DeploymentsError, shorten
+from .models import is_fine_tuned, split_model_name
 
 __all__ = ["SKUS", "TIERS", "Deployment", "Deployments", "read_deployments"]
 
@@ -247,8 +248,8 @@ def _from_az(entry: Any, path: str, where: str) -> Deployment:
     }
     if isinstance(sku, str) and sku.endswith("ProvisionedManaged"):
         found["ptu_units"] = capacity
-    # A fine-tuned model is deployed under a name of its own, which ends in ".ft-" and a digest.
-    if isinstance(model, str) and ".ft-" in model:
+    if isinstance(model, str) and is_fine_tuned(model):
+        found["model"], found["version"] = split_model_name(model)
         found["fine_tuned"] = "dev_ft" if sku == "DeveloperTier" else "ft"
     for key in _TEXT:
         if found.get(key) is not None and not isinstance(found[key], str):

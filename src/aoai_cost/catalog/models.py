@@ -14,7 +14,16 @@ from typing import Any, Literal
 
 from ..errors import UnknownNameError
 
-__all__ = ["ChatRule", "DetailLevel", "ImageRule", "Model", "get_model", "list_models", "split_model_name"]
+__all__ = [
+    "ChatRule",
+    "DetailLevel",
+    "ImageRule",
+    "Model",
+    "get_model",
+    "is_fine_tuned",
+    "list_models",
+    "split_model_name",
+]
 
 Knowledge = Literal["documented", "recovered", "assumed"]
 """How a rule is known: the vendor wrote it, recorded usage shows it, or neither. Only the first two give `exact`."""
@@ -161,6 +170,11 @@ def split_model_name(name: str) -> tuple[str, str | None]:
     return _split(_cut(name))
 
 
+def is_fine_tuned(name: str) -> bool:
+    """Tell whether a name is that of a fine-tuned model, as Azure (``.ft-``) or OpenAI (``ft:``) writes it."""
+    return ".ft-" in name.lower() or name.lower().startswith("ft:")
+
+
 def _cut(name: str) -> str:
     """Keep a megabyte that somebody calls a name out of the caches."""
     return name.strip()[:_LONGEST_NAME]
@@ -188,7 +202,8 @@ def _catalogue() -> _Catalogue:
 @lru_cache(4096)
 def _find(name: str, version: str | None) -> Model:
     base, named_version = _split(name)
-    wanted = version.strip().lower() if version else named_version
+    # A fine-tuned model counts versions of its own; the base model's stands in its name.
+    wanted = version.strip().lower() if version and not is_fine_tuned(name) else named_version
     known = _catalogue().versions.get(base)
     if known is None:
         raise UnknownNameError("model", name, _near(name))

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from ..catalog import Deployment, split_model_name
+from ..catalog import Deployment, is_fine_tuned, split_model_name
 from ..errors import MissingPriceError, PriceSheetError, RequestError, shorten
 from ..usage import METER_UNITS, MeterKey, Usage
 from .rows import ANY_MODEL, GOVERNMENT, UNITS, PriceRow, PriceTable, rows_for_region
@@ -470,14 +470,15 @@ class _Search:
 
 def _normal(asked: _Question) -> _Question | str:
     """Write a question as the sheets write: Azure's names, ARM regions, the tier of a batch sku."""
-    name = asked.model.lower()
-    if not asked.fine_tuned and (name.startswith("ft:") or ".ft-" in name):
+    tuned = is_fine_tuned(asked.model)
+    if tuned and not asked.fine_tuned:
         return "this is the name of a fine-tuned model, whose prices are its own: say which kind in fine_tuned"
     model, named_version = split_model_name(asked.model)
     region = "".join(asked.region.split()).lower() if asked.region else None
     return asked._replace(
         model=model,
-        version=(asked.version or "").strip().lower() or named_version,
+        # A fine-tuned model counts versions of its own; prices hang on those of its base model.
+        version=named_version if tuned else (asked.version or "").strip().lower() or named_version,
         region=region or None,
         tier=_tier(asked.sku, asked.tier),
         on=asked.on.date() if isinstance(asked.on, datetime) else asked.on,
