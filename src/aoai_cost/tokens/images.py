@@ -7,17 +7,18 @@ import math
 import os
 import stat
 import sys
+import warnings
 from array import array
 from binascii import a2b_base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, cast
+from threading import Lock
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 from .._fast.tiles import MAX_SIDE_PX, count_patch_tokens, count_tile_tokens
 from ..catalog import ImageRule, Model, get_model
 from ..errors import ImageError, RequestError, shorten
-from .image_header import HeaderError, read_header
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +44,11 @@ Detail = Literal["auto", "low", "high", "original"]
 """How closely the model looks at an image, in the words of the request's ``detail`` field."""
 
 _PIECE_BYTES = 1 << 14
+# Azure takes images of up to 20 MB (learn.microsoft.com, "Use vision-enabled chat models").
+_SERVICE_BYTES = 20_000_000
+# Pillow's own limit, as it comes by default: nothing larger is a picture that a service would look at.
+_DECODED_PIXELS = 178_956_970
+_ONE_AT_A_TIME = Lock()
 _SHOWN_PATH = 255
 
 
@@ -303,11 +309,42 @@ def _checked_size(size: Iterable[int], source: str) -> tuple[int, int]:
     return width_px, height_px
 
 
-def _header_size(source: str, pieces: Iterator[bytes], total_bytes: int | None) -> tuple[int, int]:
+def _header_size(source: str, file: BinaryIO) -> tuple[int, int]:
+    """Read the size from the header at the beginning of a file that can seek."""
+    from PIL import GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+    plugins: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
+        (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
+        (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
+        (b"GIF87a", GifImagePlugin.GifImageFile),
+        (b"GIF89a", GifImagePlugin.GifImageFile),
+        (b"RIFF", WebPImagePlugin.WebPImageFile),
+    )
+    start = file.read(12)
+    file.seek(0)
+    plugin = next((plugin for mark, plugin in plugins if start.startswith(mark)), None)
+    if plugin is None:
+        raise ImageError(
+            source, "is empty" if not start else "is none of the accepted formats: PNG, JPEG, GIF and WEBP"
+        )
     try:
-        return read_header(pieces, total_bytes)
-    except HeaderError as error:
-        raise ImageError(source, str(error)) from None
+        # The plugin itself, not Image.open: that warns of large images, for which a header is no danger. What else it
+        # warns of (odd EXIF, odd animations) does not touch the size. Filters of warnings are shared by all threads,
+        # so two of ours must not put back each other's.
+        with _ONE_AT_A_TIME, warnings.catch_warnings(action="ignore"), plugin(file) as image:
+            size = image.size
+    except ImageError:
+        raise
+    except (SyntaxError, OSError, ValueError, OverflowError, Image.DecompressionBombError) as error:
+        raise ImageError(source, f"is damaged or cut short: {str(error)[:120]}") from None
+    width_px, height_px = _checked_size(size, source)
+    if width_px * height_px > _DECODED_PIXELS:
+        raise ImageError(
+            source,
+            f"says it is {width_px}x{height_px} px, more than the {_DECODED_PIXELS:,} px that decoders accept; "
+            "to count it all the same, pass (width, height)",
+        )
+    return width_px, height_px
 
 
 def _path_size(path: str) -> tuple[int, int]:
@@ -338,12 +375,12 @@ def _file_size(file: BinaryIO, name: str) -> tuple[int, int]:
     """Read the size from the beginning of `file`, and put it back where it was."""
     try:
         if not file.seekable():
-            return _header_size(name, _pieces(file, name), None)
+            return _header_size(name, io.BytesIO(_binary(file.read(_SERVICE_BYTES), name)))
         before = file.tell()
         try:
-            total_bytes = file.seek(0, os.SEEK_END)
             file.seek(0)
-            return _header_size(name, _pieces(file, name), total_bytes)
+            _binary(file.read(0), name)
+            return _header_size(name, file)
         finally:
             file.seek(before)
     except ImageError:
@@ -353,11 +390,10 @@ def _file_size(file: BinaryIO, name: str) -> tuple[int, int]:
         raise ImageError(name, f"cannot be read: {error}") from None
 
 
-def _pieces(file: BinaryIO, name: str) -> Iterator[bytes]:
-    while piece := file.read(_PIECE_BYTES):
-        if not isinstance(piece, bytes):
-            raise ImageError(name, "is a text file; open it in binary mode")
-        yield piece
+def _binary(data: object, name: str) -> bytes:
+    if not isinstance(data, bytes):
+        raise ImageError(name, "is a text file; open it in binary mode")
+    return data
 
 
 def _data_url_size(url: str) -> tuple[int, int]:
@@ -366,17 +402,39 @@ def _data_url_size(url: str) -> tuple[int, int]:
     name = f"data: URL of {len(url):,} characters"
     if comma < 0 or not url[:comma].lower().rstrip().endswith(";base64"):
         raise ImageError(name, "does not begin with data:image/...;base64,")
-    return _header_size(name, _decoded(url, comma + 1, name), (len(url) - comma) * 3 // 4)
+    return _header_size(name, io.BufferedReader(_Base64File(url, comma + 1, name), _PIECE_BYTES))
 
 
-def _decoded(url: str, start: int, name: str) -> Iterator[bytes]:
-    """Decode base64 piece by piece; line breaks in it are passed over."""
-    left = ""
-    for at in range(start, len(url), _PIECE_BYTES):
-        text = left + "".join(url[at : at + _PIECE_BYTES].split())
-        whole = len(text) // 4 * 4 if at + _PIECE_BYTES < len(url) else len(text)
-        left = text[whole:]
+class _Base64File(io.RawIOBase):
+    """Base64 text as a file of its bytes, decoded where it is read: a header costs no more than a header."""
+
+    def __init__(self, text: str, start: int, name: str) -> None:
+        if any(text.find(blank, start) >= 0 for blank in "\r\n \t"):
+            text, start = "".join(text[start:].split()), 0
+        self._text, self._start, self._name = text, start, name
+        padding = 2 if text.endswith("==") else 1 if text.endswith("=") else 0
+        self._bytes = (len(text) - start) // 4 * 3 - padding
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._bytes}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def readinto(self, buffer: Any, /) -> int:
+        first = self._at // 3
+        last = -(-(self._at + len(buffer)) // 3)
         try:
-            yield a2b_base64(text[:whole], strict_mode=True)
+            data = a2b_base64(self._text[self._start + 4 * first : self._start + 4 * last], strict_mode=True)
         except ValueError:
-            raise ImageError(name, "is not base64") from None
+            raise ImageError(self._name, "is not base64") from None
+        data = data[self._at - 3 * first :][: len(buffer)]
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
