@@ -2,15 +2,19 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-KERNELS := $(wildcard src/aoai_cost/_fast/*.pyx src/aoai_cost/_fast/*.pxd src/aoai_cost/_fast/*.h)
+KERNELS := $(wildcard src/aoai_cost/_fast/*.pyx src/aoai_cost/_fast/*.pxd src/aoai_cost/_fast/*.pxi src/aoai_cost/_fast/*.h)
 UV := $(shell command -v uv 2>/dev/null)
 INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+CHECKED := build/checked
+# The newest interpreter beside $(PYTHON) that really starts, on PATH or among pyenv's; empty where there is none.
+NEWEST ?= $(shell for v in 3.15 3.14 3.13 3.12; do for p in python$$v $(HOME)/.pyenv/versions/$$v.*/bin/python; do \
+	$$p -c '' 2>/dev/null && echo $$p && exit; done; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt types bench deep golden dist clean
+.PHONY: help demo test lint fmt types bench checked deep newest golden dist clean
 
 help:  ## list the words
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(BIN)/python:
 	$(if $(UV),$(UV) venv --quiet --python $(PYTHON) $(VENV),$(PYTHON) -m venv $(VENV))
@@ -28,8 +32,10 @@ $(VENV)/.dev: $(VENV)/.test
 	$(INSTALL) --editable '.[dev]'
 	@touch $@
 
+# Exit code 3 says that some rows are listed and not in the total; the example log has such rows on purpose.
 demo: $(VENV)/.installed  ## read the example log, print its cost report, write report.html and report.csv
-	@$(BIN)/aoai-cost report examples/logs --deployments examples/deployments.toml --html report.html --csv report.csv
+	@$(BIN)/aoai-cost report examples/logs --deployments examples/deployments.toml \
+		--html report.html --csv report.csv || test $$? -eq 3
 
 test: $(VENV)/.test  ## the quick suite
 	$(BIN)/python -m pytest -q
@@ -39,16 +45,40 @@ lint: $(VENV)/.dev  ## ruff and cython-lint
 	$(BIN)/ruff format --check .
 	$(BIN)/cython-lint src/aoai_cost/_fast
 
-fmt: $(VENV)/.dev  ## what lint can mend
+fmt: $(VENV)/.dev  ## mend what lint can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 types: $(VENV)/.dev  ## mypy strict, and the stubs against the compiled modules
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest aoai_cost._fast --ignore-missing-stub
+	$(BIN)/python -m mypy.stubtest aoai_cost._fast
 
 bench: $(VENV)/.test  ## time against the references, after checking that the answers are equal
 	$(BIN)/python -m pytest benchmarks -q --benchmark-enable --benchmark-only
+
+checked: $(VENV)/.dev  ## the kernels' tests on a build with bounds and overflow checks
+	AOAI_COST_CHECKED=1 $(BIN)/python setup.py --quiet build --build-base $(CHECKED)
+	PYTHONPATH=$$(echo $(CHECKED)/lib.*) $(BIN)/python -m pytest -q tests/tokens
+
+deep: $(VENV)/.dev checked  ## many examples, and the slow checks
+	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -m "not dist"
+
+newest: $(VENV)/.test  ## the quick suite on the newest interpreter of this machine
+ifeq ($(NEWEST),)
+	@echo "no interpreter newer than $(PYTHON) was found; nothing to run"
+else
+	$(MAKE) --no-print-directory test VENV=build/venv-newest PYTHON=$(NEWEST)
+endif
+
+dist: $(VENV)/.test  ## the sdist and the wheel, installed and tested from clean
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m pytest -q -m dist
+
+golden: $(VENV)/.installed  ## rewrite what is generated: catalogue, price table, example log
+	$(BIN)/python -m aoai_cost.catalog.compile
+	$(BIN)/python -m aoai_cost.prices.compile
+	$(BIN)/python examples/generate.py
 
 clean:  ## forget everything built
 	rm -rf $(VENV) build dist src/*.egg-info report.html report.csv

@@ -13,7 +13,10 @@ from aoai_cost.errors import RequestError
 from aoai_cost.usage import METER_UNITS, MeterKey, Usage, split_totals
 
 keys = st.builds(
-    MeterKey, st.sampled_from(sorted(METER_UNITS)), st.sampled_from(["text", "audio", "image"]), st.sampled_from(["", "hd"])
+    MeterKey,
+    st.sampled_from(sorted(METER_UNITS)),
+    st.sampled_from(["text", "audio", "image"]),
+    st.sampled_from(["", "hd"]),
 )
 usages = st.dictionaries(keys, st.integers(0, 10**18)).map(Usage)
 
@@ -82,6 +85,16 @@ def test_numpy_integers_are_whole_numbers() -> None:
             },
             {"input": 50, ("input", "audio"): 90, "output": 40, ("output", "audio"): 220},
             id="audio is inside both totals",
+        ),
+        pytest.param(
+            {
+                "input_tokens": 323,
+                "input_tokens_details": {"text_tokens": 129, "image_tokens": 194},
+                "output_tokens": 4160,
+                "output_tokens_details": {"image_tokens": 4160},
+            },
+            {"input": 129, ("input", "image"): 194, ("output", "image"): 4160},
+            id="images have tokens of their own",
         ),
         pytest.param({"prompt_tokens": 12, "total_tokens": 12}, {"input": 12}, id="embeddings have no completion"),
         pytest.param(

@@ -1,7 +1,126 @@
-"""Know the Azure OpenAI bill before the request is sent, and explain it after."""
+"""Know the Azure OpenAI bill before the request is sent, and explain it after.
+
+The public names load on first use: importing the package, or counting a text, loads neither pandas nor
+anything else that it does not need.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .errors import (
+    AoaiCostError,
+    BudgetExceeded,
+    DeploymentsError,
+    ImageError,
+    MissingExtraError,
+    MissingPriceError,
+    PriceSheetError,
+    RefreshError,
+    RequestError,
+    UnknownNameError,
+    UsageFormatError,
+    VocabularyError,
+)
+from .usage import MeterKey, Usage
 from .version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from .catalog import Deployment, Deployments, Model, get_model, list_models, read_deployments
+    from .estimate import Estimate, estimate_request
+    from .logs import UsageLog, read_usage
+    from .prices import Cost, PriceBook, Rate
+    from .render import write_report
+    from .report import CostReport, cost_report
+    from .tokens import (
+        Count,
+        Encoding,
+        count_image_tokens,
+        count_image_tokens_batch,
+        count_request,
+        count_tokens,
+        count_tokens_batch,
+        encoding_for_model,
+        get_encoding,
+        image_size,
+    )
+
+_ROOMS = {
+    "catalog": ("Deployment", "Deployments", "Model", "get_model", "list_models", "read_deployments"),
+    "estimate": ("Estimate", "estimate_request"),
+    "logs": ("UsageLog", "read_usage"),
+    "prices": ("Cost", "PriceBook", "Rate"),
+    "render": ("write_report",),
+    "report": ("CostReport", "cost_report"),
+    "tokens": (
+        "Count",
+        "Encoding",
+        "count_image_tokens",
+        "count_image_tokens_batch",
+        "count_request",
+        "count_tokens",
+        "count_tokens_batch",
+        "encoding_for_model",
+        "get_encoding",
+        "image_size",
+    ),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "AoaiCostError",
+    "BudgetExceeded",
+    "Cost",
+    "CostReport",
+    "Count",
+    "Deployment",
+    "Deployments",
+    "DeploymentsError",
+    "Encoding",
+    "Estimate",
+    "ImageError",
+    "MeterKey",
+    "MissingExtraError",
+    "MissingPriceError",
+    "Model",
+    "PriceBook",
+    "PriceSheetError",
+    "Rate",
+    "RefreshError",
+    "RequestError",
+    "UnknownNameError",
+    "Usage",
+    "UsageFormatError",
+    "UsageLog",
+    "VocabularyError",
+    "__version__",
+    "cost_report",
+    "count_image_tokens",
+    "count_image_tokens_batch",
+    "count_request",
+    "count_tokens",
+    "count_tokens_batch",
+    "encoding_for_model",
+    "estimate_request",
+    "get_encoding",
+    "get_model",
+    "image_size",
+    "list_models",
+    "read_deployments",
+    "read_usage",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    room = _ROOM_OF.get(name)
+    if room is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{room}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -55,7 +55,7 @@ class UnknownNameError(AoaiCostError, LookupError):
         self.kind, self.name, self.near = kind, name, tuple(near)
 
     def __str__(self) -> str:
-        near = f"; did you mean {', '.join(map(repr, self.near[:5]))}?" if self.near else ""
+        near = f"; did you mean {', '.join(map(shorten, self.near[:5]))}?" if self.near else ""
         return f"unknown {self.kind} {shorten(self.name)}{near}"
 
 

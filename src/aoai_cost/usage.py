@@ -46,16 +46,23 @@ class MeterKey(NamedTuple):
 
 
 def split_totals(
-    prompt: Any, completion: Any, *, cached: Any = 0, cache_write: Any = 0, audio_in: Any = 0, audio_out: Any = 0
+    prompt: Any,
+    completion: Any,
+    *,
+    cached: Any = 0,
+    cache_write: Any = 0,
+    audio_in: Any = 0,
+    audio_out: Any = 0,
+    image_in: Any = 0,
+    image_out: Any = 0,
 ) -> dict[MeterKey, Any]:
     """Split the overlapping totals of the service into disjoint token meters.
 
     Parameters
     ----------
-    prompt, completion, cached, cache_write, audio_in, audio_out : int or ndarray of int64
-        Totals as reported: `cached`, `cache_write` and `audio_in` are parts of `prompt`, `audio_out` is a
-        part of `completion`. Cached tokens are taken as text: logs that carry `audio_in` do not say
-        which of the cached tokens were audio.
+    prompt, completion, cached, cache_write, audio_in, audio_out, image_in, image_out : int or ndarray of int64
+        Totals as reported: `cached`, `cache_write`, `audio_in` and `image_in` are parts of `prompt`, `audio_out` and
+        `image_out` of `completion`. Cached tokens are taken as text: the service does not say which of them were not.
 
     Returns
     -------
@@ -64,12 +71,14 @@ def split_totals(
         negative is a contradiction in the source, for the caller to report.
     """
     return {
-        MeterKey("input"): prompt - cached - cache_write - audio_in,
+        MeterKey("input"): prompt - cached - cache_write - audio_in - image_in,
         MeterKey("cached_input"): cached,
         MeterKey("cache_write"): cache_write,
         MeterKey("input", "audio"): audio_in,
-        MeterKey("output"): completion - audio_out,
+        MeterKey("input", "image"): image_in,
+        MeterKey("output"): completion - audio_out - image_out,
         MeterKey("output", "audio"): audio_out,
+        MeterKey("output", "image"): image_out,
     }
 
 
@@ -132,7 +141,9 @@ class Usage(Mapping[MeterKey, int]):
         prompt = _count(usage, "prompt_tokens", "input_tokens")
         completion = _count(usage, "completion_tokens", "output_tokens")
         if prompt is None and completion is None:
-            raise RequestError("usage", "has neither prompt_tokens nor input_tokens, completion_tokens or output_tokens")
+            raise RequestError(
+                "usage", "has neither prompt_tokens nor input_tokens, completion_tokens or output_tokens"
+            )
         in_details = _field(usage, "prompt_tokens_details", "input_tokens_details", "input_token_details")
         out_details = _field(usage, "completion_tokens_details", "output_tokens_details", "output_token_details")
         parts = split_totals(
@@ -142,6 +153,8 @@ class Usage(Mapping[MeterKey, int]):
             cache_write=_count(in_details, "cache_write_tokens") or 0,
             audio_in=_count(in_details, "audio_tokens") or 0,
             audio_out=_count(out_details, "audio_tokens") or 0,
+            image_in=_count(in_details, "image_tokens") or 0,
+            image_out=_count(out_details, "image_tokens") or 0,
         )
         negative = [key for key, quantity in parts.items() if quantity < 0]
         if negative:

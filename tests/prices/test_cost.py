@@ -132,3 +132,17 @@ def test_the_callers_decimal_context_is_left_alone() -> None:
     before = getcontext().copy()
     BOOK.price(Usage({"input": 1, "output": 10**17 + 1}), CHAT, on=DAY)
     assert getcontext().flags == before.flags
+
+
+def test_a_chat_model_reads_images_at_its_input_price() -> None:
+    cost = BOOK.price(Usage({("input", "image"): 1_000}), CHAT, on=DAY)
+    assert (cost.amount, cost.certainty) == (Decimal("0.0025"), "exact")
+
+
+def test_an_image_model_meters_images_apart() -> None:
+    painter = Deployment("contoso", "painter", "gpt-image-1.5", version="2025-12-16", sku="GlobalStandard")
+    text = BOOK.price(Usage({"input": 1_000_000}), painter, on=DAY)
+    image = BOOK.price(Usage({("input", "image"): 1_000_000}), painter, on=DAY)
+    assert text.complete
+    assert image.complete
+    assert image.amount > text.amount

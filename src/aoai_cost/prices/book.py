@@ -303,7 +303,7 @@ class PriceBook:
         )
 
     def _rate_of(self, key: MeterKey, deployment: Deployment, on: date, band: str) -> Rate:
-        def ask(meter: str) -> Rate:
+        def ask(meter: str, modality: str = key.modality) -> Rate:
             return self.rate(
                 model=deployment.model,
                 version=deployment.version,
@@ -313,7 +313,7 @@ class PriceBook:
                 band=band,
                 fine_tuned=deployment.fine_tuned,
                 meter=meter,
-                modality=key.modality,
+                modality=modality,
                 variant=key.variant,
                 on=on,
             )
@@ -321,13 +321,16 @@ class PriceBook:
         try:
             return ask(key.meter)
         except MissingPriceError:
+            if key.modality == "image" and not self._has_meter(key.meter, deployment, "image"):
+                # A chat model reads images at its one input price; only image models meter them apart.
+                return ask(key.meter, "text")
             if key.meter not in ("cached_input", "cache_write") or self._has_meter(key.meter, deployment):
                 raise
         rate = ask("input")
         note = f"{deployment.model} has no price for {key.meter} here: priced as input (assumed)"
         return _with_note(rate, note)
 
-    def _has_meter(self, meter: str, deployment: Deployment) -> bool:
+    def _has_meter(self, meter: str, deployment: Deployment, modality: str | None = None) -> bool:
         """Tell whether the sheets meter this apart for the deployment's model, in any region and on any day."""
         model, named_version = split_model_name(deployment.model)
         version = deployment.version or named_version
@@ -336,7 +339,7 @@ class PriceBook:
             (row.meter, row.sku, row.tier, row.fine_tuned) == wanted and (not version or row.version in ("", version))
             for table in self._tables
             for row in table.rows(model)
-            if not row.unmatched
+            if not row.unmatched and (modality is None or row.answers_modality(modality))
         )
 
     def _find(self, asked: _Question) -> Rate | str:

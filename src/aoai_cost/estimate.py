@@ -1,0 +1,176 @@
+"""What one request will cost before it is sent: tokens times prices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from . import markup
+from .catalog import Deployment, Model, get_model
+from .errors import RequestError, shorten
+from .prices import Cost, PriceBook
+from .tokens.chat import Certainty, CountLine, count_request
+from .usage import Usage
+
+__all__ = ["Estimate", "estimate_request"]
+
+# Prompts from this size on may be billed partly at the cached rate (token-rules, section 9).
+_CACHEABLE_TOKENS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What one request will cost.
+
+    ``low`` is the cost of the fewest input tokens and an empty answer, ``high`` that of the most input
+    tokens and the longest answer; ``high`` is None when nothing bounds it. ``output_tokens`` is
+    (fewest, most). ``certainty`` speaks of the input: ``exact``, ``estimated`` or ``lower_bound``.
+    ``lines`` itemise the input tokens, ``low_cost`` and ``high_cost`` the money with the price rows used.
+    """
+
+    deployment: Deployment
+    on: date
+    input_tokens: int
+    input_bounds: tuple[int, int | None]
+    output_tokens: tuple[int, int | None]
+    low: Decimal
+    high: Decimal | None
+    currency: str
+    certainty: Certainty
+    lines: tuple[CountLine, ...]
+    low_cost: Cost
+    high_cost: Cost | None
+    notes: tuple[str, ...]
+
+    def _repr_html_(self) -> str:
+        high = "not bounded" if self.high is None else f"{self.high} {self.currency}"
+        head = markup.element(
+            "p",
+            markup.text(
+                f"{self.deployment.name} on {self.on}: {self.low} {self.currency} to {high}, "
+                f"{self.input_tokens:,} input tokens ({self.certainty})"
+            ),
+        )
+        lines = markup.table(("part", "tokens"), [(x.label, f"{x.tokens:,}") for x in self.lines], numeric=(1,))
+        notes = "".join(markup.element("li", markup.text(note)) for note in self.notes)
+        return head + lines + (markup.element("ul", notes) if notes else "")
+
+
+def estimate_request(
+    request: Mapping[str, Any], deployment: Deployment, *, prices: PriceBook | None = None, on: date | None = None
+) -> Estimate:
+    """Price a request body before it is sent.
+
+    Parameters
+    ----------
+    request : mapping
+        The body as it would be handed to the ``openai`` SDK: Chat Completions, Responses, Embeddings or Completions.
+    deployment : Deployment
+        Where it would be sent; its model, version, sku, region and tier select the prices.
+    prices : PriceBook, optional
+        By default the sheets in the package.
+    on : date, optional
+        The day whose prices count; by default today in UTC.
+
+    Raises
+    ------
+    RequestError, ImageError, UnknownNameError
+        As `count_request`; also for a request with more input tokens than the model accepts.
+    MissingPriceError
+        If a price that the request needs is not known; an unknown price is never zero.
+
+    Examples
+    --------
+    >>> from aoai_cost import Deployment
+    >>> chat = Deployment("my-account", "chat", "gpt-4o", version="2024-11-20", sku="GlobalStandard")
+    >>> body = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 100}
+    >>> estimate = estimate_request(body, chat, on=date(2026, 10, 1))
+    >>> estimate.input_tokens, estimate.low, estimate.high
+    (8, Decimal('0.00002'), Decimal('0.00102'))
+    """
+    day = on if on is not None else datetime.now(UTC).date()
+    book = prices if prices is not None else PriceBook.bundled()
+    model = get_model(deployment.model, deployment.version)
+    count = count_request(request, model=model)
+    notes = list(count.notes)
+    least, most = count.bounds
+    _refuse_too_long(model, least)
+    output_most = _longest_answer(request, model, count.api, notes)
+
+    low_cost = _price(book, deployment, day, model, least, 0)
+    high_cost = None
+    if most is not None and output_most is not None:
+        high_cost = _price(book, deployment, day, model, most, output_most)
+    elif most is None:
+        notes.append("the input is a lower bound, so no upper end is given")
+    if least >= _CACHEABLE_TOKENS:
+        notes.append(
+            f"no prompt caching is assumed; from {_CACHEABLE_TOKENS:,} input tokens on a part may be billed as "
+            "cached input, or on newer models as cache writes"
+        )
+    for cost in (low_cost, high_cost):
+        notes.extend(note for note in (cost.notes if cost else ()) if note not in notes)
+    return Estimate(
+        deployment=deployment,
+        on=day,
+        input_tokens=count.input_tokens,
+        input_bounds=count.bounds,
+        output_tokens=(0, output_most),
+        low=low_cost.amount,
+        high=high_cost.amount if high_cost else None,
+        currency=low_cost.currency,
+        certainty=count.certainty,
+        lines=count.lines,
+        low_cost=low_cost,
+        high_cost=high_cost,
+        notes=tuple(notes),
+    )
+
+
+def _refuse_too_long(model: Model, input_tokens: int) -> None:
+    limit = model.max_input_tokens or model.context_tokens
+    if limit is not None and input_tokens > limit:
+        raise RequestError(
+            "messages",
+            f"has {input_tokens:,} input tokens; {model.name} accepts at most {limit:,}, so it would be refused",
+        )
+
+
+def _longest_answer(request: Mapping[str, Any], model: Model, api: str, notes: list[str]) -> int | None:
+    """Return the most output tokens that can be billed, or None when nothing bounds them."""
+    if api == "embeddings":
+        return 0
+    asked = None
+    for field in ("max_completion_tokens", "max_output_tokens", "max_tokens"):
+        value = request.get(field)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise RequestError(field, f"must be a whole number of at least 1, found {shorten(value)}")
+        asked = value
+        break
+    answers = request.get("n") or request.get("best_of") or 1
+    if isinstance(answers, bool) or not isinstance(answers, int) or answers < 1:
+        raise RequestError("n", f"must be a whole number of at least 1, found {shorten(answers)}")
+    limit = model.max_output_tokens
+    if asked is None and limit is None:
+        notes.append(f"no output limit is set and none is known for {model.name}, so no upper end is given")
+        return None
+    if asked is None:
+        notes.append(f"no output limit is set; the model's own of {limit:,} tokens is taken")
+    return min(x for x in (asked, limit) if x is not None) * answers
+
+
+def _price(
+    book: PriceBook, deployment: Deployment, on: date, model: Model, input_tokens: int, output_tokens: int
+) -> Cost:
+    usage = Usage({"input": input_tokens, "output": output_tokens})
+    above = model.long_context_above
+    band = "long" if above is not None and input_tokens > above else "short"
+    cost = book.price(usage, deployment, on=on, band=band)
+    for _, _, missing in cost.unpriced:
+        raise missing
+    return cost

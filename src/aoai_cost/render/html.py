@@ -1,0 +1,156 @@
+"""A cost report as one plain HTML page that opens offline, prints well and runs nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from ..markup import element, table, text
+from .words import account, amount, columns, heading, meter, plain, reading, rows, whole
+
+if TYPE_CHECKING:
+    from ..report import CostReport
+
+__all__ = ["report_html"]
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1b1f24; --soft: #59636e; --line: #d5dbe1; --paper: #fff; --mark: #0b62c4; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6e9ec; --soft: #a3adb8; --line: #3a424b; --paper: #14181c; --mark: #6cb0ff; }
+}
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 76rem; background: var(--paper); color: var(--ink);
+  font: 15px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
+h1 { margin: 0; font-size: 1.15rem; font-weight: 600; }
+h2 { margin: 2.5rem 0 .75rem; font-size: 1.05rem; font-weight: 600; }
+.total { margin: .25rem 0 0; font-size: 2.6rem; font-weight: 650; line-height: 1.15;
+  font-variant-numeric: tabular-nums; }
+.total small { font-size: 1rem; font-weight: 400; color: var(--soft); }
+.soft { margin: .25rem 0 0; color: var(--soft); }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-size: .9rem; }
+th, td { padding: .4rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+th { color: var(--soft); font-weight: 500; white-space: nowrap; }
+th:first-child, td:first-child { padding-left: 0; }
+.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.bar { width: 9rem; }
+.bar svg { display: block; width: 8rem; height: .75rem; margin-top: .35rem; }
+.bar rect { fill: var(--mark); }
+ul { margin: 0; padding-left: 1.2rem; }
+@media print { body { max-width: none; padding: 0; } .wide { overflow: visible; } }
+"""
+
+_WORDS = {
+    "exact": "every call is priced",
+    "estimated": "estimated: a price rests on an assumption, see the notes",
+    "lower_bound": "at least: some calls or rows have no price or no tokens, see below",
+}
+
+
+def report_html(report: CostReport) -> str:
+    """Return the report as one HTML document; every value from the log is escaped, no script is in it."""
+    # The policy allows this one style sheet by its digest and nothing else, whatever a name in the log says.
+    digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'"
+    head = (
+        '<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{text(policy)}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>Azure OpenAI cost {text(_period(report))}</title>\n<style>{_STYLE}</style>"
+    )
+    sections = [_headline(report), _section("Cost by deployment", _costs(report))]
+    if len(report.unpriced):
+        sections.append(_section("Not in the total: no price", _unpriced(report)))
+    if len(report.rejected):
+        sections.append(_section("Not in the total: rows that could not be read", _rejected(report)))
+    if report.notes:
+        notes = "\n".join(element("li", text(plain(note))) for note in report.notes)
+        sections.append(_section("Notes", element("ul", notes)))
+    sections.append(_section("Price rows used", _lines(report)))
+    read = table(("Rows of the log", "Count"), [(words, whole(n)) for words, n in reading(report)], numeric=(1,))
+    sections.append(_section("What was read", read))
+    body = "\n".join(sections)
+    return f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{body}\n</body>\n</html>\n'
+
+
+def _period(report: CostReport) -> str:
+    return "" if report.period is None else f"{report.period[0]} to {report.period[1]} (UTC, end excluded)"
+
+
+def _headline(report: CostReport) -> str:
+    money = f"{text(amount(report.total))} {element('small', text(report.currency))}"
+    certainty = _WORDS[report.certainty]
+    calls = f"{whole(report.requests)} calls, {_period(report)}; {certainty}."
+    return element(
+        "header",
+        element("h1", "Azure OpenAI cost")
+        + element("p", money, class_="total")
+        + element("p", text(calls), class_="soft"),
+    )
+
+
+def _section(title: str, inner: str) -> str:
+    return element("section", element("h2", text(title)) + "\n" + element("div", inner, class_="wide"))
+
+
+def _costs(report: CostReport) -> str:
+    names, wholes = columns(report)
+    largest = max(report.frame["cost"], default=Decimal(0))
+    head = "".join(element("th", text(heading(name))) for name in names)
+    head += "".join(element("th", text(heading(name)), class_="n") for name in wholes)
+    head += element("th", text(f"Cost {report.currency}"), class_="n") + element("th", "", class_="bar")
+    body = []
+    for row in rows(report.frame):
+        cells = "".join(
+            element("td", text(account(v) if n == "resource" else plain(v)))
+            for n, v in ((n, getattr(row, n)) for n in names)
+        )
+        cells += "".join(element("td", text(whole(getattr(row, name))), class_="n") for name in wholes)
+        cells += element("td", text(amount(row.cost) + ("" if row.complete else " +?")), class_="n")
+        share = float(row.cost / largest) if largest else 0.0
+        bar = f'<rect width="{100 * share:.2f}" height="10"></rect>'
+        svg = f'<svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">{bar}</svg>'
+        body.append(element("tr", cells + element("td", svg, class_="bar")))
+    return element("table", element("thead", element("tr", head)) + element("tbody", "\n".join(body)))
+
+
+def _unpriced(report: CostReport) -> str:
+    cells = [
+        (
+            row.period,
+            account(row.resource),
+            plain(row.deployment),
+            plain(row.model),
+            meter(row),
+            f"{whole(row.quantity)} {row.unit}s",
+            plain(row.reason),
+        )
+        for row in rows(report.unpriced)
+    ]
+    return table(("Period", "Resource", "Deployment", "Model", "Meter", "Quantity", "Reason"), cells, numeric=(5,))
+
+
+def _rejected(report: CostReport) -> str:
+    cells = [(plain(row.source_file), plain(row.line), plain(row.reason)) for row in rows(report.rejected)]
+    return table(("File", "Line", "Reason"), cells, numeric=(1,))
+
+
+def _lines(report: CostReport) -> str:
+    cells = [
+        (
+            row.period,
+            f"{account(row.resource)}/{plain(row.deployment)}",
+            meter(row),
+            whole(row.quantity),
+            f"{row.price} per {row.price_unit}",
+            amount(row.amount),
+            row.meter_name,
+            row.source,
+            "" if row.effective_from is None else row.effective_from,
+        )
+        for row in rows(report.lines)
+    ]
+    headings = ("Period", "Deployment", "Meter", "Quantity", "Price", "Amount", "Meter name", "Source", "Price since")
+    return table(headings, cells, numeric=(3, 5))

@@ -1,0 +1,98 @@
+"""Headings, money and names, said the same way in every face of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from ..report import CostReport
+
+__all__ = ["COUNT_WORDS", "account", "amount", "columns", "heading", "meter", "plain", "reading", "rows", "whole"]
+
+_HEADINGS = {
+    "period": "Period",
+    "not_billed": "Not billed",
+    "unmetered": "No tokens logged",
+    "cached_input": "Cached input",
+    "cache_write": "Cache write",
+    "complete": "Complete",
+    "sku": "SKU",
+    "meter_name": "Meter name",
+    "price_unit": "Per",
+    "effective_from": "Price since",
+}
+
+_COUNTED = ("requests", "unmetered", "not_billed", "input", "cached_input", "cache_write", "output")
+_ALWAYS = ("requests", "input", "output")
+
+COUNT_WORDS = {
+    "rows": "rows read",
+    "requests": "calls",
+    "joined": "further rows of a call",
+    "duplicates": "duplicates",
+    "ignored": "ignored",
+    "rejected": "rejected",
+}
+"""What became of the rows of a log; all but ``rows`` add up to ``rows``."""
+
+
+def heading(column: str) -> str:
+    """Return a column's heading."""
+    return _HEADINGS.get(column, column.replace("_", " ").capitalize())
+
+
+def plain(value: object) -> str:
+    """Return `value` as one line of printable text: control characters and lone surrogates are escaped.
+
+    Names in a log are a stranger's text; printed raw they could move the cursor or forge lines.
+    """
+    if value is None or value is pd.NA or (isinstance(value, float) and value != value):
+        return "(none)"
+    shown = str(value)
+    return shown if shown.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
+
+
+def account(resource: object) -> str:
+    """Return the account name of an ARM id; any other name as it is."""
+    return plain(resource).rsplit("/", 1)[-1] or plain(resource)
+
+
+def whole(value: int) -> str:
+    """Return a whole number with thousands separated."""
+    return f"{value:,}"
+
+
+def amount(value: Decimal) -> str:
+    """Return money rounded to cents for reading, or with four digits that count below one cent.
+
+    Files carry the exact amount; this is for people.
+    """
+    if value == 0 or abs(value) >= Decimal("0.01"):
+        return f"{value:,.2f}"
+    return f"{value:.4g}" if abs(value) >= Decimal("0.00001") else f"{value:.2E}"
+
+
+def reading(report: CostReport) -> list[tuple[str, int]]:
+    """Return what became of the rows of the log, as (words, how many)."""
+    return [(words, getattr(report.counts.total, name)) for name, words in COUNT_WORDS.items()]
+
+
+def columns(report: CostReport) -> tuple[list[str], list[str]]:
+    """Return the columns that name a row, and the counts to show: those that are zero throughout tell nothing."""
+    frame = report.frame
+    names = [name for name in frame.columns if name not in (*_COUNTED, "cost", "complete")]
+    return names, [name for name in _COUNTED if name in _ALWAYS or frame[name].any()]
+
+
+def rows(frame: pd.DataFrame) -> Iterator[Any]:
+    """Yield the rows of a frame, columns as attributes."""
+    yield from frame.itertuples(index=False)
+
+
+def meter(row: Any) -> str:
+    """Return what a row of lines or of unpriced quantities counts: ``audio input``, ``image hd_low_res``."""
+    return " ".join(filter(None, ("" if row.modality == "text" else row.modality, row.meter, row.variant)))

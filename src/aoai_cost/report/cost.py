@@ -1,0 +1,442 @@
+"""Many requests: what each deployment cost, by month or day."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from .. import markup
+from ..catalog import Deployment, Deployments, get_model, read_deployments
+from ..errors import PriceSheetError, RequestError, UnknownNameError, shorten
+from ..logs import UsageLog, read_usage
+from ..prices import Cost, PriceBook, exact_sum
+from ..usage import METER_UNITS, MeterKey, Usage, split_totals
+
+__all__ = ["CostReport", "cost_report"]
+
+BY = ("resource", "deployment", "model", "version", "sku", "region", "tier")
+"""What a report can be split by. ``deployment`` is always together with its ``resource``."""
+
+TOKEN_METERS = ("input", "cached_input", "cache_write", "output")
+DAY_MS = 24 * 3600 * 1000
+
+
+class GroupKey(NamedTuple):
+    """Everything that selects a price, and the day; one group is summed in integers and priced once."""
+
+    day: date | None
+    """None where the log does not say when the call was made."""
+    resource: str | None
+    deployment: str | None
+    model: str | None
+    version: str | None
+    region: str | None
+    tier: str | None
+    band: str
+
+
+@dataclass(frozen=True, slots=True)
+class CostReport:
+    """What a usage log cost.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        One row per period and `by`: requests, unmetered and not-billed requests, disjoint token meters (int64),
+        ``cost`` (Decimal) and ``complete`` (False where something in the row has no price or no tokens).
+    lines : DataFrame
+        The same money by meter and price row: quantity, unit, price, amount, and the row's name, source and date.
+    total : Decimal
+        The sum of all lines, in `currency`.
+    certainty : str
+        ``exact``, ``estimated`` (a price rests on an assumption, see notes) or ``lower_bound``.
+    unpriced : DataFrame
+        Quantities without a price, each with the reason; they are in no total.
+    rejected, counts, files_complete
+        From reading the log: rows that could not be read, what became of each row, and whether every file was whole.
+    period : (date, date) or None
+        First day, and the day after the last one, UTC.
+    """
+
+    frame: pd.DataFrame
+    lines: pd.DataFrame
+    total: Decimal
+    currency: str
+    certainty: Literal["exact", "estimated", "lower_bound"]
+    unpriced: pd.DataFrame
+    rejected: pd.DataFrame
+    counts: Any
+    files_complete: bool
+    period: tuple[date, date] | None
+    notes: tuple[str, ...]
+
+    @property
+    def requests(self) -> int:
+        """All calls in the log, billed or not."""
+        return int(self.frame["requests"].sum())
+
+    @property
+    def unmetered(self) -> int:
+        """Calls that were served and whose tokens the log does not tell; their cost is unknown."""
+        return int(self.frame["unmetered"].sum())
+
+    def _repr_html_(self) -> str:
+        head = markup.element("p", markup.text(f"{self.total} {self.currency} ({self.certainty})"))
+        columns = list(self.frame.columns)
+        body = markup.table(columns, self.frame.itertuples(index=False, name=None))
+        return head + body + markup.element("ul", "".join(markup.element("li", markup.text(n)) for n in self.notes))
+
+
+def cost_report(
+    log: UsageLog | str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    deployments: Deployments | str | os.PathLike[str] | None = None,
+    prices: PriceBook | None = None,
+    by: Sequence[str] = ("deployment",),
+    every: Literal["month", "day"] = "month",
+) -> CostReport:
+    """Price a usage log, per deployment and month or day.
+
+    Parameters
+    ----------
+    log : UsageLog, path or paths
+        What `read_usage` made, or what it should read.
+    deployments : Deployments or path, optional
+        What each deployment is; without it no row has a sku, and every row is listed as unpriced. PTU and fine-tuned
+        deployments add their hours in the report's period (the first to the last day in the log).
+    prices : PriceBook, optional
+        By default the sheets in the package. Each row is priced by the day of its call.
+    by : sequence of str
+        Any of resource, deployment, model, version, sku, region, tier.
+    every : str
+        ``month`` or ``day``, in UTC.
+
+    Raises
+    ------
+    RequestError
+        For an unknown `by` or `every`.
+    DeploymentsError, UsageFormatError, PriceSheetError
+        For files that cannot be used, and for prices in more than one currency.
+    """
+    columns = _columns(by)
+    if every not in ("month", "day"):
+        raise RequestError("every", f"must be month or day, found {shorten(every)}")
+    if not isinstance(log, UsageLog):
+        paths = [log] if isinstance(log, (str, os.PathLike)) else list(log)
+        log = read_usage(*paths)
+    if deployments is None:
+        deployments = Deployments(())
+    elif not isinstance(deployments, Deployments):
+        deployments = read_deployments(deployments)
+    book = prices if prices is not None else PriceBook.bundled()
+    pricing = _Pricing(book, deployments, columns, every)
+    for key, counted, usage in _groups(log):
+        pricing.add_group(key, counted, usage)
+    period = _period(log.frame)
+    if period is not None:
+        pricing.add_time(period)
+    return pricing.report(log, period)
+
+
+def _columns(by: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(by, str) or not by or any(name not in BY for name in by):
+        raise RequestError("by", f"must be some of {', '.join(BY)}; found {shorten(by)}")
+    wanted = {*by, *(("resource",) if "deployment" in by else ())}
+    return tuple(name for name in BY if name in wanted)
+
+
+def _groups(log: UsageLog) -> Iterator[tuple[GroupKey, tuple[int, int, int], Usage]]:
+    """Sum the log in integers: yield (group, (requests, unmetered, not billed), usage)."""
+    frame = log.frame
+    if frame.empty:
+        return
+    work = pd.DataFrame(
+        {
+            "day": frame["timestamp"].dt.floor("D"),
+            "resource": frame["resource"],
+            "deployment": frame["deployment"],
+            "model": frame["model"],
+            "version": frame["version"],
+            "region": frame["region"],
+            "tier": frame["service_tier"],
+            "band": _bands(frame),
+            "requests": 1,
+            "unmetered": (frame["usage_quality"] == "missing").astype("int64"),
+            "not_billed": (frame["usage_quality"] == "not_billed").astype("int64"),
+        },
+        index=frame.index,
+    )
+
+    def whole(column: str) -> Any:
+        return frame[column].fillna(0).to_numpy(dtype=np.int64)
+
+    parts = split_totals(
+        whole("prompt_tokens"),
+        whole("completion_tokens"),
+        cached=whole("cached_tokens"),
+        cache_write=whole("cache_write_tokens"),
+        audio_in=whole("audio_in"),
+        audio_out=whole("audio_out"),
+        image_in=whole("image_in"),
+        image_out=whole("image_out"),
+    )
+    keys = list(parts)
+    for i, key in enumerate(keys):
+        work[f"meter{i}"] = parts[key]
+    other = _other_quantities(log.quantities)
+    for i, (key, quantities) in enumerate(other.items(), start=len(keys)):
+        keys.append(key)
+        work[f"meter{i}"] = quantities.reindex(frame.index, fill_value=0).to_numpy(dtype=np.int64)
+    grouped = work.groupby(list(GroupKey._fields), dropna=False, observed=True, sort=True).sum()
+    for index, row in zip(grouped.index, grouped.to_numpy(dtype=np.int64).tolist(), strict=True):
+        day, *names, band = index
+        on = None if pd.isna(day) else day.date()
+        group = GroupKey._make((on, *(None if pd.isna(name) else str(name) for name in names), str(band)))
+        yield group, (row[0], row[1], row[2]), Usage(dict(zip(keys, row[3:], strict=True)))
+
+
+def _bands(frame: pd.DataFrame) -> Any:
+    """Tell the context band of each request: it hangs on the tokens of one request, never on a sum."""
+    models = frame["model"].astype("object")
+    limits: dict[Any, int | None] = {}
+    for name in models.dropna().unique():
+        try:
+            limits[name] = get_model(str(name)).long_context_above
+        except UnknownNameError:
+            limits[name] = None
+    above = models.map({name: limit for name, limit in limits.items() if limit is not None}).astype("Int64")
+    long = (frame["prompt_tokens"] > above).fillna(False).to_numpy(dtype=bool)
+    return np.where(long, "long", "short")
+
+
+def _other_quantities(quantities: pd.DataFrame) -> dict[MeterKey, pd.Series[Any]]:
+    """Sum the long table of images, characters and the like to one column per meter, indexed by row."""
+    found: dict[MeterKey, pd.Series[Any]] = {}
+    if quantities.empty:
+        return found
+    for (meter, modality, variant), part in quantities.groupby(["meter", "modality", "variant"], observed=True):
+        key = MeterKey(str(meter), str(modality), str(variant))
+        found[key] = part.groupby("row", observed=True)["quantity"].sum()
+    return found
+
+
+def _period(frame: pd.DataFrame) -> tuple[date, date] | None:
+    stamps = frame["timestamp"].dropna()
+    return None if stamps.empty else (stamps.min().date(), stamps.max().date() + timedelta(days=1))
+
+
+class _Row:
+    """One row of the report while it is summed."""
+
+    __slots__ = ("amounts", "complete", "counted", "tokens")
+
+    def __init__(self) -> None:
+        self.counted = [0, 0, 0]
+        self.tokens: dict[str, int] = defaultdict(int)
+        self.amounts: list[Decimal] = []
+        self.complete = True
+
+
+class _Pricing:
+    """Prices groups and time, and collects rows, lines and what has no price."""
+
+    def __init__(self, book: PriceBook, deployments: Deployments, columns: tuple[str, ...], every: str) -> None:
+        self.book, self.deployments, self.columns, self.every = book, deployments, columns, every
+        self.rows: dict[tuple[Any, ...], _Row] = defaultdict(_Row)
+        self.lines: dict[tuple[Any, ...], list[Any]] = {}
+        self.unpriced: dict[tuple[Any, ...], int] = defaultdict(int)
+        self.currencies: set[str] = set()
+        self.notes: dict[str, None] = {}
+        self.assumed = False
+
+    def add_group(self, key: GroupKey, counted: tuple[int, int, int], usage: Usage) -> None:
+        found = None if key.day is None else self.deployments.find(key.resource, key.deployment, key.day)
+        if key.day is None or found is None:
+            names = {
+                "resource": key.resource,
+                "deployment": key.deployment,
+                "model": key.model,
+                "version": key.version,
+                "sku": None,
+                "region": key.region,
+                "tier": key.tier,
+            }
+            row = self._row(key.day, names)
+            self._count(row, counted, usage)
+            if key.day is None:
+                reason = "the log does not say when the call was made, so no dated price can be chosen"
+            else:
+                reason = self.deployments.why(key.resource, key.deployment, key.day)
+            for meter, quantity in usage.items():
+                self._leave_unpriced(row, key.day, names, meter, quantity, reason)
+            return
+        # What was served is what is billed: it wins over what the file says was deployed.
+        if key.model is not None and key.model != found.model:
+            self._note(f"{found.name}: the log says {key.model} was served, the deployments file says {found.model}")
+        served = replace(
+            found,
+            model=key.model if key.model is not None else found.model,
+            version=key.version if key.model is not None else found.version,
+            region=found.region if found.region is not None else key.region,
+            tier=key.tier if key.tier is not None else found.tier,
+        )
+        names = self._names(served)
+        row = self._row(key.day, names)
+        self._count(row, counted, usage)
+        if usage:
+            self._add_cost(row, key.day, names, key.band, self.book.price(usage, served, on=key.day, band=key.band))
+
+    def add_time(self, period: tuple[date, date]) -> None:
+        """Add PTU and fine-tuned hosting hours of every deployment in the period, day by day."""
+        for deployment in self.deployments:
+            milliseconds: dict[str, int] = {}
+            if deployment.ptu_units:
+                milliseconds["ptu"] = deployment.ptu_units * DAY_MS
+            if deployment.fine_tuned:
+                milliseconds["hosting"] = DAY_MS
+            if not milliseconds:
+                continue
+            usage = Usage(milliseconds)
+            day = max(period[0], deployment.active_from or period[0])
+            end = min(period[1], deployment.active_to or period[1])
+            names = self._names(deployment)
+            while day < end:
+                cost = self.book.price(usage, deployment, on=day)
+                self._add_cost(self._row(day, names), day, names, "short", cost)
+                day += timedelta(days=1)
+
+    def _names(self, deployment: Deployment) -> dict[str, str | None]:
+        return {
+            "resource": deployment.resource,
+            "deployment": deployment.name,
+            "model": deployment.model,
+            "version": deployment.version,
+            "sku": deployment.sku,
+            "region": deployment.region,
+            "tier": deployment.tier,
+        }
+
+    def _period_of(self, day: date | None) -> str:
+        if day is None:
+            return "undated"
+        return day.isoformat() if self.every == "day" else day.isoformat()[:7]
+
+    def _row(self, day: date | None, names: dict[str, str | None]) -> _Row:
+        return self.rows[(self._period_of(day), *(names[column] for column in self.columns))]
+
+    def _count(self, row: _Row, counted: tuple[int, int, int], usage: Usage) -> None:
+        row.counted = [a + b for a, b in zip(row.counted, counted, strict=True)]
+        row.complete &= counted[1] == 0
+        for meter, quantity in usage.items():
+            if meter.meter in TOKEN_METERS:
+                row.tokens[meter.meter] += quantity
+
+    def _add_cost(self, row: _Row, day: date, names: dict[str, str | None], band: str, cost: Cost) -> None:
+        self.currencies.add(cost.currency)
+        row.amounts.append(cost.amount)
+        self.assumed |= cost.certainty != "exact"
+        for note in cost.notes:
+            self._note(note)
+        for line in cost.lines:
+            key = (self._period_of(day), *names.values(), band, *line.key, line.rate)
+            entry = self.lines.setdefault(key, [0, []])
+            entry[0] += line.quantity
+            entry[1].append(line.amount)
+        for meter, quantity, missing in cost.unpriced:
+            self._leave_unpriced(row, day, names, meter, quantity, str(missing))
+
+    def _leave_unpriced(
+        self, row: _Row, day: date | None, names: dict[str, str | None], meter: MeterKey, quantity: int, reason: str
+    ) -> None:
+        row.complete = False
+        self.unpriced[(self._period_of(day), *names.values(), *meter, reason)] += quantity
+
+    def _note(self, note: str) -> None:
+        self.notes.setdefault(note)
+
+    def report(self, log: UsageLog, period: tuple[date, date] | None) -> CostReport:
+        if len(self.currencies) > 1:
+            found = ", ".join(sorted(self.currencies))
+            raise PriceSheetError("", "", f"prices are in several currencies ({found}); a total needs one")
+        frame = self._frame()
+        unmetered = int(frame["unmetered"].sum())
+        rejected = len(log.rejected)
+        notes = list(self.notes)
+        if unmetered:
+            notes.append(
+                f"{unmetered:,} calls were served whose tokens the log does not tell; their cost is not in the total"
+            )
+        if self.unpriced:
+            notes.append("some quantities have no price; they are listed as unpriced and not in the total")
+        if rejected:
+            notes.append(f"{rejected:,} rows could not be read; they are listed as rejected and not in the total")
+        if not log.complete:
+            notes.append("at least one file could not be read to its end")
+        short = bool(unmetered or self.unpriced or rejected or not log.complete)
+        certainty: Literal["exact", "estimated", "lower_bound"]
+        certainty = "lower_bound" if short else "estimated" if self.assumed else "exact"
+        return CostReport(
+            frame=frame,
+            lines=self._lines_frame(),
+            total=exact_sum(amount for row in self.rows.values() for amount in row.amounts),
+            currency=next(iter(self.currencies), "USD"),
+            certainty=certainty,
+            unpriced=self._unpriced_frame(),
+            rejected=log.rejected,
+            counts=log.counts,
+            files_complete=log.complete,
+            period=period,
+            notes=tuple(notes),
+        )
+
+    def _frame(self) -> pd.DataFrame:
+        records = [
+            (*key, *row.counted, *(row.tokens[meter] for meter in TOKEN_METERS), exact_sum(row.amounts), row.complete)
+            for key, row in sorted(self.rows.items(), key=lambda item: _sortable(item[0]))
+        ]
+        whole = ("requests", "unmetered", "not_billed", *TOKEN_METERS)
+        frame = _object_frame(records, ["period", *self.columns, *whole, "cost", "complete"])
+        return frame.astype(dict.fromkeys(whole, "int64") | {"complete": "bool"})
+
+    def _lines_frame(self) -> pd.DataFrame:
+        records = []
+        for (*key, rate), (quantity, amounts) in sorted(self.lines.items(), key=lambda item: _sortable(item[0][:-1])):
+            unit = METER_UNITS[key[-3]]
+            records.append(
+                (
+                    *key,
+                    quantity,
+                    unit,
+                    rate.amount,
+                    rate.unit,
+                    exact_sum(amounts),
+                    rate.meter_name,
+                    rate.source,
+                    rate.effective_from,
+                )
+            )
+        columns = ["period", *BY, "band", "meter", "modality", "variant", "quantity", "unit", "price", "price_unit"]
+        return _object_frame(records, [*columns, "amount", "meter_name", "source", "effective_from"])
+
+    def _unpriced_frame(self) -> pd.DataFrame:
+        records = []
+        for (*key, reason), quantity in sorted(self.unpriced.items(), key=lambda item: _sortable(item[0])):
+            records.append((*key, quantity, METER_UNITS[key[-3]], reason))
+        return _object_frame(records, ["period", *BY, "meter", "modality", "variant", "quantity", "unit", "reason"])
+
+
+def _object_frame(records: list[tuple[Any, ...]], columns: list[str]) -> pd.DataFrame:
+    """Make a frame that holds what it is given: None stays None, and any text fits, lone surrogates too."""
+    return pd.DataFrame(records, columns=columns, dtype=object)
+
+
+def _sortable(key: Iterable[object]) -> tuple[tuple[bool, str], ...]:
+    return tuple((part is not None, str(part)) for part in key)

@@ -1,0 +1,324 @@
+"""What a request is in tokens: messages, texts and images, before it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..catalog import ChatRule, Model, get_model
+from ..errors import ImageError, RequestError, shorten
+from .encoding import Encoding, get_encoding
+from .images import image_size, image_token_bounds, image_tokens
+
+__all__ = ["Certainty", "Count", "CountLine", "count_request"]
+
+Certainty = Literal["exact", "estimated", "lower_bound", "unknown"]
+Api = Literal["auto", "chat", "responses", "embeddings", "completions"]
+
+# Fields that change nothing in the billed input (token-rules, section 2), or only the output.
+_FREE_FIELDS = frozenset(
+    """
+    model temperature top_p max_tokens max_completion_tokens max_output_tokens stop seed stream store user
+    metadata service_tier stream_options n best_of presence_penalty frequency_penalty logit_bias logprobs
+    top_logprobs safety_identifier prompt_cache_key prompt_cache_retention dimensions encoding_format
+    background truncation include extra_headers extra_query timeout suffix echo verbosity reasoning_effort
+    parallel_tool_calls
+    """.split()  # noqa: SIM905  (a list of forty lines says no more)
+)
+_TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
+_IMAGE_PARTS = frozenset({"image_url", "input_image"})
+
+
+@dataclass(frozen=True, slots=True)
+class CountLine:
+    """One item of a count: what it is, where in the body it stands, and its tokens."""
+
+    label: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The input tokens of one request.
+
+    ``bounds`` is (least, most); most is None when something in the request cannot be counted here.
+    ``certainty`` is ``exact`` (the bounds are one number and every rule is documented or recovered),
+    ``estimated`` (the truth lies within the bounds, or a rule was assumed) or ``lower_bound``.
+    """
+
+    model: Model
+    api: str
+    input_tokens: int
+    bounds: tuple[int, int | None]
+    certainty: Certainty
+    lines: tuple[CountLine, ...]
+    notes: tuple[str, ...]
+
+
+class _Tally:
+    """Collects the lines, bounds and notes of one request."""
+
+    def __init__(self) -> None:
+        self.lines: list[CountLine] = []
+        self.notes: list[str] = []
+        self.least = 0
+        self.most = 0
+        self.assumed = False
+        self.uncounted = False
+
+    def add(self, label: str, tokens: int, least: int | None = None) -> None:
+        """Add tokens; `least` is given when `tokens` is only their upper end."""
+        self.lines.append(CountLine(label, tokens))
+        self.most += tokens
+        self.least += tokens if least is None else least
+
+    def assume(self, note: str) -> None:
+        self.assumed = True
+        self.note(note)
+
+    def leave_out(self, note: str) -> None:
+        self.uncounted = True
+        self.note(note)
+
+    def note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def result(self, model: Model, api: str) -> Count:
+        certainty: Certainty = "exact"
+        if self.uncounted:
+            certainty = "lower_bound"
+        elif self.assumed or self.least != self.most:
+            certainty = "estimated"
+        bounds = (self.least, None if self.uncounted else self.most)
+        return Count(model, api, self.most, bounds, certainty, tuple(self.lines), tuple(self.notes))
+
+
+def count_request(body: Mapping[str, Any], *, model: str | Model | None = None, api: Api = "auto") -> Count:
+    """Count the input tokens of a request body, as it would be handed to the ``openai`` SDK.
+
+    Parameters
+    ----------
+    body : mapping
+        Chat Completions (``messages``), Responses (``input``), Embeddings (``input``) or
+        Completions (``prompt``). Texts and images are counted; what is not counted yet (tools, schemas,
+        files, audio, server-side state) is named in the notes and makes the count a lower bound.
+    model : str or Model, optional
+        What the deployment serves; by default ``body["model"]``.
+    api : str
+        Which of the four it is; ``auto`` decides by the body's fields and the model.
+
+    Raises
+    ------
+    RequestError
+        For a body that is none of these, with the field that is wrong.
+    UnknownNameError
+        For a model that nobody here knows.
+    ImageError
+        For an image that cannot be read; its size is never invented.
+
+    Examples
+    --------
+    >>> count_request({"messages": [{"role": "user", "content": "Hello"}]}, model="gpt-4o").input_tokens
+    8
+    """
+    if not isinstance(body, Mapping):
+        raise RequestError("body", f"must be a mapping, not {type(body).__name__}")
+    found = _model_of(body, model)
+    which = _api_of(body, found, api)
+    if found.encoding is None:
+        raise RequestError(
+            "model", f"{found.name!r} ({found.kind}) has no known text encoding; its requests are not counted in tokens"
+        )
+    encoding = get_encoding(found.encoding)
+    tally = _Tally()
+    if found.encoding_known == "assumed":
+        tally.assume(f"the encoding of {found.name} is assumed to be {found.encoding}")
+    if which == "embeddings":
+        _count_texts(tally, encoding, body.get("input"), "input")
+        known = {"input"}
+    elif which == "completions":
+        _count_texts(tally, encoding, body.get("prompt"), "prompt")
+        known = {"prompt"}
+    else:
+        _count_messages(tally, encoding, found, _messages_of(body, which))
+        known = {"messages", "input", "instructions"}
+    _note_uncounted(tally, body, known)
+    return tally.result(found, which)
+
+
+def _model_of(body: Mapping[str, Any], model: str | Model | None) -> Model:
+    if isinstance(model, Model):
+        return model
+    name = model if model is not None else body.get("model")
+    if not isinstance(name, str) or not name:
+        raise RequestError("model", "no model given; on Azure the body names a deployment, so pass model= as well")
+    return get_model(name)
+
+
+def _api_of(body: Mapping[str, Any], model: Model, api: Api) -> str:
+    if api != "auto":
+        field = {"chat": "messages", "responses": "input", "embeddings": "input", "completions": "prompt"}.get(api)
+        if field is None:
+            raise RequestError("api", f"{shorten(api)} is none of auto, chat, responses, embeddings, completions")
+        if field not in body:
+            raise RequestError(field, f"is missing from a {api} request")
+        return api
+    if "messages" in body:
+        return "chat"
+    if "input" in body:
+        return "embeddings" if model.kind == "embedding" else "responses"
+    if "prompt" in body:
+        return "completions"
+    raise RequestError("body", "has none of messages (chat), input (responses, embeddings), prompt (completions)")
+
+
+def _count_texts(tally: _Tally, encoding: Encoding, value: Any, field: str) -> None:
+    """Embeddings and completions: the sum of the inputs, no overhead; token lists count as they are."""
+    if isinstance(value, str):
+        tally.add(field, encoding.count(value))
+        return
+    if not isinstance(value, Sequence) or isinstance(value, (bytes, bytearray)):
+        raise RequestError(field, f"must be a text, a list of texts or of token ids, not {type(value).__name__}")
+    if value and all(isinstance(item, int) for item in value):
+        tally.add(field, len(value))
+        return
+    for i, item in enumerate(value):
+        if isinstance(item, str):
+            tally.add(f"{field}[{i}]", encoding.count(item))
+        elif isinstance(item, Sequence) and all(isinstance(token, int) for token in item):
+            tally.add(f"{field}[{i}]", len(item))
+        else:
+            raise RequestError(f"{field}[{i}]", f"must be a text or a list of token ids, not {type(item).__name__}")
+
+
+def _messages_of(body: Mapping[str, Any], api: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield (path, message) of a chat or responses body; ``instructions`` are one more message."""
+    if api == "chat":
+        field, items = "messages", body["messages"]
+    else:
+        if body.get("instructions"):
+            yield "instructions", {"role": "system", "content": body["instructions"]}
+        field, items = "input", body["input"]
+        if isinstance(items, str):
+            yield "input", {"role": "user", "content": items}
+            return
+    if not isinstance(items, Sequence) or isinstance(items, (str, bytes)):
+        raise RequestError(field, f"must be a list of messages, not {type(items).__name__}")
+    for i, item in enumerate(items):
+        path = f"{field}[{i}]"
+        if not isinstance(item, Mapping):
+            raise RequestError(path, f"must be a mapping, not {type(item).__name__}")
+        yield path, item
+
+
+def _count_messages(
+    tally: _Tally, encoding: Encoding, model: Model, messages: Iterator[tuple[str, Mapping[str, Any]]]
+) -> None:
+    rule = model.chat_rule
+    if rule is None:
+        raise RequestError("messages", f"no message overhead is known for {model.name!r} ({model.kind})")
+    if rule.known == "assumed":
+        tally.assume(f"the message overhead of {model.name} is assumed: {rule.source}")
+    for path, message in messages:
+        kind = message.get("type", "message")
+        if kind != "message":
+            tally.leave_out(f"{path}: items of type {shorten(kind)} are not counted yet")
+            continue
+        _count_message(tally, encoding, model, rule, path, message)
+    tally.add("request overhead", rule.request_tokens)
+
+
+def _count_message(
+    tally: _Tally, encoding: Encoding, model: Model, rule: ChatRule, path: str, message: Mapping[str, Any]
+) -> None:
+    role = message.get("role")
+    if not isinstance(role, str) or not role:
+        raise RequestError(f"{path}.role", f"must be a text, found {shorten(role)}")
+    tokens = rule.message_tokens + encoding.count(role)
+    if role == "assistant":
+        tokens += rule.assistant_tokens
+    name = message.get("name")
+    if name is not None:
+        if not isinstance(name, str):
+            raise RequestError(f"{path}.name", f"must be a text, found {shorten(name)}")
+        # A name equal to the role costs one token in all (token-rules, section 2).
+        tokens += 1 if name == role else encoding.count(name) + rule.name_tokens
+    texts: list[str] = []
+    images: list[tuple[str, Any]] = []
+    for part_path, part in _parts_of(message.get("content"), f"{path}.content"):
+        kind = part.get("type")
+        if kind in _TEXT_PARTS:
+            text = part.get("text")
+            if not isinstance(text, str):
+                raise RequestError(f"{part_path}.text", f"must be a text, found {shorten(text)}")
+            texts.append(text)
+        elif kind in _IMAGE_PARTS:
+            images.append((part_path, part))
+        else:
+            tally.leave_out(f"{part_path}: parts of type {shorten(kind)} are not counted yet")
+    # Text parts cost what their concatenation costs: they are tokenized in one go.
+    tally.add(f"{path} ({role if len(role) <= 20 else 'message'})", tokens + encoding.count("".join(texts)))
+    for part_path, part in images:
+        _count_image(tally, model, part_path, part)
+    for field in ("tool_calls", "function_call", "refusal", "audio"):
+        if message.get(field):
+            tally.leave_out(f"{path}.{field} is not counted yet")
+
+
+def _parts_of(content: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if content is None:
+        return
+    if isinstance(content, str):
+        yield path, {"type": "text", "text": content}
+        return
+    if not isinstance(content, Sequence) or isinstance(content, (bytes, bytearray)):
+        raise RequestError(path, f"must be a text or a list of parts, not {type(content).__name__}")
+    for i, part in enumerate(content):
+        if not isinstance(part, Mapping):
+            raise RequestError(f"{path}[{i}]", f"must be a mapping, not {type(part).__name__}")
+        yield f"{path}[{i}]", part
+
+
+def _count_image(tally: _Tally, model: Model, path: str, part: Mapping[str, Any]) -> None:
+    rule = model.image_rule
+    if rule is None:
+        raise RequestError(path, f"{model.name!r} has no known rule for images in its input")
+    image: Any = part.get("image_url")
+    detail = part.get("detail")
+    if isinstance(image, Mapping):
+        image, detail = image.get("url"), image.get("detail", detail)
+    if image is None and part.get("file_id"):
+        image = f"file:{part['file_id']}"
+    if not isinstance(image, str):
+        raise RequestError(f"{path}.image_url", f"must be a URL or a data: URL, found {shorten(image)}")
+    detail = "auto" if detail is None else detail
+    if model.image_known == "assumed" or rule.known == "assumed":
+        tally.assume(f"the image rule of {model.name} is assumed: {rule.source}")
+    if image.startswith("data:"):
+        try:
+            width_px, height_px = image_size(image)
+        except ImageError as error:
+            raise ImageError(path, error.reason) from None
+        tally.add(f"{path} ({width_px}x{height_px} px)", image_tokens(rule, width_px, height_px, detail))
+        return
+    least, most = image_token_bounds(rule, detail)
+    if least != most:
+        tally.note(f"{path}: the size of a remote image is not known here; counted at its most, {most} tokens")
+    tally.add(f"{path} (remote image)", most, least)
+
+
+def _note_uncounted(tally: _Tally, body: Mapping[str, Any], known: set[str]) -> None:
+    for field, value in body.items():
+        if field in known or field in _FREE_FIELDS or value in (None, [], {}, ""):
+            continue
+        if field in ("response_format", "text") and isinstance(value, Mapping):
+            form: Any = value if field == "response_format" else value.get("format")
+            if not isinstance(form, Mapping) or form.get("type") in ("text", "json_object"):
+                continue
+        if field == "reasoning" and isinstance(value, Mapping) and set(value) <= {"effort", "summary"}:
+            continue
+        if field == "tool_choice" and not body.get("tools"):
+            continue
+        tally.leave_out(f"{shorten(field)} is not counted yet")

@@ -1,0 +1,235 @@
+"""The faces of a report: the same numbers everywhere, and a stranger's text that does nothing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from aoai_cost import CostReport, RequestError, write_report
+from aoai_cost.render import report_csv, report_html, report_json, report_table
+from aoai_cost.render.words import amount, plain
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    '=HYPERLINK("http://example.invalid")',
+    "\x1b[2J\x1b[31mred",
+    "lone \ud800 surrogate",
+    "[bold]markup[/bold] :smile:",
+    "two\nlines",
+    "&lt;already&gt;",
+]
+
+
+def make_report(name: str = "chat-prod") -> CostReport:
+    """A small report by hand: one complete row, one with a gap."""
+    frame = pd.DataFrame(
+        {
+            "period": ["2026-10", "2026-10"],
+            "resource": ["/subscriptions/x/accounts/contoso", None],
+            "deployment": [name, None],
+            "requests": [3, 1],
+            "unmetered": [0, 1],
+            "not_billed": [0, 0],
+            "input": [1_000_000, 0],
+            "cached_input": [0, 0],
+            "cache_write": [0, 0],
+            "output": [2_000, 0],
+            "cost": [Decimal("2.52"), Decimal(0)],
+            "complete": [True, False],
+        },
+        dtype=object,
+    )
+    lines = pd.DataFrame(
+        [
+            ("2026-10", "contoso", name, "gpt-4o", "2024-11-20", "GlobalStandard", None, "default", "short", "input",
+             "text", "", 1_000_000, "token", Decimal("2.5"), "1M tokens", Decimal("2.5"), name, "S1", None),
+        ],
+        columns=["period", "resource", "deployment", "model", "version", "sku", "region", "tier", "band", "meter",
+                 "modality", "variant", "quantity", "unit", "price", "price_unit", "amount", "meter_name", "source",
+                 "effective_from"],
+        dtype=object,
+    )  # fmt: skip
+    unpriced = pd.DataFrame(
+        [("2026-10", "contoso", name, name, "", None, None, None, "output", "audio", "", 7, "token", name)],
+        columns=["period", "resource", "deployment", "model", "version", "sku", "region", "tier", "meter", "modality",
+                 "variant", "quantity", "unit", "reason"],
+        dtype=object,
+    )  # fmt: skip
+    rejected = pd.DataFrame({"source_file": [name], "line": [4], "reason": [name]}, dtype=object)
+    total = SimpleNamespace(rows=5, requests=4, joined=0, duplicates=0, ignored=0, rejected=1)
+    counts = SimpleNamespace(total=total, as_dict=lambda: {"total": vars(total)})
+    return CostReport(
+        frame=frame,
+        lines=lines,
+        total=Decimal("2.52"),
+        currency="USD",
+        certainty="lower_bound",
+        unpriced=unpriced,
+        rejected=rejected,
+        counts=counts,
+        files_complete=True,
+        period=None,
+        notes=(name,),
+    )
+
+
+def terminal(report: CostReport) -> str:
+    console = Console(width=200, file=io.StringIO(), highlight=False, emoji=False, markup=False)
+    console.print(report_table(report))
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return file.getvalue()
+
+
+class Reader(HTMLParser):
+    """Collects the elements, attributes and texts that a browser would see."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.texts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes.update(name for name, _ in attrs)
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def read(page: str) -> Reader:
+    reader = Reader()
+    reader.feed(page)
+    return reader
+
+
+CALM = read(report_html(make_report()))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_add_nothing_to_the_page_but_text(name: str) -> None:
+    page = report_html(make_report(name))
+    found = read(page)
+    assert found.tags == CALM.tags
+    assert found.attributes == CALM.attributes
+    assert "script" not in found.tags
+    page.encode("utf-8")
+    assert plain(name) in found.texts
+
+
+def test_the_page_forbids_everything_but_its_own_style() -> None:
+    page = report_html(make_report())
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+    assert policy
+    assert policy[1].startswith("default-src &#x27;none&#x27;; style-src &#x27;sha256-")
+    assert "http" not in re.sub(r'http-equiv="[^"]+"', "", page)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_cannot_steer_a_terminal(name: str) -> None:
+    shown = terminal(make_report(name))
+    assert "\x1b" not in shown
+    shown.encode("utf-8")
+    assert "smile:" in shown or ":smile:" not in name
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_no_formulas_in_csv(name: str) -> None:
+    rows = list(csv.reader(io.StringIO(report_csv(make_report(name)))))
+    cell = rows[1][rows[0].index("deployment")]
+    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert cell.removeprefix("'").replace("?", "") == name.replace("\ud800", "")
+
+
+def test_every_face_carries_the_same_total() -> None:
+    report = make_report()
+    rows = list(csv.DictReader(io.StringIO(report_csv(report))))
+    assert sum(Decimal(row["cost"]) for row in rows) == report.total
+    assert Decimal(report_json(report)["total"]) == report.total
+    assert amount(report.total) in report_html(report)
+    assert amount(report.total) in terminal(report)
+
+
+def test_a_gap_is_shown_beside_its_number() -> None:
+    report = make_report()
+    assert "0.00 +?" in terminal(report)
+    assert "2.52 (at least)" in terminal(report)
+    assert "0.00 +?" in report_html(report)
+    exact = replace(report, certainty="exact")
+    assert "at least" not in terminal(exact)
+
+
+def test_json_is_plain_data() -> None:
+    found = report_json(make_report("lone \ud800"))
+    assert json.loads(json.dumps(found)) == found
+    assert found["schema"] == "aoai_cost.report/1"
+    assert found["rows"][0]["cost"] == "2.52"
+    assert found["rows"][1]["deployment"] is None
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("0", "0.00"), ("1234567.891", "1,234,567.89"), ("0.004", "0.004"), ("0.00000012", "1.20E-7"), ("-3", "-3.00")],
+)
+def test_amounts_are_rounded_for_people_only(value: str, shown: str) -> None:
+    assert amount(Decimal(value)) == shown
+
+
+@pytest.mark.parametrize("form", ["csv", "html", "json"])
+def test_a_file_is_written_whole_and_alone(form: str, tmp_path: Path) -> None:
+    path = tmp_path / f"report.{form}"
+    path.write_text("old", "utf-8")
+    write_report(make_report(), path)
+    first = path.read_bytes()
+    write_report(make_report(), path)
+    assert path.read_bytes() == first != b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "report.csv"
+    path.write_text("old", "utf-8")
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_report(make_report(), path)
+    assert path.read_text("utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["report.pdf", "report"])
+def test_an_unknown_form_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="csv, html, json"):
+        write_report(make_report(), tmp_path / name)
+
+
+@pytest.mark.parametrize("show", [report_html, terminal, CostReport._repr_html_])
+def test_an_empty_report_has_a_face_too(show: Callable[[CostReport], str]) -> None:
+    report = make_report()
+    empty = replace(
+        report,
+        frame=report.frame.head(0),
+        lines=report.lines.head(0),
+        unpriced=report.unpriced.head(0),
+        rejected=report.rejected.head(0),
+        total=Decimal(0),
+        notes=(),
+    )
+    assert "0" in show(empty)

@@ -1,0 +1,189 @@
+"""The report equals pricing every call by itself, whatever the order, and says what it leaves out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from aoai_cost import CostReport, RequestError, cost_report, read_deployments, read_usage
+
+RESOURCE = "contoso"
+DEPLOYMENTS = """
+[[deployment]]
+resource = "contoso"
+name = "chat"
+model = "gpt-4o"
+version = "2024-11-20"
+sku = "GlobalStandard"
+region = "swedencentral"
+"""
+# Azure's list prices of gpt-4o 2024-11-20 per million tokens: input, cached input, output.
+GLOBAL = (Decimal("2.50"), Decimal("1.25"), Decimal("10.00"))
+REGIONAL_SWEDEN = (Decimal("3.025"), Decimal("1.513"), Decimal("12.1"))
+
+
+def body(i: int, prompt: int, cached: int, completion: int, day: int = 14, **more: Any) -> dict[str, Any]:
+    return {
+        "id": f"chatcmpl-{i}",
+        "object": "chat.completion",
+        "created": int(datetime(2026, 10, day, 12, tzinfo=UTC).timestamp()),
+        "model": "gpt-4o-2024-11-20",
+        "usage": {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+            "prompt_tokens_details": {"cached_tokens": cached},
+        },
+        **more,
+    }
+
+
+def report(
+    folder: Path, bodies: Sequence[dict[str, Any]], deployments: str = DEPLOYMENTS, **options: Any
+) -> CostReport:
+    log = folder / "log.jsonl"
+    log.write_text("".join(json.dumps(item) + "\n" for item in bodies), "utf-8")
+    file = folder / "d.toml"
+    file.write_text(deployments, "utf-8")
+    usage = read_usage(log, deployment="chat", resource=RESOURCE)
+    return cost_report(usage, deployments=read_deployments(file), **options)
+
+
+def twin(bodies: Sequence[dict[str, Any]], prices: tuple[Decimal, Decimal, Decimal]) -> Decimal:
+    """The slow and obvious way: price every call by itself."""
+    total = Decimal(0)
+    for item in bodies:
+        usage = item["usage"]
+        cached = usage["prompt_tokens_details"]["cached_tokens"]
+        total += (usage["prompt_tokens"] - cached) * prices[0] / 1_000_000
+        total += cached * prices[1] / 1_000_000
+        total += usage["completion_tokens"] * prices[2] / 1_000_000
+    return total
+
+
+calls = st.tuples(st.integers(0, 200_000), st.integers(0, 200_000), st.integers(0, 20_000), st.integers(1, 28)).map(
+    lambda x: (max(x[0], x[1]), min(x[0], x[1]), x[2], x[3])
+)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(calls, min_size=1, max_size=20), st.randoms())
+def test_a_report_equals_pricing_every_call_in_any_order(tmp_path: Path, found: list[Any], random: Any) -> None:
+    bodies = [body(i, *call) for i, call in enumerate(found)]
+    first = report(tmp_path, bodies)
+    random.shuffle(bodies)
+    assert first.total == twin(bodies, GLOBAL)
+    again = report(tmp_path, bodies)
+    assert again.total == first.total
+    assert again.frame.equals(first.frame)
+    assert first.certainty == "exact"
+    assert first.requests == len(bodies)
+
+
+def test_the_deployment_decides_the_price_not_the_model(tmp_path: Path) -> None:
+    bodies = [body(1, 1_000_000, 0, 1_000)]
+    regional = report(tmp_path, bodies, DEPLOYMENTS.replace("GlobalStandard", "Standard"))
+    assert regional.total == twin(bodies, REGIONAL_SWEDEN)
+
+
+def test_days_add_up_to_months_and_lines_to_the_total(tmp_path: Path) -> None:
+    bodies = [body(day, 1_000 * day, 0, day, day) for day in range(1, 29)]
+    by_day = report(tmp_path, bodies, every="day")
+    by_month = report(tmp_path, bodies, every="month")
+    assert len(by_day.frame) == 28
+    assert len(by_month.frame) == 1
+    assert sum(by_day.frame["cost"]) == by_month.total == by_day.total
+    assert sum(by_month.lines["amount"]) == by_month.total
+    assert by_month.frame["input"].sum() == sum(item["usage"]["prompt_tokens"] for item in bodies)
+    assert set(by_month.lines["meter_name"]) == {"gpt 4o 1120 Inp glbl Tokens", "gpt 4o 1120 Outp glbl Tokens"}
+
+
+def test_a_repeated_call_is_billed_once(tmp_path: Path) -> None:
+    bodies = [body(1, 1_000, 0, 10)]
+    assert report(tmp_path, bodies * 3).total == twin(bodies, GLOBAL)
+
+
+def test_without_deployments_nothing_is_priced_and_nothing_is_lost(tmp_path: Path) -> None:
+    found = report(tmp_path, [body(1, 1_000, 200, 10)], "")
+    assert found.total == 0
+    assert found.certainty == "lower_bound"
+    assert found.unpriced.set_index("meter")["quantity"].to_dict() == {"input": 800, "cached_input": 200, "output": 10}
+    assert found.unpriced["reason"].str.contains("chat").all()
+    assert not found.frame["complete"].any()
+
+
+def test_a_model_without_a_price_is_listed_with_its_tokens(tmp_path: Path) -> None:
+    found = report(tmp_path, [body(1, 7, 0, 3, model="gpt-99-2026-01-01"), body(2, 1_000, 0, 0)])
+    assert found.total == Decimal("0.0025")
+    assert found.unpriced["quantity"].tolist() == [7, 3]
+    assert set(found.unpriced["model"]) == {"gpt-99"}
+    assert any("gpt-99 was served" in note for note in found.notes)
+
+
+def test_a_call_without_usage_makes_the_total_a_lower_bound(tmp_path: Path) -> None:
+    silent = body(1, 0, 0, 0)
+    del silent["usage"]
+    found = report(tmp_path, [silent, body(2, 1_000, 0, 0)])
+    assert (found.unmetered, found.certainty, found.total) == (1, "lower_bound", Decimal("0.0025"))
+
+
+def test_a_rejected_row_makes_the_total_a_lower_bound(tmp_path: Path) -> None:
+    found = report(tmp_path, [body(1, 10, 20, 0), body(2, 1_000, 0, 0)])
+    assert len(found.rejected) == 1
+    assert (found.certainty, found.total) == ("lower_bound", Decimal("0.0025"))
+
+
+PTU = """
+[[deployment]]
+resource = "contoso"
+name = "chat"
+model = "gpt-4o"
+version = "2024-11-20"
+sku = "GlobalProvisionedManaged"
+region = "swedencentral"
+ptu_units = 15
+active_from = 2026-10-02
+"""
+
+
+def test_provisioned_units_cost_their_hours_whatever_the_tokens(tmp_path: Path) -> None:
+    found = report(tmp_path, [body(1, 1_000_000, 0, 0, 1), body(2, 10**9, 0, 10**9, 3)], PTU)
+    # Two of the three days, 24 hours, 15 units, 1 USD per PTU-hour.
+    assert found.total == 2 * 24 * 15
+    assert found.frame["input"].sum() == 10**9 + 10**6
+
+
+def test_the_long_context_band_is_decided_by_each_request(tmp_path: Path) -> None:
+    deployments = DEPLOYMENTS.replace("gpt-4o", "gpt-5.5").replace("2024-11-20", "2026-04-24")
+    short = [body(i, 200_000, 0, 0, model="gpt-5.5-2026-04-24") for i in range(2)]
+    long = [body(9, 400_000, 0, 0, model="gpt-5.5-2026-04-24")]
+    assert report(tmp_path, short, deployments).lines["band"].tolist() == ["short"]
+    assert report(tmp_path, long, deployments).lines["band"].tolist() == ["long"]
+    assert report(tmp_path, long, deployments).total > report(tmp_path, short, deployments).total
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [({"by": ("colour",)}, "by"), ({"by": ()}, "by"), ({"by": "deployment"}, "by"), ({"every": "year"}, "every")],
+)
+def test_unknown_options_are_refused(tmp_path: Path, options: dict[str, Any], field: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        report(tmp_path, [body(1, 1, 0, 0)], **options)
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("by", [("model",), ("resource", "sku", "region"), ("tier", "version")])
+def test_any_split_has_the_same_total(tmp_path: Path, by: tuple[str, ...]) -> None:
+    bodies = [body(day, 1_000 * day, 0, day, day) for day in range(1, 9)]
+    found = report(tmp_path, bodies, by=by)
+    assert found.total == twin(bodies, GLOBAL)
+    order = ("resource", "deployment", "model", "version", "sku", "region", "tier")
+    assert list(found.frame.columns[1 : 1 + len(by)]) == [name for name in order if name in by]

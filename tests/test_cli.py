@@ -1,0 +1,175 @@
+"""The commands: results on stdout, the rest on stderr, the exit code says how it went."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from aoai_cost.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGS = str(ROOT / "examples" / "logs")
+DEPLOYMENTS = str(ROOT / "examples" / "deployments.toml")
+REQUEST = str(ROOT / "examples" / "request.json")
+
+
+def run(*words: str, stdin: str | bytes | None = None) -> Result:
+    result = CliRunner().invoke(main, words, input=stdin)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert "Traceback" not in result.output
+    return result
+
+
+def data(result: Result) -> Any:
+    return json.loads(result.stdout)
+
+
+def test_count_prints_one_number() -> None:
+    result = run("count", "--model", "gpt-4o", "--text", "hello world")
+    assert (result.exit_code, result.stdout) == (0, "2\n")
+
+
+def test_count_reads_files_and_stdin(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("hello world", "utf-8")
+    result = run("count", "--encoding", "r50k_base", str(file), "-", "--json", stdin="hamburger")
+    assert [entry["tokens"] for entry in data(result)["counts"]] == [2, 3]
+    assert data(result)["total"] == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        pytest.param(["count", "--text", "x"], 2, "--model or --encoding", id="no model"),
+        pytest.param(["count", "--model", "gpt-4o"], 2, "stdin", id="nothing to count"),
+        pytest.param(["count", "--model", "gpt-9", "--text", "x"], 1, "unknown model 'gpt-9'", id="unknown model"),
+        pytest.param(
+            ["count", "--encoding", "o300k", "--text", "x"], 1, "o200k_base", id="unknown encoding, near ones"
+        ),
+        pytest.param(["count", "--model", "gpt-4o", "/no/such/file"], 1, "No such file", id="missing file"),
+        pytest.param(["estimate", "/no/such/file", "--model", "gpt-4o"], 1, "No such file", id="missing request"),
+        pytest.param(["estimate", REQUEST], 2, "--model", id="estimate without a model"),
+        pytest.param(
+            ["estimate", REQUEST, "--model", "gpt-4o", "--version", "2024-11-20", "--sku", "Nonsense"],
+            1,
+            "Nonsense",
+            id="unknown sku",
+        ),
+        pytest.param(
+            ["estimate", REQUEST, "--model", "gpt-4o", "--version", "2024-11-20", "--sku", "Standard"],
+            1,
+            "region",
+            id="a regional price without a region",
+        ),
+        pytest.param(["estimate", REQUEST, "--model", "gpt-4o", "--on", "soon"], 2, "2026-10-31", id="no date"),
+        pytest.param(["estimate", REQUEST, "--model", "gpt-4o", "--budget", "NaN"], 2, "amount", id="no budget"),
+        pytest.param(["report", "/no/such/log"], 1, "/no/such/log", id="missing log"),
+        pytest.param(["report", LOGS, "--deployments", "/no/such/file"], 1, "/no/such/file", id="missing deployments"),
+        pytest.param(["report", LOGS, "--by", "colour"], 1, "colour", id="unknown column"),
+        pytest.param(["report", LOGS, "--format", "colour"], 1, "unknown log format 'colour'", id="unknown format"),
+        pytest.param(["report", LOGS, "--csv", "/no/such/folder/r.csv"], 1, "/no/such/folder", id="unwritable file"),
+        pytest.param(["prices", "gpt-9"], 1, "unknown model 'gpt-9'", id="prices of an unknown model"),
+        pytest.param(["models", "gpt-9"], 1, "unknown model 'gpt-9'", id="unknown model name"),
+        pytest.param(["nonsense"], 2, "No such command", id="unknown command"),
+    ],
+)
+def test_a_users_mistake_ends_in_one_clear_line(words: list[str], code: int, said: str) -> None:
+    result = run(*words)
+    assert result.exit_code == code
+    assert result.stdout == "" or words[0] == "report"
+    assert said in result.stderr
+
+
+def test_count_refuses_what_is_not_text(tmp_path: Path) -> None:
+    file = tmp_path / "a.bin"
+    file.write_bytes(b"ok\xff")
+    result = run("count", "--model", "gpt-4o", str(file))
+    assert result.exit_code == 1
+    assert "not UTF-8 text (at byte 2)" in result.stderr
+
+
+@pytest.mark.parametrize("body", ["{", "[]", '"x"', "", "{}"])
+def test_estimate_refuses_what_is_no_request(body: str) -> None:
+    result = run("estimate", "-", "--model", "gpt-4o", stdin=body)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: request field")
+
+
+ESTIMATE = ["estimate", REQUEST, "--model", "gpt-4o", "--version", "2024-11-20", "--on", "2026-10-15"]
+
+
+def test_estimate_in_json_and_in_words_say_the_same() -> None:
+    found = data(run(*ESTIMATE, "--json"))
+    words = run(*ESTIMATE)
+    assert words.exit_code == 0
+    assert f"input   {found['input_tokens']:,} tokens (exact)" in words.stdout
+    assert found["low"] in words.stdout
+    assert found["high"] in words.stdout
+    # The image of 640 x 480 is one row of two tiles: 85 + 2 * 170.
+    assert 425 in [line["tokens"] for line in found["lines"]]
+    assert Decimal(found["low"]) == found["input_tokens"] * Decimal("2.5") / 1_000_000
+    assert Decimal(found["high"]) - Decimal(found["low"]) == 100 * Decimal("10") / 1_000_000
+
+
+def test_estimate_over_budget_exits_with_4() -> None:
+    assert run(*ESTIMATE, "--budget", "1").exit_code == 0
+    result = run(*ESTIMATE, "--budget", "0.000001")
+    assert result.exit_code == 4
+    assert "over the budget" in result.stderr
+
+
+def test_estimate_finds_a_deployment_in_a_file() -> None:
+    named = data(run("estimate", REQUEST, "--deployments", DEPLOYMENTS, "--deployment", "contoso-east/chat-prod",
+                     "--on", "2026-10-15", "--json"))  # fmt: skip
+    assert named["model"].startswith("gpt-")
+
+
+def test_report_writes_its_files_and_exits_with_3_for_listed_rows(tmp_path: Path) -> None:
+    html, csv = tmp_path / "r.html", tmp_path / "r.csv"
+    result = run("report", LOGS, "--deployments", DEPLOYMENTS, "--html", str(html), "--csv", str(csv), "--json")
+    found = data(result)
+    assert result.exit_code == 3
+    assert found["unpriced"]
+    assert found["rejected"]
+    assert sum(Decimal(row["cost"]) for row in found["rows"]) == Decimal(found["total"])
+    assert html.read_text("utf-8").startswith("<!doctype html>")
+    assert len(csv.read_text("utf-8").splitlines()) == len(found["rows"]) + 1
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["r.csv", "r.html"]
+
+
+def test_report_by_day_adds_up_to_the_month() -> None:
+    days = data(run("report", LOGS, "--deployments", DEPLOYMENTS, "--every", "day", "--by", "model,sku", "--json"))
+    months = data(run("report", LOGS, "--deployments", DEPLOYMENTS, "--json"))
+    assert days["total"] == months["total"]
+    assert len(days["rows"]) > len(months["rows"]) > 0
+
+
+def test_prices_lists_rows_with_their_source() -> None:
+    words = ["prices", "gpt-4o", "--version", "2024-11-20", "--sku", "Standard", "--region", "swedencentral"]
+    found = data(run(*words, "--on", "2026-10-15", "--json"))
+    prices = {row["meter"]: row["price"] for row in found["rows"]}
+    assert prices == {"input": "3.025", "cached_input": "1.513", "output": "12.1"}
+    assert all(row["source"] for row in found["rows"])
+    assert "gpt 4o 1120 Inp regnl Tokens" in run(*words, "--on", "2026-10-15").stdout
+
+
+def test_models_lists_all_and_shows_one() -> None:
+    everything = data(run("models", "--json"))
+    assert {"gpt-4o", "o1", "text-embedding-3-large", "whisper"} <= {row["name"] for row in everything["models"]}
+    one = data(run("models", "gpt-4o-2024-11-20", "--json"))["models"]
+    assert [(row["name"], row["version"], row["encoding"]) for row in one] == [("gpt-4o", "2024-11-20", "o200k_base")]
+    assert "o200k_base" in run("models", "gpt-4o").stdout
+
+
+def test_output_to_a_closed_pipe_is_no_traceback() -> None:
+    program = f"{sys.executable} -m aoai_cost.cli models | head -1"
+    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=False, env=os.environ)
+    assert "Traceback" not in done.stderr

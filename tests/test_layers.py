@@ -1,0 +1,83 @@
+"""A room imports only from lower levels, and each outside package has its rooms."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "src" / "aoai_cost"
+LEVELS = {
+    "errors": 0,
+    "markup": 0,
+    "version": 0,
+    "_fast": 1,
+    "usage": 1,
+    "catalog": 1,
+    "tokens": 2,
+    "prices": 2,
+    "estimate": 3,
+    "logs": 3,
+    "report": 4,
+    "render": 5,
+    "cli": 6,
+}
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+OUTSIDE = {
+    "tiktoken": {"tokens/vocabulary.py"},
+    "PIL": {"tokens/images.py"},
+    "pandas": {"logs", "report", "render"},
+    "click": {"cli.py"},
+    "rich": {"cli.py", "render"},
+}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Yield the absolute dotted name of every module that a file imports, at any depth."""
+    here = ["aoai_cost", *path.relative_to(PACKAGE).parent.parts]
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = here[: len(here) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def test_every_room_has_a_level() -> None:
+    assert {room_of(path) for path in FILES} == set(LEVELS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports_point_down(path: Path) -> None:
+    room = room_of(path)
+    for name in imports_of(path):
+        parts = name.split(".")
+        if parts[0] != "aoai_cost":
+            continue
+        other = parts[1] if len(parts) > 1 else ""
+        assert other in LEVELS, f"{path.name} imports {name}: rooms do not import the package's face"
+        if other != room:
+            assert LEVELS[other] < LEVELS[room], f"{room} must not import {other}"
+            assert other != "_fast" or room in ("tokens", "logs"), f"{room} must not import _fast"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_outside_packages_stay_in_their_rooms(path: Path) -> None:
+    where = path.relative_to(PACKAGE).as_posix()
+    for name in imports_of(path):
+        rooms = OUTSIDE.get(name.split(".")[0])
+        if rooms is not None:
+            assert where in rooms or where.split("/")[0] in rooms, f"{where} must not import {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_the_library_never_opens_a_connection(path: Path) -> None:
+    reaching = {"socket", "ssl", "http", "urllib", "requests", "httpx", "urllib3", "aiohttp", "ftplib"}
+    assert not [name for name in imports_of(path) if name.split(".")[0] in reaching]
