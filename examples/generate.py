@@ -1,0 +1,434 @@
+"""Write the example usage log, and beside it a ledger of what was written.
+
+    python examples/generate.py [folder]
+
+The log has the layout and shapes of Azure Monitor's export to storage: one folder per category, one file per account
+and hour, one JSON object per line. It also has the traps of real exports: halves of a call in different hours, copies,
+a throttled call that is logged twice, properties as text and as object, tokens as numbers, texts and arrays, an
+unfinished last line. ``expected.json`` is written from a ledger that is kept while the calls are made up, so a reader
+of the log can be checked against something that is not a reader.
+
+Everything is made up and fixed by a seed. The ids are zeros, the addresses are reserved for documentation.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+SEED = 20261012
+FIRST_DAY = datetime(2026, 10, 12)
+DAYS = 4
+HOURS = (9, 14, 22)
+USAGE, STATUS = "AzureOpenAIRequestUsage", "RequestResponse"
+YEAR_ONE = datetime(1, 1, 1)
+
+
+@dataclass(frozen=True)
+class Account:
+    """An Azure OpenAI account."""
+
+    group: str
+    name: str
+    region: str
+
+    @property
+    def id(self) -> str:
+        """The ARM id."""
+        return (
+            f"/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/{self.group}"
+            f"/providers/Microsoft.CognitiveServices/accounts/{self.name}"
+        )
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployment as the log knows it, and how much it is used."""
+
+    account: Account
+    name: str
+    model: str
+    version: str
+    operation: str = "ChatCompletions_Create"
+    prompt_tokens: tuple[int, int] = (200, 4_000)
+    completion_tokens: tuple[int, int] = (20, 900)
+    cached_share: float = 0.0
+    write_share: float = 0.0
+    per_hour: int = 2
+
+
+SWEDEN = Account("rg-shop", "aoai-shop-sweden", "swedencentral")
+EASTUS2 = Account("rg-shop", "aoai-shop-eastus2", "eastus2")
+FRANCE = Account("rg-research", "aoai-research", "francecentral")
+
+CHAT = Deployment(SWEDEN, "chat", "gpt-4o", "2024-08-06", cached_share=0.4, per_hour=5)
+CHAT_UPGRADED = Deployment(SWEDEN, "chat", "gpt-4o", "2024-11-20", cached_share=0.4, per_hour=5)
+UPGRADE = FIRST_DAY + timedelta(days=2)
+EMBED = Deployment(SWEDEN, "embed", "text-embedding-3-large", "1", "Embeddings_Create", (50, 7_500), (0, 0))
+AGENT = Deployment(
+    SWEDEN, "agent", "gpt-5.6-sol", "2026-07-09", "create-response", (6_000, 60_000), (300, 6_000), 0.5, 0.2, 2
+)
+IMAGES = Deployment(SWEDEN, "images", "dall-e-3", "3.0", "ImageGenerations_Create")
+CHAT_MINI = Deployment(EASTUS2, "chat", "gpt-4o-mini", "2024-07-18", per_hour=3)
+FAST = Deployment(EASTUS2, "fast", "gpt-5-mini", "2025-08-07", cached_share=0.3)
+SUPPORT = Deployment(EASTUS2, "support-ptu", "gpt-4.1", "2025-04-14", cached_share=0.6)
+TUNED = Deployment(SWEDEN, "tuned", "gpt-4o-mini", "2024-07-18", per_hour=1)
+CHAT_FRANCE = Deployment(FRANCE, "chat", "gpt-4o", "2024-11-20", cached_share=0.2)
+PILOT = Deployment(FRANCE, "pilot", "contoso-chat", "1", per_hour=1)
+SANDBOX = Deployment(FRANCE, "sandbox", "gpt-4o-mini", "2024-07-18", per_hour=1)
+STEADY = (CHAT, EMBED, AGENT, CHAT_MINI, FAST, SUPPORT, TUNED, CHAT_FRANCE, PILOT, SANDBOX)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The counts of one call; cached and written tokens are inside the prompt."""
+
+    prompt: int
+    completion: int
+    cached: int = 0
+    written: int = 0
+
+
+@dataclass
+class Ledger:
+    """What was written, in the words of a bill."""
+
+    calls: dict[tuple[str, str, str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    days: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    rows: Counter[str] = field(default_factory=Counter)
+
+    def add(self, account: Account, at: datetime, deployment: Deployment | None, **counts: int) -> None:
+        """Enter one call."""
+        of = ("", "", "") if deployment is None else (deployment.name, deployment.model, deployment.version)
+        for kept in (self.calls[(account.id.lower(), *of)], self.days[at.date().isoformat()]):
+            kept["requests"] += 1
+            kept.update(counts)
+        self.rows["requests"] += 1
+        self.rows["unmetered"] += counts.get("unmetered", 0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what ``expected.json`` holds."""
+        names = ("resource", "deployment", "model", "version")
+        kept = ("requests", "prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens")
+        kept += ("unmetered", "not_billed")
+        return {
+            "rows": dict(sorted(self.rows.items())),
+            "calls": [
+                {name: value or None for name, value in zip(names, key, strict=True)}
+                | {name: counted[name] for name in kept}
+                for key, counted in sorted(self.calls.items())
+            ],
+            "days": {day: {name: counted[name] for name in kept} for day, counted in sorted(self.days.items())},
+        }
+
+
+class Export:
+    """The files of a storage export while they are filled."""
+
+    def __init__(self) -> None:
+        self.random = random.Random(SEED)
+        self.ledger = Ledger()
+        self.files: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
+        self.number = 0
+        self.unfinished = ""
+
+    def correlation_id(self) -> str:
+        """Return the next id of a call."""
+        self.number += 1
+        return f"00000000-0000-4000-8000-{self.number:012d}"
+
+    def write(self, account: Account, at: datetime, record: dict[str, Any]) -> str:
+        """Append a line to the file of its category, account and hour; return where."""
+        container = f"insights-logs-{record['category'].lower()}"
+        place = f"resourceId={account.id.upper()}/y={at:%Y}/m={at:%m}/d={at:%d}/h={at:%H}/m=00/PT1H.json"
+        line = json.dumps(dict(sorted(record.items())), separators=(",", ":"))
+        self.files[f"{container}/{place}"].append((at, line))
+        self.ledger.rows["rows"] += 1
+        return f"{container}/{place}"
+
+    def status(
+        self,
+        account: Account,
+        at: datetime,
+        correlation_id: str,
+        operation: str,
+        deployment: Deployment | None,
+        status: int = 200,
+        duration_ms: int | None = None,
+    ) -> None:
+        """Write the half of a call that says how it went."""
+        took = self.random.randrange(90, 9_000) if duration_ms is None else duration_ms
+        begun = ticks(at - timedelta(milliseconds=took))
+        properties: dict[str, Any] = {
+            "apiName": "Azure OpenAI API version 2024-10-21",
+            "requestTime": begun,
+            "requestLength": self.random.randrange(200, 60_000),
+            "responseTime": ticks(at),
+            "responseLength": self.random.randrange(100, 20_000),
+            "objectId": "",
+            "streamType": "Streaming" if self.number % 3 == 0 else "Non-Streaming",
+        }
+        if deployment is not None:
+            properties |= self.names(deployment)
+        # Some exports write the properties as JSON text, some as an object; and ids in any case.
+        as_text = self.number % 2 == 0
+        record = {
+            "time": stamp(at) + "Z",
+            "EnqueueTime": stamp(at - timedelta(milliseconds=45)),
+            "resourceId": account.id.upper() if self.number % 5 else account.id,
+            "category": STATUS,
+            "operationName": operation,
+            "correlationId": correlation_id,
+            "durationMs": took,
+            "resultSignature": str(status),
+            "callerIpAddress": "192.0.2.***",
+            "location": account.region,
+            "Tenant": account.region,
+            "event": "ShoeboxCallResult",
+            "properties": json.dumps(properties, separators=(",", ":")) if as_text else properties,
+        }
+        self.write(account, at, record)
+
+    def usage(self, deployment: Deployment, at: datetime, correlation_id: str, tokens: Tokens) -> str:
+        """Write the half of a call that has the tokens; return its file."""
+        forms: tuple[Any, ...] = (lambda n: [n], lambda n: [str(n)], int, str)
+        form = forms[self.number % len(forms)]
+        properties = self.names(deployment) | {
+            "streamType": "Streaming" if self.number % 3 == 0 else "Non-Streaming",
+            "promptTokens": form(tokens.prompt),
+            "generatedTokens": form(tokens.completion),
+            "cachedTokens": form(tokens.cached),
+            "timeToFirstTokenMs": [self.random.randrange(80, 900)],
+            "timeToLastTokenMs": [self.random.randrange(900, 9_000)],
+        }
+        if deployment.write_share:
+            properties["cacheWriteTokens"] = form(tokens.written)
+        record = {
+            "EnqueueTime": stamp(at),
+            "FluentdIngestTimestamp": stamp(at + timedelta(seconds=4)) + "Z",
+            "resourceId": deployment.account.id.upper(),
+            "category": USAGE,
+            "operationName": deployment.operation,
+            "correlationId": correlation_id,
+            "location": deployment.account.region,
+            "Tenant": deployment.account.region,
+            "event": "ShoeboxCallResult",
+            "processID": 4812,
+            "threadID": 77,
+            "properties": json.dumps(properties, separators=(",", ":")) if self.number % 4 else properties,
+        }
+        if self.number % 2:
+            record["time"] = stamp(at) + "Z"
+        return self.write(deployment.account, at, record)
+
+    @staticmethod
+    def names(deployment: Deployment) -> dict[str, Any]:
+        """Return what a row says of the deployment that served it."""
+        return {
+            "modelDeploymentName": deployment.name,
+            "modelName": deployment.model,
+            "modelVersion": deployment.version,
+        }
+
+    def tokens(self, deployment: Deployment) -> Tokens:
+        """Make up the counts of a call."""
+        prompt = self.random.randrange(deployment.prompt_tokens[0], deployment.prompt_tokens[1] + 1)
+        low, high = deployment.completion_tokens
+        completion = self.random.randrange(low, high + 1)
+        # The service caches in blocks of 128 tokens, from 1,024 on.
+        blocks = int(prompt * deployment.cached_share * self.random.random() * 2 / 128)
+        cached = min(blocks * 128, prompt // 128 * 128) if blocks * 128 >= 1_024 else 0
+        return Tokens(prompt, completion, cached, int((prompt - cached) * deployment.write_share))
+
+    def call(
+        self,
+        deployment: Deployment,
+        at: datetime,
+        tokens: Tokens | None = None,
+        *,
+        status: int = 200,
+        duration_ms: int | None = None,
+        usage_after: timedelta = timedelta(milliseconds=20),
+    ) -> None:
+        """Write both halves of a call that is billed."""
+        counted = tokens if tokens is not None else self.tokens(deployment)
+        correlation_id = self.correlation_id()
+        self.status(deployment.account, at, correlation_id, deployment.operation, deployment, status, duration_ms)
+        self.usage(deployment, at + usage_after, correlation_id, counted)
+        self.ledger.rows["joined"] += 1
+        self.bill(deployment, at, counted)
+
+    def bill(self, deployment: Deployment, at: datetime, tokens: Tokens) -> None:
+        """Enter a call that is billed."""
+        self.ledger.add(
+            deployment.account,
+            at,
+            deployment,
+            prompt_tokens=tokens.prompt,
+            cached_tokens=tokens.cached,
+            cache_write_tokens=tokens.written,
+            completion_tokens=tokens.completion,
+        )
+
+    def copy_last_line(self, file: str, later: timedelta = timedelta(0)) -> None:
+        """Deliver the last line of a file once more, into the same file or that of a later hour."""
+        at, line = self.files[file][-1]
+        there = at + later
+        name = file.replace(f"/d={at:%d}/h={at:%H}/", f"/d={there:%d}/h={there:%H}/")
+        self.files[name].append((there, line))
+        self.ledger.rows["rows"] += 1
+        self.ledger.rows["duplicates"] += 1
+
+    def save(self, folder: Path) -> None:
+        """Write the files and the ledger."""
+        logs = folder / "logs"
+        if logs.exists():
+            shutil.rmtree(logs)
+        for name, lines in sorted(self.files.items()):
+            path = logs / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Sorting is stable: lines of one moment stay as they were delivered.
+            ordered = sorted(lines, key=lambda one: one[0])
+            text = "".join(line + "\n" for _, line in ordered)
+            path.write_bytes((text.removesuffix("\n") if name == self.unfinished else text).encode())
+        ledger = json.dumps(self.ledger.as_dict(), indent=1)
+        (folder / "expected.json").write_bytes(ledger.encode() + b"\n")
+
+
+def stamp(at: datetime) -> str:
+    """Write a time with seven digits after the point, as the service does."""
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond:06d}0"
+
+
+def ticks(at: datetime) -> int:
+    """Return the ticks of .NET: 100 ns since the year 1."""
+    return (at - YEAR_ONE) // timedelta(microseconds=1) * 10
+
+
+def steady_traffic(export: Export) -> None:
+    """Write the plain calls of every day."""
+    for day in range(DAYS):
+        for hour in HOURS:
+            for deployment in STEADY:
+                begun = FIRST_DAY + timedelta(days=day, hours=hour)
+                served = CHAT_UPGRADED if deployment is CHAT and begun >= UPGRADE else deployment
+                for _ in range(served.per_hour if hour != HOURS[-1] else 1):
+                    offset = timedelta(milliseconds=export.random.randrange(30_000, 3_400_000))
+                    export.call(served, begun + offset)
+
+
+def moment(day: int, hour: int, minute: int, second: int = 0) -> datetime:
+    """Return a time of day `day` of the log."""
+    return FIRST_DAY + timedelta(days=day, hours=hour, minutes=minute, seconds=second, microseconds=991_000)
+
+
+def billed_traps(export: Export) -> None:
+    """Write calls that are billed and easily lost or counted twice."""
+    # The halves stand in different hours, and in different days.
+    export.call(CHAT, moment(0, 9, 59, 58), usage_after=timedelta(seconds=5))
+    export.call(CHAT_FRANCE, moment(1, 23, 59, 59), usage_after=timedelta(seconds=3))
+    # In the long context band: one request above 272,000 input tokens.
+    export.call(AGENT, moment(1, 14, 20), Tokens(310_000, 4_200, cached=204_800, written=12_000))
+    # A content filter answers 400 and a slow call 408 after the model has worked: both are billed.
+    export.call(CHAT, moment(0, 9, 12), Tokens(310, 0), status=400)
+    export.call(CHAT_MINI, moment(2, 14, 33), Tokens(1_850, 512), status=408)
+    # The clock of the service went backwards.
+    export.call(FAST, moment(3, 9, 5), duration_ms=-1_021)
+    # Tokens without the other half.
+    tokens = export.tokens(AGENT)
+    export.usage(AGENT, moment(2, 9, 41), export.correlation_id(), tokens)
+    export.bill(AGENT, moment(2, 9, 41), tokens)
+    # Lines delivered twice, at once and an hour later, and the other half twice.
+    for deployment, at, later in (
+        (CHAT, moment(0, 14, 8), timedelta(0)),
+        (CHAT_MINI, moment(1, 9, 17), timedelta(hours=1)),
+        (EMBED, moment(3, 14, 3), timedelta(hours=1)),
+    ):
+        correlation_id, tokens = export.correlation_id(), export.tokens(deployment)
+        export.status(deployment.account, at, correlation_id, deployment.operation, deployment)
+        file = export.usage(deployment, at, correlation_id, tokens)
+        export.copy_last_line(file, later)
+        export.copy_last_line(file.replace(USAGE.lower(), STATUS.lower()))
+        export.ledger.rows["joined"] += 1
+        export.bill(deployment, at, tokens)
+    # A stream writes a row before its first token; the larger one counts, and the contradiction is reported.
+    correlation_id, at = export.correlation_id(), moment(2, 22, 10)
+    export.status(SWEDEN, at, correlation_id, CHAT_UPGRADED.operation, CHAT_UPGRADED)
+    export.usage(CHAT_UPGRADED, at, correlation_id, Tokens(940, 0))
+    export.usage(CHAT_UPGRADED, at + timedelta(seconds=6), correlation_id, Tokens(940, 388))
+    export.ledger.rows.update(duplicates=1, joined=1, conflicts=1)
+    export.bill(CHAT_UPGRADED, at, Tokens(940, 388))
+
+
+def other_traps(export: Export) -> None:
+    """Write what is not billed, what cannot be known, and what is no call."""
+    # A throttled call: an instant 200 without a model, then the real 429. And one that is logged plainly.
+    correlation_id, at = export.correlation_id(), moment(1, 9, 30)
+    export.status(SWEDEN, at, correlation_id, CHAT.operation, None, 200, 0)
+    export.status(SWEDEN, at + timedelta(seconds=5), correlation_id, CHAT.operation, CHAT, 429, 5_369)
+    export.ledger.rows["joined"] += 1
+    export.ledger.add(SWEDEN, at, CHAT, not_billed=1)
+    refused: Iterable[tuple[Account, datetime, str, Deployment | None, int]] = (
+        (EASTUS2, moment(0, 14, 1), CHAT_MINI.operation, CHAT_MINI, 429),
+        (EASTUS2, moment(2, 9, 2), FAST.operation, FAST, 500),
+        (FRANCE, moment(3, 9, 9), CHAT_FRANCE.operation, None, 401),
+        (SWEDEN, moment(0, 9, 1), "Create_Thread", None, 200),
+        (SWEDEN, moment(0, 9, 2), "Files_List", None, 200),
+    )
+    for account, at, operation, deployment, status in refused:
+        export.status(account, at, export.correlation_id(), operation, deployment, status)
+        export.ledger.add(account, at, deployment, not_billed=1)
+    # Served, and no tokens logged: images, and a call whose other half never came.
+    unknown = ((IMAGES, moment(0, 14, 30)), (IMAGES, moment(3, 14, 31)), (CHAT_FRANCE, moment(2, 14, 5)))
+    for deployment, at in unknown:
+        export.status(deployment.account, at, export.correlation_id(), deployment.operation, deployment)
+        export.ledger.add(deployment.account, at, deployment, unmetered=1)
+    # Categories that say nothing of usage.
+    for category, operation in (("Audit", "ListKeys"), ("Trace", "Trace")):
+        record = {
+            "time": stamp(moment(1, 9, 0)) + "Z",
+            "resourceId": SWEDEN.id.upper(),
+            "category": category,
+            "operationName": operation,
+            "correlationId": export.correlation_id(),
+            "resultSignature": "200",
+            "callerIpAddress": "192.0.2.***",
+            "location": SWEDEN.region,
+        }
+        export.write(SWEDEN, moment(1, 9, 0), record)
+        export.ledger.rows["ignored"] += 1
+
+
+def unfinished_line(export: Export) -> None:
+    """Write a call in an hour that is still open: the line with its tokens breaks off."""
+    at = moment(3, 23, 50)
+    correlation_id = export.correlation_id()
+    export.status(EASTUS2, at, correlation_id, FAST.operation, FAST)
+    file = export.usage(FAST, at, correlation_id, export.tokens(FAST))
+    written, line = export.files[file].pop()
+    export.files[file].append((written, line[: len(line) // 2]))
+    export.unfinished = file
+    export.ledger.rows["rejected"] += 1
+    export.ledger.add(EASTUS2, at, FAST, unmetered=1)
+
+
+def write(folder: Path) -> None:
+    """Write ``logs/`` and ``expected.json`` into a folder; a ``logs/`` that is there is replaced."""
+    export = Export()
+    steady_traffic(export)
+    billed_traps(export)
+    other_traps(export)
+    unfinished_line(export)
+    export.save(folder)
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent)

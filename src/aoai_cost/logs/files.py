@@ -1,0 +1,318 @@
+"""The files of a log, and the records in them: JSON lines or one JSON document, plain or gzip, UTF-8 or UTF-16."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from ..errors import UsageFormatError
+
+__all__ = ["DamageError", "LogFile", "Raw", "find_files", "read_records"]
+
+CHUNK_BYTES = 1 << 20
+MAX_LINE_BYTES = 64 << 20
+"""Longer lines are rejected; bodies with images in them reach tens of megabytes."""
+MAX_DOCUMENT_BYTES = 512 << 20
+_DEEPEST_WRAPPER = 3
+
+_GZIP = b"\x1f\x8b"
+_BINARY = {
+    b"PK\x03\x04": "a zip archive; unpack it first",
+    b"PK\x05\x06": "an empty zip archive",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it first (zstd -d)",
+    b"\x50\x2a\x4d\x18": "compressed with zstd; unpack it first (zstd -d)",
+    b"PAR1": "a Parquet file, which is not a known log format",
+    _GZIP: "compressed twice; unpack it once",
+    b"BZh": "compressed with bzip2; unpack it first",
+    b"\xfd7zXZ": "compressed with xz; unpack it first",
+}
+
+
+class LogFile(NamedTuple):
+    """A file to read, and its name as messages and frames show it."""
+
+    path: Path
+    shown: str
+
+
+class Raw(NamedTuple):
+    """One record of a file, or the reason why there is none."""
+
+    line: int | None
+    offset: int | None
+    value: Any
+    reason: str | None = None
+    damaged: bool = False
+    """The file breaks off here."""
+
+
+class DamageError(Exception):
+    """The bytes end or stop making sense before the end of the file."""
+
+
+def find_files(paths: tuple[str | os.PathLike[str], ...]) -> list[LogFile]:
+    """Return the files that `paths` name, folders walked and sorted; hidden ones are left out, each file comes once.
+
+    Raises
+    ------
+    UsageFormatError
+        For a path that does not exist, a folder without files, or no path at all.
+    """
+    if not paths:
+        raise UsageFormatError("", "no path was given; name a log file or a folder of them")
+    found: dict[Path, LogFile] = {}
+    for given in paths:
+        path = Path(os.fsdecode(given))
+        try:
+            inside = _walk(path) if path.is_dir() else [path]
+            exists = path.exists()
+        except (OSError, ValueError) as error:
+            raise UsageFormatError(_shown(path), f"cannot be read: {_why(error)}") from None
+        if not exists:
+            raise UsageFormatError(_shown(path), "no such file or folder")
+        if not inside:
+            raise UsageFormatError(_shown(path), "the folder holds no file")
+        for one in inside:
+            # A file that is named twice, or through a link, is one file.
+            found.setdefault(one.resolve(), LogFile(one, _shown(one)))
+    return sorted(found.values(), key=lambda one: one.shown)
+
+
+def _walk(folder: Path) -> list[Path]:
+    def refuse(error: OSError) -> None:
+        raise error
+
+    files: list[Path] = []
+    seen: set[Path] = set()
+    for here, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        resolved = Path(here).resolve()
+        if resolved in seen:
+            folders.clear()
+            continue
+        seen.add(resolved)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        files += [path for name in names if not name.startswith(".") and (path := Path(here, name)).is_file()]
+    return files
+
+
+def read_records(file: LogFile) -> Iterator[Raw]:
+    """Yield every record of a file in order, wrappers (arrays, ``records``, ``value``) opened.
+
+    Raises
+    ------
+    UsageFormatError
+        If the file cannot be opened or the system fails to read it.
+    """
+    try:
+        yield from _read(file)
+    except OSError as error:
+        raise UsageFormatError(file.shown, f"cannot be read: {_why(error)}") from None
+
+
+def _read(file: LogFile) -> Iterator[Raw]:
+    lines = _lines(file.path)
+    first = next(lines, None)
+    if first is None:
+        return
+    if first.reason is None and _may_open_document(first.value):
+        yield from _read_document(first, lines)
+        return
+    yield from _open_line(first)
+    for line in lines:
+        yield from _open_line(line)
+
+
+def _may_open_document(line: bytes) -> bool:
+    """Tell a line that is no record by itself, but the beginning of a document over many lines."""
+    return line[:1] in b"[{" and line[-1:] in b"[{,"
+
+
+def _read_document(first: Raw, lines: Iterator[Raw]) -> Iterator[Raw]:
+    kept, size = [first], len(first.value)
+    reason: str | None = f"it is larger than {MAX_DOCUMENT_BYTES >> 20} MB; write one record per line"
+    for line in lines:
+        kept.append(line)
+        size += len(line.value or b"") + 1
+        if line.reason is not None or size > MAX_DOCUMENT_BYTES:
+            break
+    else:
+        value, reason = _parse(b"\n".join(line.value for line in kept))
+        if reason is None:
+            for number, one in enumerate(_opened(value), start=1):
+                yield Raw(number, None, one)
+            return
+    if kept[-1].reason is not None:
+        reason = kept[-1].reason
+    if not any(isinstance(_parse(line.value)[0], dict) for line in kept if line.reason is None):
+        yield Raw(first.line, first.offset, None, f"the JSON document cannot be read: {reason}", damaged=True)
+        return
+    # Lines of JSON after all, the first one broken.
+    for line in kept:
+        yield from _open_line(line)
+    for line in lines:
+        yield from _open_line(line)
+
+
+def _open_line(line: Raw) -> Iterator[Raw]:
+    if line.reason is not None:
+        yield line
+        return
+    value, reason = _parse(line.value)
+    if reason is not None:
+        what = "the last line is unfinished" if line.damaged else "the line cannot be read"
+        yield line._replace(value=None, reason=f"{what}: {reason}")
+    elif isinstance(value, dict) and "records" not in value and "value" not in value:
+        yield Raw(line.line, line.offset, value)
+    else:
+        for one in _opened(value):
+            yield Raw(line.line, line.offset, one)
+
+
+def _opened(value: Any, depth: int = 0) -> Iterator[Any]:
+    """Open arrays and the wrappers of event hubs and REST answers."""
+    if depth < _DEEPEST_WRAPPER:
+        if isinstance(value, dict):
+            for name in ("records", "value"):
+                if isinstance(value.get(name), list):
+                    value = value[name]
+                    break
+        if isinstance(value, list):
+            for one in value:
+                yield from _opened(one, depth + 1)
+            return
+    yield value
+
+
+def _parse(data: bytes) -> tuple[Any, str | None]:
+    """Parse JSON; return (value, None) or (None, reason), where the reason quotes nothing."""
+    try:
+        return orjson.loads(data), None
+    except orjson.JSONDecodeError as error:
+        at = error.pos
+    if b"\\ud" in data or b"\\uD" in data:
+        # Half a surrogate pair, from a text that was cut: the standard parser takes it, and the counts are sound.
+        try:
+            return json.loads(data, parse_constant=_refuse_constant), None
+        except (ValueError, RecursionError):
+            pass
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return None, f"not UTF-8 text at byte {error.start + 1}"
+    return None, f"not JSON at character {at + 1}"
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _lines(path: Path) -> Iterator[Raw]:
+    """Yield the lines that are not blank, as bytes; a last line without its end is marked as damaged."""
+    number = offset = 0
+    pending = b""
+    try:
+        for chunk in _text_chunks(path):
+            parts = (pending + chunk).split(b"\n") if b"\n" in chunk else [pending + chunk]
+            pending = parts.pop()
+            for part in parts:
+                number += 1
+                line = part.strip()
+                if line:
+                    yield Raw(number, offset, line)
+                offset += len(part) + 1
+            if len(pending) > MAX_LINE_BYTES:
+                yield Raw(number + 1, offset, None, f"the line is longer than {MAX_LINE_BYTES >> 20} MB", damaged=True)
+                return
+    except DamageError as damage:
+        yield Raw(number + 1 if number else None, offset, None, str(damage), damaged=True)
+        return
+    line = pending.strip()
+    if line:
+        yield Raw(number + 1, offset, line, damaged=True)
+
+
+def _text_chunks(path: Path) -> Iterator[bytes]:
+    """Yield the file as UTF-8 without a byte order mark."""
+    chunks = _chunks(path)
+    head = next(chunks, b"")
+    for magic, reason in _BINARY.items():
+        if head.startswith(magic):
+            raise DamageError(f"the file is {reason}")
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        # What PowerShell writes when output is redirected.
+        decoder = codecs.getincrementaldecoder("utf-16")()
+        try:
+            yield decoder.decode(head).encode()
+            for chunk in chunks:
+                yield decoder.decode(chunk).encode()
+            yield decoder.decode(b"", final=True).encode()
+        except UnicodeError:
+            raise DamageError("the UTF-16 text is damaged") from None
+        return
+    if b"\0" in head[:4096]:
+        raise DamageError("the file is binary data, not lines of JSON")
+    yield head.removeprefix(codecs.BOM_UTF8)
+    yield from chunks
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of a file, unpacked if it is gzip by its content."""
+    with path.open("rb") as file:
+        head = file.read(CHUNK_BYTES)
+        if head.startswith(_GZIP):
+            yield from _unpacked(file, head)
+            return
+        while head:
+            yield head
+            head = file.read(CHUNK_BYTES)
+
+
+def _unpacked(file: Any, data: bytes) -> Iterator[bytes]:
+    unpacker = zlib.decompressobj(wbits=31)
+    while True:
+        before = unpacker.copy()
+        try:
+            out = unpacker.decompress(data, CHUNK_BYTES)
+        except zlib.error:
+            yield _unpacked_before_damage(before, data)
+            raise DamageError("the gzip data is damaged; the rows before this point were kept") from None
+        if out:
+            yield out
+        if unpacker.eof:
+            data = unpacker.unused_data.lstrip(b"\0") or file.read(CHUNK_BYTES).lstrip(b"\0")
+            if not data:
+                return
+            if not data.startswith(_GZIP[: len(data)]):
+                raise DamageError("something follows the end of the gzip data")
+            unpacker = zlib.decompressobj(wbits=31)
+            continue
+        data = unpacker.unconsumed_tail or file.read(CHUNK_BYTES)
+        if not data:
+            raise DamageError("the gzip data ends early; the rows before this point were kept")
+
+
+def _unpacked_before_damage(unpacker: Any, data: bytes) -> bytes:
+    """Unpack again byte by byte, up to the byte that fails."""
+    out = []
+    try:
+        for i in range(len(data)):
+            out.append(unpacker.decompress(data[i : i + 1]))
+    except zlib.error:
+        pass
+    return b"".join(out)
+
+
+def _shown(path: Path) -> str:
+    """Return the path as text that can be printed and written anywhere."""
+    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__

@@ -1,0 +1,41 @@
+"""The log formats. A new one is a file beside this one and a line in the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from ...errors import UnknownNameError
+from ..schema import LogFormat
+from . import apim_llm_log, azure_monitor, openai_response
+
+__all__ = ["LOG_FORMATS", "find_formats"]
+
+_ALL = (
+    azure_monitor.FORMAT,
+    apim_llm_log.FORMAT,
+    openai_response.FORMAT,
+)
+
+LOG_FORMATS: Mapping[str, LogFormat] = MappingProxyType({one.name: one for one in _ALL})
+"""Every format by its name; no two of them take the same record."""
+
+
+def find_formats(name: str) -> tuple[LogFormat, ...]:
+    """Return the format of this name, or all of them for ``auto``.
+
+    Raises
+    ------
+    UnknownNameError
+        For any other name.
+    """
+    if name == "auto":
+        return _ALL
+    if name not in LOG_FORMATS:
+        from difflib import get_close_matches  # only an error pays for it
+
+        known = ["auto", *LOG_FORMATS]
+        raise UnknownNameError(
+            "log format", name, get_close_matches(name[:100].lower(), known, n=3, cutoff=0.3) or known
+        )
+    return (LOG_FORMATS[name],)

@@ -1,0 +1,147 @@
+"""Bodies of answers as the service returns them, one JSON object each.
+
+Chat Completions, Responses, Embeddings, Completions and Images, and the bodies of errors. A body names the model that
+served it, never the deployment: that was in the URL. Contents are never read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...catalog import split_model_name
+from ..fields import to_count, to_status, to_text, to_timestamp_us
+from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
+
+__all__ = ["FORMAT"]
+
+_API_OF = {
+    "chat.completion": "chat",
+    "text_completion": "completions",
+    "response": "responses",
+    "list": "embeddings",
+}
+_TOKEN_FIELDS = {"prompt_tokens", "completion_tokens", "input_tokens", "output_tokens"}
+# Bodies of errors carry a code; not all carry a status.
+_STATUS_OF = {
+    "content_filter": 400,
+    "context_length_exceeded": 400,
+    "invalid_api_key": 401,
+    "invalid_request_error": 400,
+    "deploymentnotfound": 404,
+    "model_not_found": 404,
+    "rate_limit_exceeded": 429,
+    "insufficient_quota": 429,
+    "requesttimeout": 408,
+    "internalservererror": 500,
+    "server_error": 500,
+}
+# These mark records of other kinds that repeat parts of a body: wrappers, spans, rows of a proxy.
+_FOREIGN = {"category", "custom_id", "call_type", "usage_details", "span_type", "properties", "CorrelationId"}
+
+
+def sniff(record: Mapping[str, Any]) -> bool:
+    """Tell the body of an answer or of an error."""
+    if not _FOREIGN.isdisjoint(record.keys()):
+        return False
+    kind = record.get("object")
+    if kind in ("chat.completion", "text_completion", "response"):
+        return True
+    if kind is None or kind == "list":
+        usage = record.get("usage")
+        if isinstance(usage, dict) and not _TOKEN_FIELDS.isdisjoint(usage.keys()):
+            return True
+        if kind is None and "usage" in record and "model" in record:
+            return not isinstance(usage, dict)
+    return kind is None and (_is_error(record) or _images(record) is not None)
+
+
+def read(record: Mapping[str, Any]) -> tuple[Identity | None, Part]:
+    """Read one body."""
+    if _is_error(record):
+        return None, _error(record)
+    usage = record.get("usage")
+    if usage is not None and not isinstance(usage, dict):
+        raise RowError("usage must be an object")
+    images = _images(record)
+    tokens = _tokens(usage) if usage else NO_TOKENS
+    served = to_text(record.get("model"), "model")
+    model, version = split_model_name(served) if served is not None else (None, None)
+    kind = record.get("object")
+    tier = to_text(record.get("service_tier"), "service_tier")
+    facets = Facets(
+        # Not a field of the service; a logger that writes it beside the body's own knows the URL.
+        deployment=to_text(record.get("deployment"), "deployment"),
+        model=model,
+        version=version,
+        api="images" if images is not None else _API_OF.get(kind) if isinstance(kind, str) else None,
+        service_tier=tier.lower() if tier is not None else None,
+    )
+    created = "created" if record.get("created") is not None else "created_at"
+    timestamp_us = to_timestamp_us(record.get(created), created)
+    response_id = to_text(record.get("id"), "id")
+    # The body tells neither size nor quality, which choose the price.
+    counted = (("image", "text", "", images),) if images and tokens.prompt_tokens is None else ()
+    part = Part(PartKind.USAGE, "", facets, timestamp_us, tokens, request_id=response_id, quantities=counted)
+    return (response_id,) if response_id is not None else None, part
+
+
+def _is_error(record: Mapping[str, Any]) -> bool:
+    error = record.get("error")
+    return isinstance(error, dict) and bool(error) and not {"usage", "object", "response"} & record.keys()
+
+
+def _error(record: Mapping[str, Any]) -> Part:
+    error = record["error"]
+    code = error.get("code")
+    status = to_status(error.get("status")) or to_status(code)
+    if status is None and isinstance(code, str):
+        status = _STATUS_OF.get(code.lower())
+    facets = Facets(deployment=to_text(record.get("deployment"), "deployment"))
+    return Part(PartKind.USAGE, "", facets, None, status=status)
+
+
+def _images(record: Mapping[str, Any]) -> int | None:
+    """Count the images of an Images body; None for any other body."""
+    data = record.get("data")
+    if not isinstance(data, list) or "created" not in record or "object" in record:
+        return None
+    made = [one for one in data if isinstance(one, dict) and ("url" in one or "b64_json" in one)]
+    return len(made) if made and len(made) == len(data) else None
+
+
+def _tokens(usage: Mapping[str, Any]) -> Tokens:
+    into = _details(usage, "prompt_tokens_details", "input_tokens_details", "input_token_details")
+    out = _details(usage, "completion_tokens_details", "output_tokens_details", "output_token_details")
+
+    def total(*names: str) -> int | None:
+        name = next((one for one in names if usage.get(one) is not None), names[0])
+        return to_count(usage.get(name), name)
+
+    def inside(details: Mapping[str, Any], name: str) -> int | None:
+        return to_count(details.get(name), name)
+
+    return Tokens(
+        prompt_tokens=total("prompt_tokens", "input_tokens"),
+        cached_tokens=inside(into, "cached_tokens"),
+        cache_write_tokens=inside(into, "cache_write_tokens"),
+        completion_tokens=total("completion_tokens", "output_tokens"),
+        reasoning_tokens=inside(out, "reasoning_tokens"),
+        audio_in=inside(into, "audio_tokens"),
+        audio_out=inside(out, "audio_tokens"),
+        image_in=inside(into, "image_tokens"),
+        image_out=inside(out, "image_tokens"),
+    ).checked()
+
+
+def _details(usage: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    for name in names:
+        value = usage.get(name)
+        if isinstance(value, dict):
+            return value
+        if value is not None:
+            raise RowError(f"{name} must be an object")
+    return {}
+
+
+FORMAT = LogFormat("openai-response", sniff, read, names_deployment=False, names_resource=False)

@@ -1,0 +1,212 @@
+"""What reading a log gives: parts of calls, one row per call, and what became of each row of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+__all__ = [
+    "NO_TOKENS",
+    "QUALITIES",
+    "Counts",
+    "Facets",
+    "FileCounts",
+    "LogFormat",
+    "Part",
+    "PartKind",
+    "RowError",
+    "Tokens",
+    "UsageLog",
+]
+
+QUALITIES = ("measured", "missing", "not_billed")
+"""What ``usage_quality`` says of a call.
+
+``measured``: the service counted it. ``missing``: it may be billed and the log does not tell its tokens, so every
+total with it is a lower bound. ``not_billed``: refused, failed without usage, or no model was asked.
+"""
+
+
+class RowError(ValueError):
+    """A row that cannot be counted; the reason never quotes the row, which may hold a prompt."""
+
+
+class PartKind:
+    """What a part knows of its call."""
+
+    USAGE = 0
+    """The tokens: it makes a call."""
+    STATUS = 1
+    """How the call went; joined to the usage of the same identity, or a call without tokens."""
+    REST = 2
+    """A continuation that knows neither."""
+
+
+class Facets(NamedTuple):
+    """What many calls share; equal facets are kept once while reading."""
+
+    resource: str | None = None
+    region: str | None = None
+    deployment: str | None = None
+    model: str | None = None
+    version: str | None = None
+    api: str | None = None
+    operation: str | None = None
+    stream: bool | None = None
+    service_tier: str | None = None
+
+    def with_given(self, deployment: str | None, resource: str | None) -> Facets:
+        """Return self with the names that the user gave where the log has none."""
+        return self._replace(deployment=self.deployment or deployment, resource=self.resource or resource)
+
+    def filled(self, other: Facets) -> Facets:
+        """Return self with what `other` knows where self knows nothing."""
+        if other is self or None not in self:
+            return self
+        known = zip(self, other, strict=True)
+        return Facets._make(mine if mine is not None else theirs for mine, theirs in known)
+
+
+class Tokens(NamedTuple):
+    """Counts of one call as the service reports them, overlapping; None where the log does not tell."""
+
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_in: int | None = None
+    audio_out: int | None = None
+    image_in: int | None = None
+    image_out: int | None = None
+
+    def checked(self) -> Tokens:
+        """Return self if no part exceeds its total.
+
+        Raises
+        ------
+        RowError
+            Otherwise; nothing is clamped.
+        """
+        prompt, completion = self.prompt_tokens, self.completion_tokens
+        inside = (self.cached_tokens or 0) + (self.cache_write_tokens or 0) + (self.audio_in or 0)
+        if inside and inside > (prompt or 0):
+            raise RowError("the cached, cache-write and audio tokens exceed the prompt tokens that hold them")
+        if max(self.reasoning_tokens or 0, self.audio_out or 0) > (completion or 0):
+            raise RowError("the reasoning or audio tokens exceed the completion tokens that hold them")
+        return self
+
+
+NO_TOKENS = Tokens()
+
+
+class Part(NamedTuple):
+    """What one row of a log says about one call."""
+
+    kind: int
+    call_id: str
+    """Tells calls of one identity apart (retries behind a gateway); empty where an identity is one call."""
+    facets: Facets
+    timestamp_us: int | None
+    """Microseconds since 1970, UTC."""
+    tokens: Tokens = NO_TOKENS
+    status: int | None = None
+    duration_ms: float | None = None
+    request_id: str | None = None
+    quantities: tuple[tuple[str, str, str, int], ...] = ()
+    """Other meters: (meter, modality, variant, quantity)."""
+
+
+Identity = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogFormat:
+    """One format of logs.
+
+    ``sniff`` tells a record of this format by its content; ``read`` gives the identity of its call (None where it has
+    none: then the row is a call of its own) and the part, or None for a row that says nothing of usage. A format that
+    never names its deployment or resource takes the names that the user gives.
+    """
+
+    name: str
+    sniff: Callable[[Mapping[str, Any]], bool]
+    read: Callable[[Mapping[str, Any]], tuple[Identity | None, Part] | None]
+    names_deployment: bool = True
+    names_resource: bool = True
+
+
+@dataclass(slots=True)
+class FileCounts:
+    """What became of the rows of one file: ``rows = requests + joined + duplicates + ignored + rejected``."""
+
+    source_file: str
+    rows: int = 0
+    requests: int = 0
+    """Rows that made a call."""
+    joined: int = 0
+    """Further rows of a call counted elsewhere, here or in another file."""
+    duplicates: int = 0
+    ignored: int = 0
+    """Rows of a known kind that say nothing of usage."""
+    rejected: int = 0
+    unmetered: int = 0
+    """Among the requests: calls whose tokens the log does not tell and that may be billed."""
+    conflicts: int = 0
+    """Among the requests: calls whose rows contradict each other; the largest usage was kept."""
+    complete: bool = True
+    """Whether the file was read to its end and its last line is whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of every row, per file and in total."""
+
+    files: tuple[FileCounts, ...]
+    total: FileCounts = field(init=False)
+
+    def __post_init__(self) -> None:
+        total = FileCounts("", complete=all(one.complete for one in self.files))
+        for name in (one.name for one in fields(FileCounts) if one.type == "int"):
+            setattr(total, name, sum(getattr(one, name) for one in self.files))
+        object.__setattr__(self, "total", total)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data: ``total`` and ``files``."""
+        total = asdict(self.total)
+        del total["source_file"]
+        return {"total": total, "files": [asdict(one) for one in self.files]}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class UsageLog:
+    """A usage log that was read.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        One row per call, sorted by time: ``timestamp`` (datetime64[us, UTC]); ``resource, region, deployment, model,
+        version, api, operation`` (category); ``prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens,
+        reasoning_tokens, audio_in, audio_out, image_in, image_out`` (Int64, overlapping as the service reports them);
+        ``status`` (Int16), ``latency_ms`` (Float64), ``stream`` (boolean), ``service_tier, usage_quality,
+        source_format, source_file`` (category), ``source_line`` (Int64), ``request_id`` (string). Null means that the
+        log does not tell; it never means zero. No prompt and no completion is in it.
+    quantities : DataFrame
+        ``row`` (label in `frame`), ``meter``, ``modality``, ``variant``, ``quantity``: what is not counted in tokens.
+    rejected : DataFrame
+        ``source_file``, ``line`` (from 1; in a file that is one JSON document, the number of the record; null for
+        the whole file), ``offset`` (bytes, in the decompressed file; null in a document), ``reason``.
+    counts : Counts
+        What became of each row, per file and in ``counts.total``.
+    complete : bool
+        Whether every file was read to its end.
+    """
+
+    frame: pd.DataFrame
+    quantities: pd.DataFrame
+    rejected: pd.DataFrame
+    counts: Counts
+    complete: bool
