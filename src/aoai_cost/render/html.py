@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ..markup import element, table, text
-from .words import account, amount, columns, heading, meter, plain, reading, rows, whole
+from .words import GAP_LEGEND, account, amount, columns, cost, heading, meter, period, plain, reading, rows, whole
 
 if TYPE_CHECKING:
     from ..report import CostReport
@@ -21,7 +21,7 @@ _STYLE = """
   :root { --ink: #e6e9ec; --soft: #a3adb8; --line: #3a424b; --paper: #14181c; --mark: #6cb0ff; }
 }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 76rem; background: var(--paper); color: var(--ink);
+body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 84rem; background: var(--paper); color: var(--ink);
   font: 15px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
 h1 { margin: 0; font-size: 1.15rem; font-weight: 600; }
 h2 { margin: 2.5rem 0 .75rem; font-size: 1.05rem; font-weight: 600; }
@@ -35,8 +35,9 @@ th, td { padding: .4rem .7rem; border-bottom: 1px solid var(--line); text-align:
 th { color: var(--soft); font-weight: 500; white-space: nowrap; }
 th:first-child, td:first-child { padding-left: 0; }
 .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.bar { width: 9rem; }
-.bar svg { display: block; width: 8rem; height: .75rem; margin-top: .35rem; }
+td { white-space: nowrap; }
+td:last-child { white-space: normal; overflow-wrap: anywhere; }
+.bar svg { display: block; width: 6rem; height: .75rem; margin-top: .35rem; }
 .bar rect { fill: var(--mark); }
 ul { margin: 0; padding-left: 1.2rem; }
 @media print { body { max-width: none; padding: 0; } .wide { overflow: visible; } }
@@ -58,7 +59,7 @@ def report_html(report: CostReport) -> str:
         '<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{text(policy)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Azure OpenAI cost {text(_period(report))}</title>\n<style>{_STYLE}</style>"
+        f"<title>Azure OpenAI cost {text(period(report))}</title>\n<style>{_STYLE}</style>"
     )
     sections = [_headline(report), _section("Cost by deployment", _costs(report))]
     if len(report.unpriced):
@@ -75,14 +76,10 @@ def report_html(report: CostReport) -> str:
     return f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{body}\n</body>\n</html>\n'
 
 
-def _period(report: CostReport) -> str:
-    return "" if report.period is None else f"{report.period[0]} to {report.period[1]} (UTC, end excluded)"
-
-
 def _headline(report: CostReport) -> str:
     money = f"{text(amount(report.total))} {element('small', text(report.currency))}"
     certainty = _WORDS[report.certainty]
-    calls = f"{whole(report.requests)} calls, {_period(report)}; {certainty}."
+    calls = f"{whole(report.requests)} calls, {period(report)}; {certainty}."
     return element(
         "header",
         element("h1", "Azure OpenAI cost")
@@ -108,12 +105,13 @@ def _costs(report: CostReport) -> str:
             for n, v in ((n, getattr(row, n)) for n in names)
         )
         cells += "".join(element("td", text(whole(getattr(row, name))), class_="n") for name in wholes)
-        cells += element("td", text(amount(row.cost) + ("" if row.complete else " +?")), class_="n")
+        cells += element("td", text(cost(row)), class_="n")
         share = float(row.cost / largest) if largest else 0.0
         bar = f'<rect width="{100 * share:.2f}" height="10"></rect>'
         svg = f'<svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">{bar}</svg>'
         body.append(element("tr", cells + element("td", svg, class_="bar")))
-    return element("table", element("thead", element("tr", head)) + element("tbody", "\n".join(body)))
+    legend = "" if report.frame["complete"].all() else element("p", text(GAP_LEGEND), class_="soft")
+    return element("table", element("thead", element("tr", head)) + element("tbody", "\n".join(body))) + legend
 
 
 def _unpriced(report: CostReport) -> str:
@@ -133,8 +131,8 @@ def _unpriced(report: CostReport) -> str:
 
 
 def _rejected(report: CostReport) -> str:
-    cells = [(plain(row.source_file), plain(row.line), plain(row.reason)) for row in rows(report.rejected)]
-    return table(("File", "Line", "Reason"), cells, numeric=(1,))
+    cells = [(plain(row.line), plain(row.reason), plain(row.source_file)) for row in rows(report.rejected)]
+    return table(("Line", "Reason", "File"), cells, numeric=(0,))
 
 
 def _lines(report: CostReport) -> str:

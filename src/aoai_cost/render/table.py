@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .words import account, amount, columns, heading, meter, plain, reading, rows, whole
+from .words import GAP_LEGEND, account, amount, columns, cost, heading, meter, period, plain, reading, rows, whole
 
 if TYPE_CHECKING:
     from ..report import CostReport
@@ -21,7 +21,9 @@ _SHOWN_UNPRICED = 20
 
 def report_table(report: CostReport) -> RenderableType:
     """Return the report as a rich renderable: costs, what is not in the total, notes, and what was read."""
-    parts: list[RenderableType] = [_costs(report)]
+    parts: list[RenderableType] = [Text(f"Azure OpenAI cost, {period(report)}", style="bold"), _costs(report)]
+    if not report.frame["complete"].all():
+        parts.append(Text(GAP_LEGEND, style="dim"))
     if len(report.unpriced):
         parts += ["", _unpriced(report)]
     if report.notes:
@@ -52,7 +54,7 @@ def _costs(report: CostReport) -> Table:
     for row in rows(report.frame):
         cells = [Text(account(v) if n == "resource" else plain(v)) for n, v in ((n, getattr(row, n)) for n in names)]
         cells += [Text(whole(getattr(row, name))) for name in wholes]
-        cells.append(Text(amount(row.cost) + ("" if row.complete else " +?"), style="" if row.complete else "yellow"))
+        cells.append(Text(cost(row), style="" if row.complete else "yellow"))
         table.add_row(*cells)
     return table
 

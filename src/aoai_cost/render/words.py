@@ -11,7 +11,21 @@ import pandas as pd
 if TYPE_CHECKING:
     from ..report import CostReport
 
-__all__ = ["COUNT_WORDS", "account", "amount", "columns", "heading", "meter", "plain", "reading", "rows", "whole"]
+__all__ = [
+    "COUNT_WORDS",
+    "GAP_LEGEND",
+    "account",
+    "amount",
+    "columns",
+    "cost",
+    "heading",
+    "meter",
+    "period",
+    "plain",
+    "reading",
+    "rows",
+    "whole",
+]
 
 _HEADINGS = {
     "period": "Period",
@@ -38,6 +52,19 @@ COUNT_WORDS = {
     "rejected": "rejected",
 }
 """What became of the rows of a log; all but ``rows`` add up to ``rows``."""
+
+
+GAP_LEGEND = "+? : something in this row has no price or no tokens, and would add to its cost"
+
+
+def period(report: CostReport) -> str:
+    """Return the days of the report in words."""
+    return "no days" if report.period is None else f"{report.period[0]} to {report.period[1]} (UTC, end excluded)"
+
+
+def cost(row: Any) -> str:
+    """Return the cost of a row of the report, with a mark where something is missing from it."""
+    return amount(row.cost) + ("" if row.complete else " +?")
 
 
 def heading(column: str) -> str:

@@ -252,9 +252,12 @@ class _Pricing:
         self.book, self.deployments, self.columns, self.every = book, deployments, columns, every
         self.rows: dict[tuple[Any, ...], _Row] = defaultdict(_Row)
         self.lines: dict[tuple[Any, ...], list[Any]] = {}
-        self.unpriced: dict[tuple[Any, ...], int] = defaultdict(int)
+        self.unpriced: dict[tuple[Any, ...], list[Any]] = {}
+        self.logged: dict[str, str] = {}
+        """How the log names the resources of the deployments file; the report says it in the log's words."""
         self.currencies: set[str] = set()
-        self.notes: dict[str, None] = {}
+        self.notes: dict[str, dict[str, None]] = {}
+        """The deployments that each note speaks of, in the order in which it came up."""
         self.assumed = False
 
     def add_group(self, key: GroupKey, counted: tuple[int, int, int], usage: Usage) -> None:
@@ -276,11 +279,13 @@ class _Pricing:
             else:
                 reason = self.deployments.why(key.resource, key.deployment, key.day)
             for meter, quantity in usage.items():
-                self._leave_unpriced(row, key.day, names, meter, quantity, reason)
+                self._leave_unpriced(row, key.day, names, meter, quantity, reason, reason)
             return
+        if key.resource is not None:
+            self.logged.setdefault(found.resource, key.resource)
         # What was served is what is billed: it wins over what the file says was deployed.
         if key.model is not None and key.model != found.model:
-            self._note(f"{found.name}: the log says {key.model} was served, the deployments file says {found.model}")
+            self._note(found.name, f"the log says {key.model} was served, the deployments file says {found.model}")
         served = replace(
             found,
             model=key.model if key.model is not None else found.model,
@@ -315,7 +320,7 @@ class _Pricing:
 
     def _names(self, deployment: Deployment) -> dict[str, str | None]:
         return {
-            "resource": deployment.resource,
+            "resource": self.logged.get(deployment.resource, deployment.resource),
             "deployment": deployment.name,
             "model": deployment.model,
             "version": deployment.version,
@@ -344,23 +349,32 @@ class _Pricing:
         row.amounts.append(cost.amount)
         self.assumed |= cost.certainty != "exact"
         for note in cost.notes:
-            self._note(note)
+            self._note(str(names["deployment"]), note)
         for line in cost.lines:
             key = (self._period_of(day), *names.values(), band, *line.key, line.rate)
             entry = self.lines.setdefault(key, [0, []])
             entry[0] += line.quantity
             entry[1].append(line.amount)
         for meter, quantity, missing in cost.unpriced:
-            self._leave_unpriced(row, day, names, meter, quantity, str(missing))
+            self._leave_unpriced(row, day, names, meter, quantity, missing.covered, str(missing))
 
     def _leave_unpriced(
-        self, row: _Row, day: date | None, names: dict[str, str | None], meter: MeterKey, quantity: int, reason: str
+        self,
+        row: _Row,
+        day: date | None,
+        names: dict[str, str | None],
+        meter: MeterKey,
+        quantity: int,
+        cause: str,
+        reason: str,
     ) -> None:
+        """List a quantity; days with one cause are one entry, with the reason of the first day."""
         row.complete = False
-        self.unpriced[(self._period_of(day), *names.values(), *meter, reason)] += quantity
+        entry = self.unpriced.setdefault((self._period_of(day), *names.values(), *meter, cause), [0, reason])
+        entry[0] += quantity
 
-    def _note(self, note: str) -> None:
-        self.notes.setdefault(note)
+    def _note(self, deployment: str, note: str) -> None:
+        self.notes.setdefault(note, {})[deployment] = None
 
     def report(self, log: UsageLog, period: tuple[date, date] | None) -> CostReport:
         if len(self.currencies) > 1:
@@ -369,15 +383,15 @@ class _Pricing:
         frame = self._frame()
         unmetered = int(frame["unmetered"].sum())
         rejected = len(log.rejected)
-        notes = list(self.notes)
+        notes = [f"{_some(deployments)}: {note}" for note, deployments in self.notes.items()]
         if unmetered:
             notes.append(
-                f"{unmetered:,} calls were served whose tokens the log does not tell; their cost is not in the total"
+                f"calls served whose tokens the log does not tell: {unmetered:,}; their cost is not in the total"
             )
         if self.unpriced:
             notes.append("some quantities have no price; they are listed as unpriced and not in the total")
         if rejected:
-            notes.append(f"{rejected:,} rows could not be read; they are listed as rejected and not in the total")
+            notes.append(f"rows that could not be read: {rejected:,}; they are listed as rejected and not in the total")
         if not log.complete:
             notes.append("at least one file could not be read to its end")
         short = bool(unmetered or self.unpriced or rejected or not log.complete)
@@ -428,7 +442,7 @@ class _Pricing:
 
     def _unpriced_frame(self) -> pd.DataFrame:
         records = []
-        for (*key, reason), quantity in sorted(self.unpriced.items(), key=lambda item: _sortable(item[0])):
+        for (*key, _), (quantity, reason) in sorted(self.unpriced.items(), key=lambda item: _sortable(item[0])):
             records.append((*key, quantity, METER_UNITS[key[-3]], reason))
         return _object_frame(records, ["period", *BY, "meter", "modality", "variant", "quantity", "unit", "reason"])
 
@@ -436,6 +450,11 @@ class _Pricing:
 def _object_frame(records: list[tuple[Any, ...]], columns: list[str]) -> pd.DataFrame:
     """Make a frame that holds what it is given: None stays None, and any text fits, lone surrogates too."""
     return pd.DataFrame(records, columns=columns, dtype=object)
+
+
+def _some(names: Iterable[str], most: int = 3) -> str:
+    found = list(names)
+    return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")
 
 
 def _sortable(key: Iterable[object]) -> tuple[tuple[bool, str], ...]:
