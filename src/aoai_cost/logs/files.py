@@ -216,24 +216,28 @@ def _refuse_constant(name: str) -> Any:
 def _lines(path: Path) -> Iterator[Raw]:
     """Yield the lines that are not blank, as bytes; a last line without its end is marked as damaged."""
     number = offset = 0
-    pending = b""
+    # Pieces of the line that goes on: joining them chunk by chunk would be quadratic in a line of megabytes.
+    pending: list[bytes] = []
     try:
         for chunk in _text_chunks(path):
-            parts = (pending + chunk).split(b"\n") if b"\n" in chunk else [pending + chunk]
-            pending = parts.pop()
-            for part in parts:
-                number += 1
-                line = part.strip()
-                if line:
-                    yield Raw(number, offset, line)
-                offset += len(part) + 1
-            if len(pending) > MAX_LINE_BYTES:
+            head, newline, rest = chunk.partition(b"\n")
+            pending.append(head)
+            if newline:
+                parts = [b"".join(pending), *rest.split(b"\n")]
+                pending = [parts.pop()]
+                for part in parts:
+                    number += 1
+                    line = part.strip()
+                    if line:
+                        yield Raw(number, offset, line)
+                    offset += len(part) + 1
+            if sum(map(len, pending)) > MAX_LINE_BYTES:
                 yield Raw(number + 1, offset, None, f"the line is longer than {MAX_LINE_BYTES >> 20} MB", damaged=True)
                 return
     except DamageError as damage:
         yield Raw(number + 1 if number else None, offset, None, str(damage), damaged=True)
         return
-    line = pending.strip()
+    line = b"".join(pending).strip()
     if line:
         yield Raw(number + 1, offset, line, damaged=True)
 

@@ -1,0 +1,161 @@
+"""Rows of each format in the service's shape, and a way to read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aoai_cost import AoaiCostError, UsageLog, read_usage
+
+GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg"
+ACCOUNT = f"{GROUP}/providers/Microsoft.CognitiveServices/accounts/one"
+GATEWAY = f"{GROUP}/providers/Microsoft.ApiManagement/service/apim".lower()
+SERVED = {"modelDeploymentName": "chat", "modelName": "gpt-4o", "modelVersion": "2024-11-20", "streamType": "Streaming"}
+Row = Mapping[str, Any]
+
+
+def usage_row(
+    call: str = "a", prompt: Any = 100, completion: Any = 10, cached: Any = 0, **changes: Any
+) -> dict[str, Any]:
+    """The half of a call that has the tokens; changes to ``properties`` are merged."""
+    properties = {**SERVED, "promptTokens": prompt, "generatedTokens": completion, "cachedTokens": cached}
+    row = {
+        "EnqueueTime": "2026-10-14T02:03:59.9460000",
+        "category": "AzureOpenAIRequestUsage",
+        "correlationId": call,
+        "location": "eastus",
+        "operationName": "ChatCompletions_Create",
+        "properties": properties,
+        "resourceId": ACCOUNT.upper(),
+    }
+    return changed(row, changes)
+
+
+def status_row(call: str = "a", status: Any = "200", duration_ms: Any = 1_180, **changes: Any) -> dict[str, Any]:
+    """The half of a call that says how it went."""
+    row = {
+        "time": "2026-10-14T02:03:59.9910000Z",
+        "EnqueueTime": "2026-10-14T02:03:59.9460000",
+        "category": "RequestResponse",
+        "correlationId": call,
+        "durationMs": duration_ms,
+        "location": "eastus",
+        "operationName": "ChatCompletions_Create",
+        "properties": dict(SERVED),
+        "resourceId": ACCOUNT.upper(),
+        "resultSignature": status,
+    }
+    return changed(row, changes)
+
+
+def gateway_row(
+    call: str = "a", sequence: int = 0, prompt: Any = "100", completion: Any = "10", **changes: Any
+) -> dict[str, Any]:
+    """A row of the gateway's table: the one with names and tokens for sequence 0, else a piece of a message."""
+    is_head = sequence == 0
+    row = {
+        "CompletionTokens": completion if is_head else "0",
+        "CorrelationId": call,
+        "DeploymentName": "chat" if is_head else "",
+        "IsStreamCompletion": "False",
+        "ModelName": "gpt-4o-2024-11-20" if is_head else "",
+        "OperationName": "ChatCompletions_Create",
+        "PromptTokens": prompt if is_head else "0",
+        "Region": "East US",
+        "RequestId": f"chatcmpl-{call}" if is_head else "",
+        "RequestMessages": None if is_head else '[{"role":"user","content":"secret"}]',
+        "ResponseMessages": None,
+        "SequenceNumber": str(sequence),
+        "TimeGenerated": "2026-10-14T02:03:59.9460000Z",
+        "Type": "ApiManagementGatewayLlmLog",
+        "_ResourceId": GATEWAY,
+    }
+    return changed(row, changes)
+
+
+def body_row(
+    call: str = "a", prompt: Any = 100, completion: Any = 10, cached: Any = 0, **changes: Any
+) -> dict[str, Any]:
+    """The body of a chat completion."""
+    row = {
+        "id": f"chatcmpl-{call}",
+        "object": "chat.completion",
+        "created": 1_791_943_440,
+        "model": "gpt-4o-2024-11-20",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "secret"}, "finish_reason": "stop"}],
+        "usage": {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "prompt_tokens_details": {"cached_tokens": cached},
+        },
+    }
+    return changed(row, changes)
+
+
+def changed(row: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row with fields replaced, merged into ``properties``, or removed where the change is ``...``."""
+    for name, value in changes.items():
+        if name == "properties" and isinstance(value, Mapping):
+            row["properties"] = {**row["properties"], **value}
+        elif value is ...:
+            del row[name]
+        else:
+            row[name] = value
+    return row
+
+
+def lines_of(rows: Iterable[Row]) -> bytes:
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+def read_rows(folder: Path, *files: Sequence[Row], **options: Any) -> UsageLog:
+    """Write each sequence of rows as a file of JSON lines and read the folder."""
+    for old in folder.glob("*.jsonl"):
+        old.unlink()
+    for i, rows in enumerate(files):
+        (folder / f"{i:03d}.jsonl").write_bytes(lines_of(rows))
+    return read_usage(folder, **options)
+
+
+def read_bytes(folder: Path, data: bytes, name: str = "log.jsonl", **options: Any) -> UsageLog:
+    path = folder / name
+    path.write_bytes(data)
+    return read_usage(path, **options)
+
+
+def try_to_read(path: Path) -> UsageLog | AoaiCostError:
+    try:
+        return read_usage(path)
+    except AoaiCostError as error:
+        return error
+
+
+def check_outcome(found: UsageLog | AoaiCostError) -> None:
+    """A log whose rows are accounted for, or an error that can be shown."""
+    if isinstance(found, UsageLog):
+        check_counts(found)
+    else:
+        assert len(str(found)) < 2_000
+
+
+def calls_of(log: UsageLog) -> list[dict[str, Any]]:
+    """The calls without where they stood, as plain values."""
+    frame = log.frame.drop(columns=["source_file", "source_line"]).astype("object")
+    return frame.where(frame.notna(), None).to_dict("records")
+
+
+def total(log: UsageLog, column: str) -> int:
+    return int(log.frame[column].sum())
+
+
+def check_counts(log: UsageLog) -> None:
+    """Every row is accounted for, per file and in total, and every call has its row."""
+    for one in (*log.counts.files, log.counts.total):
+        assert one.rows == one.requests + one.joined + one.duplicates + one.ignored + one.rejected, one
+        assert one.unmetered <= one.requests
+    assert log.counts.total.rows == sum(one.rows for one in log.counts.files)
+    assert log.counts.total.requests == len(log.frame)
+    assert log.counts.total.rejected == len(log.rejected)
+    assert log.counts.total.unmetered == (log.frame["usage_quality"] == "missing").sum()
