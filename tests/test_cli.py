@@ -127,9 +127,12 @@ def test_estimate_over_budget_exits_with_4() -> None:
 
 
 def test_estimate_finds_a_deployment_in_a_file() -> None:
-    named = data(run("estimate", REQUEST, "--deployments", DEPLOYMENTS, "--deployment", "contoso-east/chat-prod",
-                     "--on", "2026-10-15", "--json"))  # fmt: skip
-    assert named["model"].startswith("gpt-")
+    words = ["--deployments", DEPLOYMENTS, "--on", "2026-10-15"]
+    found = data(run("estimate", REQUEST, *words, "--deployment", "aoai-shop-sweden/chat", "--json"))
+    assert (found["model"], found["region"]) == ("gpt-4o", "swedencentral")
+    ambiguous = run("estimate", REQUEST, *words, "--deployment", "chat")
+    assert ambiguous.exit_code == 1
+    assert "ambiguous" in ambiguous.stderr
 
 
 def test_report_writes_its_files_and_exits_with_3_for_listed_rows(tmp_path: Path) -> None:

@@ -228,13 +228,32 @@ def recorded(folder: Path, category: str) -> list[dict[str, Any]]:
     return vectors
 
 
-@pytest.mark.parametrize(("category", "share"), [("plain", 0.95), ("multi_turn", 0.9), ("embeddings", 0.99)])
+def with_blobs(value: Any, folder: Path) -> Any:
+    """Put the bytes of recorded images back into a body, as data: URLs."""
+    if isinstance(value, dict):
+        return {key: with_blobs(item, folder) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_blobs(item, folder) for item in value]
+    if isinstance(value, str) and value.startswith("blob:") and ";sha=" in value:
+        blob = json.loads((folder / "ground_truth" / "blobs.json").read_text("utf-8"))[value.split(";sha=")[1]]
+        data = (folder / "ground_truth" / blob["file"]).read_bytes()
+        return f"data:{blob['mime']};base64,{base64.b64encode(data).decode()}"
+    return value
+
+
+@pytest.mark.parametrize(
+    ("category", "share"), [("plain", 0.95), ("multi_turn", 0.95), ("image_inline", 0.9), ("embeddings", 1.0)]
+)
 def test_recorded_requests_cost_what_the_service_reported(test_data: Path, category: str, share: float) -> None:
     """Recorded usage is the truth; the shares are what the plain rules reach, not yet what is wanted."""
     vectors = recorded(test_data, category)
     right = 0
     for vector in vectors:
-        count: Count = count_request(vector["request_body"], model=vector["response_model"], api=vector["api"])
+        try:
+            body = with_blobs(vector["request_body"], test_data)
+            count: Count = count_request(body, model=vector["response_model"], api=vector["api"])
+        except UnknownNameError:
+            continue  # a name that only another vendor's list has is a miss
         right += count.input_tokens in {vector["prompt_tokens"], *(vector.get("alt_prompt_tokens") or ())}
-    assert len(vectors) >= 50
+    assert len(vectors) >= 20
     assert right / len(vectors) >= share, f"{right} of {len(vectors)}"
