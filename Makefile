@@ -43,7 +43,7 @@ test: $(VENV)/.test  ## the quick suite
 lint: $(VENV)/.dev  ## ruff and cython-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/cython-lint src/aoai_cost/_fast
+	PATH=$(CURDIR)/$(BIN):$$PATH cython-lint src/aoai_cost/_fast
 
 fmt: $(VENV)/.dev  ## mend what lint can mend
 	$(BIN)/ruff check --fix .

@@ -18,6 +18,7 @@ directives = {
     "language_level": 3,
     "binding": True,
     "embedsignature": False,
+    "auto_pickle": False,
     "boundscheck": CHECKED,
     "wraparound": False,
     "initializedcheck": CHECKED,

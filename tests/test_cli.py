@@ -127,7 +127,7 @@ def test_estimate_over_budget_exits_with_4() -> None:
 
 
 def test_estimate_finds_a_deployment_in_a_file() -> None:
-    words = ["--deployments", DEPLOYMENTS, "--on", "2026-10-15"]
+    words = ["--deployments", DEPLOYMENTS, "--version", "2024-11-20", "--on", "2026-10-15"]
     found = data(run("estimate", REQUEST, *words, "--deployment", "aoai-shop-sweden/chat", "--json"))
     assert (found["model"], found["region"]) == ("gpt-4o", "swedencentral")
     ambiguous = run("estimate", REQUEST, *words, "--deployment", "chat")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import wraps
@@ -197,6 +198,8 @@ def estimate(
         found = deployments.find(resource or None, short, day)
         if found is None:
             raise DeploymentsError(path, f"deployment {name!r}", deployments.why(resource or None, short, day))
+        if version is not None:
+            found = replace(found, version=version)
     else:
         found = Deployment("", str(model), str(model), version=version, sku=sku, region=region, tier=tier)
     try:
