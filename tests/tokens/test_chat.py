@@ -207,6 +207,13 @@ def test_an_unknown_model_is_refused_with_near_names() -> None:
     assert "gpt-4o" in caught.value.near
 
 
+def test_who_serves_a_request_is_one_of_two() -> None:
+    body = {"messages": [user("Hello")]}
+    assert count_request(body, model="gpt-4o", provider="openai") == count_request(body, model="gpt-4o")
+    with pytest.raises(RequestError, match="azure or openai"):
+        count_request(body, model="gpt-4o", provider="aws")  # type: ignore[arg-type]
+
+
 def test_without_a_model_the_body_says_it() -> None:
     assert count_request({"model": "gpt-4o", "messages": [user("Hello")]}).input_tokens == 8
     with pytest.raises(RequestError, match="no model given"):

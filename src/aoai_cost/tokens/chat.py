@@ -15,6 +15,7 @@ __all__ = ["Certainty", "Count", "CountLine", "count_request"]
 
 Certainty = Literal["exact", "estimated", "lower_bound", "unknown"]
 Api = Literal["auto", "chat", "responses", "embeddings", "completions"]
+Provider = Literal["azure", "openai"]
 
 # Fields that change nothing in the billed input (token-rules, section 2), or only the output.
 _FREE_FIELDS = frozenset(
@@ -95,7 +96,9 @@ class _Tally:
         return Count(model, api, self.most, bounds, certainty, tuple(self.lines), tuple(self.notes))
 
 
-def count_request(body: Mapping[str, Any], *, model: str | Model | None = None, api: Api = "auto") -> Count:
+def count_request(
+    body: Mapping[str, Any], *, model: str | Model | None = None, api: Api = "auto", provider: Provider = "azure"
+) -> Count:
     """Count the input tokens of a request body, as it would be handed to the ``openai`` SDK.
 
     Parameters
@@ -108,6 +111,8 @@ def count_request(body: Mapping[str, Any], *, model: str | Model | None = None, 
         What the deployment serves; by default ``body["model"]``.
     api : str
         Which of the four it is; ``auto`` decides by the body's fields and the model.
+    provider : str
+        Who serves the request, ``azure`` or ``openai``. Recorded usage of both follows the same rules so far.
 
     Raises
     ------
@@ -125,6 +130,8 @@ def count_request(body: Mapping[str, Any], *, model: str | Model | None = None, 
     """
     if not isinstance(body, Mapping):
         raise RequestError("body", f"must be a mapping, not {type(body).__name__}")
+    if provider not in ("azure", "openai"):
+        raise RequestError("provider", f"must be azure or openai, found {shorten(provider)}")
     found = _model_of(body, model)
     which = _api_of(body, found, api)
     if found.encoding is None:
