@@ -25,6 +25,7 @@ cdef extern from "words.h" nogil:
     uint64_t hash_bytes(const uint8_t* text, Py_ssize_t length)
 
 
+# Written out: Cython 3.3 cannot compile an enum of expressions with overflow checks.
 cdef enum:
     NONE = 0xFFFFFFFF           # no token, or no merge
     HOLE = 0xFFFFFF             # an id that no token has, in a packaged vocabulary
@@ -32,10 +33,10 @@ cdef enum:
     SHORT_BYTES = 15            # what a key of two words holds beside its length
     WAYS = 4                    # keys in a bucket: one cache line
     ARRAY_BYTES = 128           # longer pieces go through the heap; no token is longer
-    CACHE_ENTRIES = 1 << 14     # 256 kB a scratch
-    SLICE_BYTES = 1 << 20       # signals are looked at between slices
-    KEPT_BYTES = 1 << 22        # a scratch buffer above this is released after use
-    LONG_TEXT = 1 << 12         # below, giving up the GIL costs more than it brings
+    CACHE_ENTRIES = 0x4000      # 256 kB a scratch
+    SLICE_BYTES = 0x100000      # signals are looked at between slices
+    KEPT_BYTES = 0x400000       # a scratch buffer above this is released after use
+    LONG_TEXT = 0x1000          # below, giving up the GIL costs more than it brings
 
 
 cdef struct Bucket:
