@@ -96,6 +96,28 @@ def test_numpy_integers_are_whole_numbers() -> None:
             {"input": 129, ("input", "image"): 194, ("output", "image"): 4160},
             id="images have tokens of their own",
         ),
+        pytest.param(
+            {
+                "input_tokens": 1000,
+                "input_token_details": {
+                    "text_tokens": 200,
+                    "audio_tokens": 800,
+                    "cached_tokens": 900,
+                    "cached_tokens_details": {"text_tokens": 150, "audio_tokens": 750},
+                },
+                "output_tokens": 10,
+                "output_token_details": {"text_tokens": 4, "audio_tokens": 6},
+            },
+            {
+                "input": 50,
+                ("input", "audio"): 50,
+                "cached_input": 150,
+                ("cached_input", "audio"): 750,
+                "output": 4,
+                ("output", "audio"): 6,
+            },
+            id="a realtime session tells which cached tokens are audio",
+        ),
         pytest.param({"prompt_tokens": 12, "total_tokens": 12}, {"input": 12}, id="embeddings have no completion"),
         pytest.param(
             {"prompt_tokens": 14, "completion_tokens": 8, "prompt_tokens_details": None},

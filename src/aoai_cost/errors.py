@@ -129,8 +129,8 @@ class _EntryError(AoaiCostError, ValueError):
         self.path, self.entry, self.reason = path, entry, reason
 
     def __str__(self) -> str:
-        entry = f", {self.entry}" if self.entry else ""
-        return f"{self.what} {shorten(self.path)}{entry}: {self.reason}"
+        where = ", ".join(filter(None, (shorten(self.path) if self.path else "", self.entry)))
+        return f"{self.what} {where}: {self.reason}" if where else f"{self.what}: {self.reason}"
 
 
 class PriceSheetError(_EntryError):

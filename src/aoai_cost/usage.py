@@ -50,6 +50,8 @@ def split_totals(
     completion: Any,
     *,
     cached: Any = 0,
+    cached_audio: Any = 0,
+    cached_image: Any = 0,
     cache_write: Any = 0,
     audio_in: Any = 0,
     audio_out: Any = 0,
@@ -60,9 +62,10 @@ def split_totals(
 
     Parameters
     ----------
-    prompt, completion, cached, cache_write, audio_in, audio_out, image_in, image_out : int or ndarray of int64
-        Totals as reported: `cached`, `cache_write`, `audio_in` and `image_in` are parts of `prompt`, `audio_out` and
-        `image_out` of `completion`. Cached tokens are taken as text: the service does not say which of them were not.
+    prompt, completion, cached, cached_audio, cached_image, cache_write, audio_in, audio_out, image_in, image_out
+        Totals as reported, int or ndarray of int64: `cached`, `cache_write`, `audio_in` and `image_in` are parts of
+        `prompt`, `audio_out` and `image_out` of `completion`; `cached_audio` and `cached_image` are parts of `cached`,
+        and the rest of it is text. Only realtime sessions tell the two; elsewhere cached tokens are taken as text.
 
     Returns
     -------
@@ -71,11 +74,13 @@ def split_totals(
         negative is a contradiction in the source, for the caller to report.
     """
     return {
-        MeterKey("input"): prompt - cached - cache_write - audio_in - image_in,
-        MeterKey("cached_input"): cached,
+        MeterKey("input"): prompt - cached - cache_write - (audio_in - cached_audio) - (image_in - cached_image),
+        MeterKey("cached_input"): cached - cached_audio - cached_image,
+        MeterKey("cached_input", "audio"): cached_audio,
+        MeterKey("cached_input", "image"): cached_image,
         MeterKey("cache_write"): cache_write,
-        MeterKey("input", "audio"): audio_in,
-        MeterKey("input", "image"): image_in,
+        MeterKey("input", "audio"): audio_in - cached_audio,
+        MeterKey("input", "image"): image_in - cached_image,
         MeterKey("output"): completion - audio_out - image_out,
         MeterKey("output", "audio"): audio_out,
         MeterKey("output", "image"): image_out,
@@ -126,7 +131,7 @@ class Usage(Mapping[MeterKey, int]):
 
     @classmethod
     def from_api(cls, usage: Any) -> Usage:
-        """Read the ``usage`` object of a response: Chat Completions, Responses, Embeddings, Completions.
+        """Read the ``usage`` object of a response: Chat Completions, Responses, Embeddings, Completions, Realtime.
 
         Parameters
         ----------
@@ -146,10 +151,13 @@ class Usage(Mapping[MeterKey, int]):
             )
         in_details = _field(usage, "prompt_tokens_details", "input_tokens_details", "input_token_details")
         out_details = _field(usage, "completion_tokens_details", "output_tokens_details", "output_token_details")
+        cached_details = _field(in_details, "cached_tokens_details")
         parts = split_totals(
             prompt or 0,
             completion or 0,
             cached=_count(in_details, "cached_tokens") or 0,
+            cached_audio=_count(cached_details, "audio_tokens") or 0,
+            cached_image=_count(cached_details, "image_tokens") or 0,
             cache_write=_count(in_details, "cache_write_tokens") or 0,
             audio_in=_count(in_details, "audio_tokens") or 0,
             audio_out=_count(out_details, "audio_tokens") or 0,

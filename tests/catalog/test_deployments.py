@@ -132,6 +132,36 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
         read_deployments(path)
 
 
+@pytest.mark.parametrize("text", ["x = " + "9" * 5_000, "x = " + "[" * 3_000], ids=["a huge number", "deep brackets"])
+def test_toml_that_trips_its_reader_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "d.toml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(DeploymentsError, match="is not TOML that can be read"):
+        read_deployments(path)
+    with pytest.raises(DeploymentsError, match="cannot be read"):
+        read_deployments("a\0b")
+
+
+@pytest.mark.parametrize("first", ["[deployment]", "[ deployment ]", "[[deployment]]"])
+def test_a_toml_file_may_begin_with_a_table(tmp_path: Path, first: str) -> None:
+    path = tmp_path / "d.toml"
+    path.write_text(f'{first}\nname = "chat"\nmodel = "gpt-4o"\nsku = "Standard"\n', "utf-8")
+    if first == "[[deployment]]":
+        assert len(read_deployments(path)) == 1
+    else:
+        with pytest.raises(DeploymentsError, match="two brackets"):
+            read_deployments(path)
+
+
+@pytest.mark.parametrize("key", ["name", "model", "sku"])
+def test_a_blank_is_no_name(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "d.toml"
+    facts = {"name": "chat", "model": "gpt-4o", "sku": "Standard"} | {key: "  "}
+    path.write_text("[[deployment]]\n" + "".join(f'{name} = "{value}"\n' for name, value in facts.items()), "utf-8")
+    with pytest.raises(DeploymentsError, match=f"has no {key}"):
+        read_deployments(path)
+
+
 def test_huge_names_are_not_echoed(tmp_path: Path) -> None:
     with pytest.raises(DeploymentsError) as caught:
         read(tmp_path, MINIMAL + f'tier = "{"secret " * 100_000}"')
@@ -170,6 +200,15 @@ def test_the_list_of_the_az_command_is_read(tmp_path: Path) -> None:
     assert chat == Deployment(ARM.lower(), "chat", "gpt-4o", version="2024-11-20", sku="GlobalStandard")
     assert (ptu.sku, ptu.ptu_units) == ("DataZoneProvisionedManaged", 100)
     assert (tuned.model, tuned.version, tuned.fine_tuned) == ("gpt-4o", "2024-08-06", "ft")
+
+
+def test_the_az_command_may_write_a_sku_in_any_case(tmp_path: Path) -> None:
+    path = tmp_path / "d.json"
+    model = {"name": "gpt-4o", "version": "2024-11-20"}
+    sku = {"name": "globalprovisionedmanaged", "capacity": 15}
+    path.write_text(json.dumps([{"name": "chat", "sku": sku, "properties": {"model": model}}]), "utf-8")
+    (found,) = read_deployments(path)
+    assert (found.sku, found.ptu_units) == ("GlobalProvisionedManaged", 15)
 
 
 @pytest.mark.parametrize("text", ["{}", '{"value": 1}', "[1]", '[{"name": 1}]', "[{", '[{"name": "x", "sku": "y"}]'])

@@ -160,6 +160,7 @@ MISSING = [
     pytest.param(
         "gpt-4o-2024-11-20", {"fine_tuned": "ft"}, "price version '2024-08-06'", id="another version is tuned"
     ),
+    pytest.param("gpt-4o-2024-11-20", {"version": "2024-05-13"}, "says version '2024-11-20'", id="two versions"),
     pytest.param("gpt-4o-2031-01-01", {}, "the sheets price version", id="an unknown version"),
     pytest.param("gpt-5.4", {"tier": "priority", "band": "long"}, "for band 'short'", id="a band it lacks"),
     pytest.param("gpt-nine", {}, "no price of this model", id="an unknown model"),
@@ -172,6 +173,11 @@ MISSING = [
         id="a row that looks wrong",
     ),
 ]
+
+
+def test_an_unknown_band_is_refused() -> None:
+    with pytest.raises(RequestError, match="short or long"):
+        ask("gpt-4o-2024-11-20", band="medium")
 
 
 @pytest.mark.parametrize(("model", "more", "covered"), MISSING)

@@ -18,7 +18,8 @@ from aoai_cost.prices import PriceBook, exact_sum
 from aoai_cost.usage import MeterKey, Usage
 
 BOOK = PriceBook.bundled()
-DAY = date(2026, 10, 1)
+# Before the sheets were captured: prices of later days carry a note.
+DAY = date(2026, 8, 10)
 CHAT = Deployment("contoso", "chat", "gpt-4o", version="2024-11-20", sku="GlobalStandard")
 OLD = Deployment("contoso", "old", "gpt-4o", version="2024-05-13", sku="GlobalStandard")
 PTU = Deployment("contoso", "ptu", "gpt-4o", version="2024-11-20", sku="GlobalProvisionedManaged", ptu_units=50)
@@ -68,10 +69,33 @@ def test_tokens_of_a_provisioned_deployment_are_paid_by_its_hours() -> None:
     assert cost.notes == ("tokens are covered by the provisioned throughput units",)
 
 
+def test_a_day_after_the_capture_of_its_price_is_noted() -> None:
+    usage = Usage({"input": 1_000})
+    assert BOOK.price(usage, CHAT, on=date(2026, 8, 11)).notes == ()
+    later = BOOK.price(usage, CHAT, on=date(2026, 8, 12))
+    assert later.notes == ("list prices as captured on 2026-08-11; a later change is not known here",)
+    assert later.certainty == "exact"
+
+
+def test_what_stands_in_and_is_missing_too_is_not_what_is_named() -> None:
+    unknown = Deployment("contoso", "x", "contoso-chat", sku="GlobalStandard")
+    cost = BOOK.price(Usage({"cached_input": 1, ("input", "image"): 2}), unknown, on=DAY)
+    assert [(error.meter, error.modality) for _, _, error in cost.unpriced] == [
+        ("cached_input", "text"),
+        ("input", "image"),
+    ]
+
+
+def test_what_hangs_on_no_band_is_priced_in_the_long_one() -> None:
+    chat = Deployment("contoso", "chat", "gpt-5.4", version="2026-03-05", sku="GlobalStandard")
+    usage = Usage({("session", "text", "code_interpreter"): 3})
+    assert BOOK.price(usage, chat, on=DAY, band="long").amount == BOOK.price(usage, chat, on=DAY).amount > 0
+
+
 def test_the_band_selects_the_price() -> None:
     sol = Deployment("contoso", "sol", "gpt-5.6-sol", version="2026-07-09", sku="GlobalStandard")
     usage = Usage({"input": 1_000_000})
-    assert [BOOK.price(usage, sol, on=DAY, band=band).amount for band in ("short", "long")] == [4, 8]
+    assert [BOOK.price(usage, sol, on=date(2026, 10, 1), band=band).amount for band in ("short", "long")] == [4, 8]
 
 
 def test_no_usage_costs_nothing() -> None:

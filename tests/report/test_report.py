@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aoai_cost import CostReport, RequestError, cost_report, read_deployments, read_usage
+from aoai_cost import CostReport, PriceBook, PriceSheetError, RequestError, cost_report, read_deployments, read_usage
 
 RESOURCE = "contoso"
 DEPLOYMENTS = """
@@ -126,6 +126,26 @@ def test_a_model_without_a_price_is_listed_with_its_tokens(tmp_path: Path) -> No
     assert found.unpriced["quantity"].tolist() == [7, 3]
     assert set(found.unpriced["model"]) == {"gpt-99"}
     assert any("gpt-99 was served" in note for note in found.notes)
+
+
+def test_a_call_without_a_price_does_not_bring_in_a_currency(tmp_path: Path) -> None:
+    sheet = tmp_path / "eur.toml"
+    sheet.write_text(
+        'currency = "EUR"\n[[rate]]\nmodel = "gpt-4o"\nsku = "GlobalStandard"\nprice.input = "2"\nprice.output = "8"\n',
+        "utf-8",
+    )
+    bodies = [body(1, 1_000, 0, 0), body(2, 7, 0, 3, model="gpt-99-2026-01-01")]
+    found = report(tmp_path, bodies, prices=PriceBook.read(sheet))
+    assert (found.total, found.currency, len(found.unpriced)) == (Decimal("0.002"), "EUR", 2)
+
+
+def test_list_prices_in_another_currency_have_no_total(tmp_path: Path) -> None:
+    sheet = tmp_path / "eur.toml"
+    sheet.write_text(
+        'currency = "EUR"\n[[rate]]\nmodel = "gpt-4o"\nsku = "GlobalStandard"\nprice.input = "2"\n', "utf-8"
+    )
+    with pytest.raises(PriceSheetError, match="several currencies"):
+        report(tmp_path, [body(1, 1_000, 0, 5)], prices=PriceBook.read(sheet))
 
 
 def test_a_call_without_usage_makes_the_total_a_lower_bound(tmp_path: Path) -> None:

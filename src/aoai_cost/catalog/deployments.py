@@ -14,7 +14,17 @@ from typing import Any
 from ..errors import DeploymentsError, shorten
 from .models import is_fine_tuned, split_model_name
 
-__all__ = ["SKUS", "TIERS", "Deployment", "Deployments", "read_deployments"]
+__all__ = [
+    "FINE_TUNED",
+    "SKUS",
+    "TIERS",
+    "Deployment",
+    "Deployments",
+    "arm_region",
+    "listed_name",
+    "read_deployments",
+    "tier_of",
+]
 
 SKUS = (
     "GlobalStandard",
@@ -34,6 +44,34 @@ TIERS = ("default", "batch", "priority", "flex")
 
 FINE_TUNED = ("", "ft", "rft", "dev_ft", "dev_rft")
 """How a model was fine-tuned, as the price list tells it apart; empty for a base model."""
+
+
+def listed_name(name: str, names: Iterable[str]) -> str | None:
+    """Return the one of `names` that is `name` but for case and blanks around it; None if it is none of them.
+
+    Examples
+    --------
+    >>> listed_name("globalstandard", SKUS)
+    'GlobalStandard'
+    """
+    wanted = name.strip().lower()
+    return next((one for one in names if one.lower() == wanted), None)
+
+
+def arm_region(name: str) -> str:
+    """Return a region as ARM writes it.
+
+    Examples
+    --------
+    >>> arm_region("Sweden Central")
+    'swedencentral'
+    """
+    return "".join(name.split()).lower()
+
+
+def tier_of(sku: str, tier: str) -> str:
+    """Return the tier that is served: batch skus have one, whatever is asked."""
+    return "batch" if sku.endswith("Batch") else tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +201,11 @@ def read_deployments(path: str | os.PathLike[str]) -> Deployments:
         raise DeploymentsError(shown, "", f"cannot be read: {error.strerror or type(error).__name__}") from error
     except UnicodeDecodeError as error:
         raise DeploymentsError(shown, "", "is not UTF-8 text") from error
-    is_json = text.lstrip()[:1] in ("[", "{") and not text.lstrip().startswith("[[")
+    except ValueError as error:
+        raise DeploymentsError(shown, "", f"cannot be read: {error}") from error
+    first, second = (text.lstrip()[:1], text.lstrip()[1:100].lstrip()[:1])
+    # TOML too may begin with a bracket: before a name, or before another bracket.
+    is_json = first == "{" or (first == "[" and not (second.isalpha() or second in ("[", "_")))
     entries = _json_entries(text, shown) if is_json else _toml_entries(text, shown)
     found = []
     for number, entry in enumerate(entries, start=1):
@@ -183,8 +225,8 @@ def _toml_entries(text: str, path: str) -> list[Any]:
 
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DeploymentsError(path, "", f"is not TOML: {str(error)[:200]}") from error
+    except (ValueError, RecursionError) as error:
+        raise DeploymentsError(path, "", f"is not TOML that can be read: {str(error)[:200]}") from error
     unknown = [key for key in raw if key != "deployment"]
     if unknown:
         raise DeploymentsError(
@@ -246,11 +288,11 @@ def _from_az(entry: Any, path: str, where: str) -> Deployment:
         "version": version,
         "sku": sku,
     }
-    if isinstance(sku, str) and sku.endswith("ProvisionedManaged"):
+    if isinstance(sku, str) and sku.lower().endswith("provisionedmanaged"):
         found["ptu_units"] = capacity
     if isinstance(model, str) and is_fine_tuned(model):
         found["model"], found["version"] = split_model_name(model)
-        found["fine_tuned"] = "dev_ft" if sku == "DeveloperTier" else "ft"
+        found["fine_tuned"] = "dev_ft" if sku and sku.lower() == "developertier" else "ft"
     for key in _TEXT:
         if found.get(key) is not None and not isinstance(found[key], str):
             raise DeploymentsError(path, where, f"{key} is not a text")
@@ -259,22 +301,21 @@ def _from_az(entry: Any, path: str, where: str) -> Deployment:
 
 def _checked(facts: dict[str, Any], path: str, where: str) -> Deployment:
     for key in _REQUIRED:
-        if not facts.get(key):
+        if not facts.get(key, "").strip():
             raise DeploymentsError(path, where, f"has no {key}")
     facts["resource"] = facts.get("resource", "").strip().rstrip("/").lower()
     for key, allowed in (("sku", SKUS), ("tier", TIERS), ("fine_tuned", FINE_TUNED)):
         if key in facts:
-            same = [one for one in allowed if one.lower() == facts[key].strip().lower()]
-            if not same:
+            same = listed_name(facts[key], allowed)
+            if same is None:
                 choice = ", ".join(filter(None, allowed))
                 raise DeploymentsError(
                     path, where, f"{key} {shorten(facts[key], 60)} is not known; it is one of {choice}"
                 )
-            facts[key] = same[0]
-    if facts["sku"].endswith("Batch"):
-        facts["tier"] = "batch"
+            facts[key] = same
+    facts["tier"] = tier_of(facts["sku"], facts.get("tier", "default"))
     if "region" in facts:
-        facts["region"] = "".join(facts["region"].split()).lower() or None
+        facts["region"] = arm_region(facts["region"]) or None
     units = facts.get("ptu_units")
     if units is not None and (isinstance(units, bool) or not isinstance(units, int) or units < 1):
         raise DeploymentsError(

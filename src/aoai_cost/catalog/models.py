@@ -243,8 +243,10 @@ def _near(name: str) -> list[str]:
 
     base, _ = _split(name)
     names = _catalogue().names
+    # What begins with a known name is first of all that name, however long its tail.
+    within = [one for one in names if base.startswith(one) and not base[len(one) :][:1].isalnum()]
     longer = sorted(one for one in names if base and one.startswith(base))
-    return list(dict.fromkeys([*longer, *get_close_matches(base, names, n=3, cutoff=0.6)]))[:5]
+    return list(dict.fromkeys([*within[:1], *longer, *get_close_matches(base, names, n=3, cutoff=0.6)]))[:5]
 
 
 @cache

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from ..catalog import Deployment, is_fine_tuned, split_model_name
+from ..catalog import Deployment, arm_region, is_fine_tuned, split_model_name, tier_of
 from ..errors import MissingPriceError, PriceSheetError, RequestError, shorten
 from ..usage import METER_UNITS, MeterKey, Usage
 from .rows import ANY_MODEL, GOVERNMENT, UNITS, PriceRow, PriceTable, rows_for_region
@@ -104,7 +104,7 @@ class Cost:
     """What a usage costs.
 
     ``amount`` is the sum of the lines. What has no price is in ``unpriced`` as (key, quantity, error) and in no sum;
-    then ``complete`` is False and ``certainty`` is ``lower_bound``.
+    then ``complete`` is False and ``certainty`` is ``lower_bound``. ``currency`` is that of the lines.
     """
 
     amount: Decimal
@@ -169,6 +169,9 @@ class PriceBook:
 
     def __init__(self, tables: Iterable[PriceTable]) -> None:
         self._tables = tuple(tables)
+        self._geography: dict[str, str] = {}
+        for table in reversed(self._tables):
+            self._geography.update(table.geography)
         self._answers: dict[tuple[Any, ...], Rate | str] = {}
 
     @classmethod
@@ -239,7 +242,11 @@ class PriceBook:
         ------
         MissingPriceError
             If no row answers, or rows disagree where something was left out; it says what the sheets cover.
+        RequestError
+            For another band.
         """
+        if band not in ("short", "long"):
+            raise RequestError("band", f"must be short or long, found {shorten(band)}")
         key = (model, version, sku, tier, region, band, fine_tuned, meter, modality, variant, on)
         answer = self._answers.get(key)
         if answer is None:
@@ -273,6 +280,7 @@ class PriceBook:
         PriceSheetError
             If the prices found are in more than one currency.
         """
+        on = _day(on)
         lines: list[CostLine] = []
         unpriced: list[tuple[MeterKey, int, MissingPriceError]] = []
         notes: dict[str, None] = {}
@@ -292,6 +300,10 @@ class PriceBook:
         if len(currencies) > 1:
             found = ", ".join(sorted(currencies))
             raise PriceSheetError("", "", f"prices of {shorten(deployment.name)} are in several currencies ({found})")
+        # A list price is known up to the day on which it was read, and is not expected to change; still, say so.
+        captured = [line.rate.captured for line in lines if line.rate.captured is not None]
+        if captured and min(captured) < on:
+            notes[f"list prices as captured on {min(captured).isoformat()}; a later change is not known here"] = None
         estimated = any(line.rate.certainty != "exact" for line in lines)
         return Cost(
             amount=exact_sum(line.amount for line in lines),
@@ -320,21 +332,30 @@ class PriceBook:
 
         try:
             return ask(key.meter)
-        except MissingPriceError:
+        except MissingPriceError as missing:
+            note, fallback = "", (key.meter, key.modality)
             if key.modality == "image" and not self._has_meter(key.meter, deployment, "image"):
                 # A chat model reads images at its one input price; only image models meter them apart.
-                return ask(key.meter, "text")
-            if key.meter not in ("cached_input", "cache_write") or self._has_meter(key.meter, deployment):
+                fallback = (key.meter, "text")
+                if key.meter != "input":
+                    note = f"{deployment.model} has no price for image {key.meter}: priced as text (assumed)"
+            elif key.meter in ("cached_input", "cache_write") and not self._has_meter(key.meter, deployment):
+                fallback = ("input", key.modality)
+                note = f"{deployment.model} has no price for {key.meter} here: priced as input (assumed)"
+            else:
                 raise
-        rate = ask("input")
-        note = f"{deployment.model} has no price for {key.meter} here: priced as input (assumed)"
-        return _with_note(rate, note)
+            try:
+                rate = ask(*fallback)
+            except MissingPriceError:
+                # What was asked for is what is missing, not what would have stood in for it.
+                raise missing from None
+        return _with_note(rate, note) if note else rate
 
     def _has_meter(self, meter: str, deployment: Deployment, modality: str | None = None) -> bool:
         """Tell whether the sheets meter this apart for the deployment's model, in any region and on any day."""
         model, named_version = split_model_name(deployment.model)
         version = deployment.version or named_version
-        wanted = (meter, deployment.sku, _tier(deployment.sku, deployment.tier), deployment.fine_tuned)
+        wanted = (meter, deployment.sku, tier_of(deployment.sku, deployment.tier), deployment.fine_tuned)
         return any(
             (row.meter, row.sku, row.tier, row.fine_tuned) == wanted and (not version or row.version in ("", version))
             for table in self._tables
@@ -347,12 +368,16 @@ class PriceBook:
         question = _normal(asked)
         if isinstance(question, str):
             return question
+        has_long = any(table.has_long_band(question.model) for table in self._tables)
+        searches = [_Search(table, question, self._geography, has_long) for table in self._tables]
         covered = ""
-        for table in self._tables:
-            found = _Search(table, question).run()
+        for i, search in enumerate(searches):
+            found = search.run()
             if isinstance(found, Rate):
+                if search.bounded and any(later.run_differs(found) for later in searches[i + 1 :]):
+                    return f"an own sheet prices only {search.bounded} of it; name what is asked for"
                 return found
-            covered = found
+            covered = covered if covered and not search.rows_exist else found
         return covered
 
     def __reduce__(self) -> tuple[Callable[..., PriceBook], tuple[Any, ...]]:
@@ -367,9 +392,21 @@ class PriceBook:
 class _Search:
     """One look into one table."""
 
-    def __init__(self, table: PriceTable, question: _Question) -> None:
-        self.table, self.question = table, question
+    def __init__(self, table: PriceTable, question: _Question, geography: Mapping[str, str], has_long: bool) -> None:
+        self.table, self.question, self.geography, self.has_long = table, question, geography, has_long
         self.covered = ""
+        self.rows_exist = True
+        self.differs = False
+        """Whether rows disagree where the question leaves something out."""
+        self.bounded = ""
+        """What the answer is bounded to that the question leaves open; another table may price the rest."""
+
+    def run_differs(self, rate: Rate) -> bool:
+        """Tell whether this table has another price for what was asked."""
+        found = self.run()
+        if isinstance(found, Rate):
+            return (found.amount, found.per, found.currency) != (rate.amount, rate.per, rate.currency)
+        return self.differs
 
     def run(self) -> Rate | str:
         rows = self._selected()
@@ -396,7 +433,10 @@ class _Search:
         if not answers:
             return self.covered
         if len({(one.amount, one.per, one.currency) for one in answers}) > 1:
+            self.differs = True
             return f"its versions differ in price, so name one of {_some(row.version for row in rows if row.version)}"
+        if all(row.version for row in rows):
+            self.bounded = f"version {_some(row.version for row in rows)}"
         return answers[0]
 
     def _selected(self) -> list[PriceRow]:
@@ -406,8 +446,8 @@ class _Search:
         rows += [row for row in table.rows(ANY_MODEL) if not row.unmatched and row.meter == question.meter]
         if not rows:
             self.covered = "the sheets have no price of this model"
+            self.rows_exist = False
             return rows
-        has_long = table.has_long_band(question.model)
         for name, wanted in (
             ("sku", question.sku),
             ("meter", question.meter),
@@ -428,7 +468,7 @@ class _Search:
             self.covered = f"the sheets have it for modality {_some(row.modality or 'text' for row in rows)}"
             return kept
         rows = kept
-        kept = [row for row in rows if row.answers_band(question.band, has_long=has_long)]
+        kept = [row for row in rows if row.answers_band(question.band, has_long=self.has_long)]
         if not kept:
             self.covered = f"the sheets have it for band {_some(row.band or 'short' for row in rows)}"
         return kept
@@ -443,14 +483,17 @@ class _Search:
         if question.region is None:
             found = [row for row in in_force if row.geographies != {GOVERNMENT}]
         else:
-            found, note = rows_for_region(in_force, question.region, self.table.geography)
+            found, note = rows_for_region(in_force, question.region, self.geography)
         if not found:
             self.covered = self._days_and_places(rows, in_force)
             return None
         if len({(Decimal(row.amount), row.unit, row.currency) for row in found}) > 1:
+            self.differs = True
             missing = "region" if question.region is None else "region that it lists"
             self.covered = f"prices differ by region, so name a {missing}: {_some(_regions(found))}"
             return None
+        if question.region is None and not any(row.scope in ("any", "global") for row in found):
+            self.bounded = f"{_some(_regions(found))}"
         # Of rows with one price the one that was seen first stands for all.
         return _rate(min(found, key=lambda row: row.effective_from or date.min), note)
 
@@ -458,7 +501,7 @@ class _Search:
         question = self.question
         here = rows
         if question.region is not None:
-            here, _ = rows_for_region(rows, question.region, self.table.geography)
+            here, _ = rows_for_region(rows, question.region, self.geography)
         if not here:
             return f"the sheets have it in {_some(_regions(in_force or rows))}"
         starts = [row.effective_from for row in here]
@@ -477,19 +520,21 @@ def _normal(asked: _Question) -> _Question | str:
     if tuned and not asked.fine_tuned:
         return "this is the name of a fine-tuned model, whose prices are its own: say which kind in fine_tuned"
     model, named_version = split_model_name(asked.model)
-    region = "".join(asked.region.split()).lower() if asked.region else None
+    version = (asked.version or "").strip().lower()
+    if named_version and version and version != named_version and not tuned:
+        return f"the name says version {named_version!r}"
     return asked._replace(
         model=model,
         # A fine-tuned model counts versions of its own; prices hang on those of its base model.
-        version=named_version if tuned else (asked.version or "").strip().lower() or named_version,
-        region=region or None,
-        tier=_tier(asked.sku, asked.tier),
-        on=asked.on.date() if isinstance(asked.on, datetime) else asked.on,
+        version=named_version if tuned else version or named_version,
+        region=arm_region(asked.region or "") or None,
+        tier=tier_of(asked.sku, asked.tier),
+        on=_day(asked.on),
     )
 
 
-def _tier(sku: str, tier: str) -> str:
-    return "batch" if sku.endswith("Batch") else tier
+def _day(on: date) -> date:
+    return on.date() if isinstance(on, datetime) else on
 
 
 def _rate(row: PriceRow, note: str) -> Rate:

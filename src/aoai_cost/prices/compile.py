@@ -14,9 +14,10 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+from ..catalog import FINE_TUNED, SKUS, TIERS, arm_region, listed_name, split_model_name, tier_of
 from ..errors import PriceSheetError, shorten
 from ..usage import METER_UNITS
-from .rows import UNITS, PriceRow, PriceTable
+from .rows import ANY_MODEL, GEOGRAPHIES, UNITS, PriceRow, PriceTable
 
 __all__ = ["SHEETS", "TABLE", "compile_sheets", "table_bytes"]
 
@@ -29,6 +30,7 @@ _DAYS = ("from", "to", "assumed_from", "checked")
 _KEYS = (*_TEXT, *_MORE_TEXT, *_DAYS, "regions", "assumed", "price")
 _PRICE_KEYS = ("amount", "unit", "meter_name")
 _SCOPES = ("global", "data_zone", "regional", "unstated", "any")
+_NAMED = (("sku", SKUS), ("tier", TIERS), ("band", ("", "short", "long")), ("fine_tuned", FINE_TUNED))
 
 
 def compile_sheets(paths: Iterable[str | os.PathLike[str]]) -> dict[str, Any]:
@@ -95,8 +97,8 @@ class _Table:
             raise PriceSheetError(shown, "", f"cannot be read: {error.strerror or type(error).__name__}") from error
         except UnicodeDecodeError as error:
             raise PriceSheetError(shown, "", "is not UTF-8 text") from error
-        except tomllib.TOMLDecodeError as error:
-            raise PriceSheetError(shown, "", f"is not TOML: {str(error)[:200]}") from error
+        except (ValueError, RecursionError) as error:
+            raise PriceSheetError(shown, "", f"is not TOML that can be read: {str(error)[:200]}") from error
         for key in sheet:
             if key not in ("currency", "source", "geography", "rate"):
                 raise PriceSheetError(shown, "", f"has the unknown key {shorten(key, 60)}")
@@ -134,10 +136,10 @@ class _Table:
         for key in ("model", "sku", "price"):
             if not rate.get(key):
                 raise PriceSheetError(path, where, f"has no {key}")
+        if not rate.get("unmatched"):
+            rate = _as_asked(rate, path, where)
         regions = tuple(rate.get("regions", ()))
         scope = rate.get("scope", "") or ("any" if not regions else "regional")
-        if scope.partition(":")[0] not in _SCOPES:
-            raise PriceSheetError(path, where, f"scope {shorten(scope, 60)} is not one of {', '.join(_SCOPES)}")
         start, end = rate.get("from") or rate.get("assumed_from"), rate.get("to")
         if start is not None and end is not None and start >= end:
             raise PriceSheetError(path, where, f"its end {end} must come after its start {start}")
@@ -215,6 +217,39 @@ def _share_a_day(one: PriceRow, other: PriceRow) -> bool:
     start = max(one.effective_from or date.min, other.effective_from or date.min)
     end = min(one.effective_to or date.max, other.effective_to or date.max)
     return start < end
+
+
+def _as_asked(rate: Mapping[str, Any], path: str, where: str) -> dict[str, Any]:
+    """Write a rate in the words in which prices are asked for; a row that could never answer is refused."""
+    found = {"tier": "default", **rate}
+    for key, allowed in _NAMED:
+        if key in found:
+            name = listed_name(found[key], allowed)
+            if name is None:
+                choice = ", ".join(filter(None, allowed))
+                raise PriceSheetError(path, where, f"{key} {shorten(found[key], 60)} is not one of {choice}")
+            found[key] = name
+    found["tier"] = tier_of(found["sku"], found["tier"])
+    if found["model"] != ANY_MODEL:
+        model, version = split_model_name(found["model"])
+        given = found.get("version", "").strip().lower()
+        if version and given and version != given:
+            raise PriceSheetError(path, where, f"the model's name says version {version}, version says {given}")
+        found["model"], found["version"] = model, version or given
+    found["regions"] = [arm_region(region) for region in found.get("regions", ())]
+    kind, _, places = found.get("scope", "").partition(":")
+    if kind and kind not in _SCOPES:
+        raise PriceSheetError(path, where, f"scope {shorten(kind, 60)} is not one of {', '.join(_SCOPES)}")
+    if places and places != "non-us" and not GEOGRAPHIES.issuperset(places.split("+")):
+        known = ", ".join(sorted(GEOGRAPHIES))
+        raise PriceSheetError(
+            path, where, f"scope {shorten(found['scope'], 60)} names a geography that is none of {known}"
+        )
+    if kind == "unstated":
+        raise PriceSheetError(path, where, "a row of unstated scope answers nothing; say why in unmatched")
+    if kind == "regional" and not (places or found["regions"]):
+        raise PriceSheetError(path, where, "a regional price lists its regions")
+    return found
 
 
 def _check_types(rate: Mapping[str, Any], path: str, where: str) -> None:

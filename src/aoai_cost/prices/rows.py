@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ..usage import METER_UNITS
 
-__all__ = ["ANY_MODEL", "UNITS", "PriceRow", "PriceTable", "Unit"]
+__all__ = ["ANY_MODEL", "GEOGRAPHIES", "GOVERNMENT", "UNITS", "PriceRow", "PriceTable", "Unit", "rows_for_region"]
 
 ANY_MODEL = "*"
 """The model of a price that hangs on no model: PTU hours, tools."""
@@ -38,8 +38,9 @@ UNITS: Mapping[str, Unit] = {
 }
 
 GOVERNMENT = "gov"
-_GEOGRAPHIES = frozenset(("us", "eu", "efta", "uk", "apac", "other"))
-_BOUNDED_SKUS = ("Standard", "ProvisionedManaged")
+_PUBLIC = frozenset(("us", "eu", "efta", "uk", "apac", "other"))
+GEOGRAPHIES = _PUBLIC | {GOVERNMENT}
+"""What a scope can be bounded to; ``non-us`` is all public ones but one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +92,19 @@ class PriceRow:
         return (self.modality or "text") == modality
 
     def answers_band(self, band: str, *, has_long: bool) -> bool:
-        """Tell whether the row prices this band; where a model has long rows, one without a band is short."""
-        return self.band == band or (not self.band and (band == "short" or not has_long))
+        """Tell whether the row prices this band; where a model has long rows, tokens without a band are short."""
+        if self.band:
+            return self.band == band
+        return band == "short" or not has_long or self.model == ANY_MODEL or METER_UNITS.get(self.meter) != "token"
 
 
 def _geographies(scope: str) -> frozenset[str]:
     kind, _, named = scope.partition(":")
     if named == "non-us":
-        return _GEOGRAPHIES - {"us"}
+        return _PUBLIC - {"us"}
     if named:
         return frozenset(named.split("+"))
-    return _GEOGRAPHIES if kind in ("global", "any") else frozenset()
+    return _PUBLIC if kind in ("global", "any") else frozenset()
 
 
 class PriceTable:

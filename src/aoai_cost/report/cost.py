@@ -345,7 +345,8 @@ class _Pricing:
                 row.tokens[meter.meter] += quantity
 
     def _add_cost(self, row: _Row, day: date, names: dict[str, str | None], band: str, cost: Cost) -> None:
-        self.currencies.add(cost.currency)
+        if cost.lines:
+            self.currencies.add(cost.currency)
         row.amounts.append(cost.amount)
         self.assumed |= cost.certainty != "exact"
         for note in cost.notes:
@@ -379,7 +380,12 @@ class _Pricing:
     def report(self, log: UsageLog, period: tuple[date, date] | None) -> CostReport:
         if len(self.currencies) > 1:
             found = ", ".join(sorted(self.currencies))
-            raise PriceSheetError("", "", f"prices are in several currencies ({found}); a total needs one")
+            raise PriceSheetError(
+                "",
+                "",
+                f"prices are in several currencies ({found}) and a total needs one; what a sheet of your own does not "
+                "price is taken from the bundled list prices, so let the sheet price all of it",
+            )
         frame = self._frame()
         unmetered = int(frame["unmetered"].sum())
         rejected = len(log.rejected)

@@ -1,0 +1,124 @@
+"""A price sheet of the user's own: it wins where it speaks, in whatever spelling, and what cannot answer is refused."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aoai_cost.errors import MissingPriceError, PriceSheetError
+from aoai_cost.prices import PriceBook
+
+DAY = date(2026, 10, 1)
+OWN = Decimal("1.11")
+
+
+def sheet(folder: Path, text: str) -> PriceBook:
+    path = folder / "own.toml"
+    path.write_text(f'[[rate]]\n{text}\nprice.input = "{OWN}"\n', "utf-8")
+    return PriceBook.read(path)
+
+
+def ask(book: PriceBook, model: str = "gpt-4o", sku: str = "GlobalStandard", **more: Any) -> Decimal:
+    return book.rate(model=model, sku=sku, **({"meter": "input", "on": DAY} | more)).amount
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        pytest.param('model="gpt-4o"\nsku="globalstandard"', {}, id="a sku in small letters"),
+        pytest.param('model="GPT-4o"\nsku="GlobalStandard"', {}, id="a model in capitals"),
+        pytest.param(
+            'model="gpt-4o-2024-11-20"\nsku="GlobalStandard"', {"version": "2024-11-20"}, id="a version in the name"
+        ),
+        pytest.param('model="gpt-3.5-turbo"\nsku="GlobalStandard"', {"model": "gpt-35-turbo"}, id="the other spelling"),
+        pytest.param('model="gpt-4o"\nsku="GlobalBatch"', {"sku": "GlobalBatch"}, id="a batch sku without a tier"),
+        pytest.param('model="gpt-4o"\nsku="GlobalStandard"\ntier="Priority"', {"tier": "priority"}, id="a tier"),
+        pytest.param('model="gpt-4o"\nsku="GlobalStandard"\nfine_tuned="FT"', {"fine_tuned": "ft"}, id="fine-tuned"),
+        pytest.param(
+            'model="gpt-4o"\nsku="Standard"\nregions=["East US"]',
+            {"sku": "Standard", "region": "eastus"},
+            id="a region",
+        ),
+        pytest.param(
+            'model="gpt-4o"\nsku="Standard"\nscope="data_zone:eu"',
+            {"sku": "Standard", "region": "swedencentral"},
+            id="a geography that only the bundled sheets know the regions of",
+        ),
+        pytest.param(
+            'model="gpt-5.4"\nsku="GlobalStandard"\nband="Long"', {"model": "gpt-5.4", "band": "long"}, id="band"
+        ),
+    ],
+)
+def test_an_own_price_wins_however_it_is_spelled(tmp_path: Path, text: str, asked: dict[str, Any]) -> None:
+    assert ask(sheet(tmp_path, text), **asked) == OWN
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('sku="GlobalStd"', "sku 'GlobalStd' is not one of"),
+        ('sku="GlobalStandard"\ntier="fast"', "tier 'fast'"),
+        ('sku="GlobalStandard"\nband="medium"', "band 'medium'"),
+        ('sku="GlobalStandard"\nfine_tuned="lora"', "fine_tuned 'lora'"),
+        ('sku="Standard"\nscope="data_zone:moon"', "geography"),
+        ('sku="Standard"\nscope="regional"', "lists its regions"),
+        ('sku="Standard"\nscope="unstated"', "say why in unmatched"),
+        ('sku="Standard"\nscope="solar"', "scope 'solar'"),
+    ],
+)
+def test_a_row_that_could_never_answer_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(PriceSheetError, match=reason):
+        sheet(tmp_path, f'model="gpt-4o"\n{text}')
+
+
+def test_a_version_said_twice_must_agree(tmp_path: Path) -> None:
+    with pytest.raises(PriceSheetError, match="name says version 2024-11-20"):
+        sheet(tmp_path, 'model="gpt-4o-2024-11-20"\nversion="2024-05-13"\nsku="GlobalStandard"')
+
+
+def test_an_own_price_without_a_band_leaves_long_contexts_to_the_list(tmp_path: Path) -> None:
+    book = sheet(tmp_path, 'model="gpt-5.4"\nsku="GlobalStandard"')
+    assert ask(book, "gpt-5.4") == OWN
+    assert ask(book, "gpt-5.4", band="long") == ask(PriceBook.bundled(), "gpt-5.4", band="long") != OWN
+
+
+def test_an_own_price_of_one_version_does_not_answer_for_all(tmp_path: Path) -> None:
+    book = sheet(tmp_path, 'model="gpt-4o"\nversion="2024-05-13"\nsku="GlobalStandard"')
+    assert ask(book, version="2024-05-13") == OWN
+    assert ask(book, version="2024-11-20") == Decimal("2.5")
+    with pytest.raises(MissingPriceError, match="only version '2024-05-13'"):
+        ask(book)
+
+
+def test_an_own_price_of_one_region_does_not_answer_for_all(tmp_path: Path) -> None:
+    book = sheet(tmp_path, 'model="gpt-4o"\nversion="2024-11-20"\nsku="Standard"\nregions=["eastus"]')
+    assert ask(book, sku="Standard", version="2024-11-20", region="eastus") == OWN
+    with pytest.raises(MissingPriceError, match="only 'eastus'"):
+        ask(book, sku="Standard", version="2024-11-20")
+
+
+def test_an_own_price_for_every_version_and_region_answers_open_questions(tmp_path: Path) -> None:
+    assert ask(sheet(tmp_path, 'model="gpt-4o"\nsku="Standard"'), sku="Standard") == OWN
+
+
+def test_a_model_of_the_own_sheet_alone_says_where_it_has_prices(tmp_path: Path) -> None:
+    book = sheet(tmp_path, 'model="contoso-chat"\nsku="Standard"\nregions=["eastus"]')
+    assert ask(book, "contoso-chat", "Standard") == OWN
+    with pytest.raises(MissingPriceError, match="have it in 'eastus'"):
+        ask(book, "contoso-chat", "Standard", region="westus")
+
+
+@pytest.mark.parametrize("text", ["x = " + "9" * 5_000, "x = " + "[" * 3_000], ids=["a huge number", "deep brackets"])
+def test_toml_that_trips_its_reader_is_a_sheet_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "own.toml").write_text(text, "utf-8")
+    with pytest.raises(PriceSheetError, match="is not TOML that can be read"):
+        PriceBook.read(tmp_path / "own.toml")
+
+
+def test_a_path_that_is_none_is_a_sheet_error() -> None:
+    with pytest.raises(PriceSheetError):
+        PriceBook.read("a\0b")
