@@ -62,8 +62,8 @@ def test_a_version_may_stand_apart() -> None:
 @pytest.mark.parametrize(
     ("name", "version", "near"),
     [
-        ("gpt-4o:2024-11-20", None, "gpt-4o"),
-        ("gpt-4o (2024-11-20)", None, "gpt-4o"),
+        pytest.param("gpt-4o:2024-11-20", None, "gpt-4o", id="a known name with a tail"),
+        pytest.param("gpt-4o (2024-11-20)", None, "gpt-4o", id="and with another tail"),
         pytest.param("gpt-4oo", None, "gpt-4o", id="a slip of the key"),
         pytest.param("gpt-5.6", None, "gpt-5.6-sol", id="the start of several names"),
         pytest.param("gpt-4o", "2031-01-01", "gpt-4o-2024-11-20", id="a version that nobody knows"),

@@ -166,9 +166,12 @@ def test_every_face_carries_the_same_total() -> None:
 
 def test_a_gap_is_shown_beside_its_number() -> None:
     report = make_report()
-    assert "0.00 +?" in terminal(report)
     assert "2.52 (at least)" in terminal(report)
-    assert "0.00 +?" in report_html(report)
+    assert "USD, at least" in report_html(report)
+    for row, shown in (("0", "?"), ("2.5", "2.50 + ?")):
+        one = replace(report, frame=report.frame.tail(1).assign(cost=[Decimal(row)], complete=False))
+        assert re.search(rf" {re.escape(shown)} *$", terminal(one), re.MULTILINE)
+        assert f">{shown}<" in report_html(one)
     exact = replace(report, certainty="exact")
     assert "at least" not in terminal(exact)
 

@@ -31,22 +31,23 @@ h2 { margin: 2.5rem 0 .75rem; font-size: 1.05rem; font-weight: 600; }
 .soft { margin: .25rem 0 0; color: var(--soft); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
-th, td { padding: .4rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+th, td { padding: .4rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 th { color: var(--soft); font-weight: 500; white-space: nowrap; }
 th:first-child, td:first-child { padding-left: 0; }
 .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td { white-space: nowrap; }
-td:last-child { white-space: normal; overflow-wrap: anywhere; }
-.bar svg { display: block; width: 6rem; height: .75rem; margin-top: .35rem; }
+td:last-child { white-space: normal; overflow-wrap: anywhere; min-width: 16rem; }
+td.bar { min-width: 0; }
+.bar svg { display: block; width: 5rem; height: .75rem; margin-top: .35rem; }
 .bar rect { fill: var(--mark); }
 ul { margin: 0; padding-left: 1.2rem; }
 @media print { body { max-width: none; padding: 0; } .wide { overflow: visible; } }
 """
 
 _WORDS = {
-    "exact": "every call is priced",
-    "estimated": "estimated: a price rests on an assumption, see the notes",
-    "lower_bound": "at least: some calls or rows have no price or no tokens, see below",
+    "exact": ("", "every call is priced"),
+    "estimated": (", estimated", "a price rests on an assumption, see the notes"),
+    "lower_bound": (", at least", "some calls or rows have no price or no tokens, see below"),
 }
 
 
@@ -77,9 +78,9 @@ def report_html(report: CostReport) -> str:
 
 
 def _headline(report: CostReport) -> str:
-    money = f"{text(amount(report.total))} {element('small', text(report.currency))}"
-    certainty = _WORDS[report.certainty]
-    calls = f"{whole(report.requests)} calls, {period(report)}; {certainty}."
+    bound, meaning = _WORDS[report.certainty]
+    money = f"{text(amount(report.total))} {element('small', text(report.currency + bound))}"
+    calls = f"{whole(report.requests)} calls, {period(report)}; {meaning}."
     return element(
         "header",
         element("h1", "Azure OpenAI cost")

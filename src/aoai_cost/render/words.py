@@ -54,7 +54,7 @@ COUNT_WORDS = {
 """What became of the rows of a log; all but ``rows`` add up to ``rows``."""
 
 
-GAP_LEGEND = "+? : something in this row has no price or no tokens, and would add to its cost"
+GAP_LEGEND = "? : something in this row has no price or no tokens, and would add to its cost"
 
 
 def period(report: CostReport) -> str:
@@ -63,8 +63,10 @@ def period(report: CostReport) -> str:
 
 
 def cost(row: Any) -> str:
-    """Return the cost of a row of the report, with a mark where something is missing from it."""
-    return amount(row.cost) + ("" if row.complete else " +?")
+    """Return the cost of a row of the report, with a mark where something is missing from it, or all."""
+    if row.complete:
+        return amount(row.cost)
+    return f"{amount(row.cost)} + ?" if row.cost else "?"
 
 
 def heading(column: str) -> str:
