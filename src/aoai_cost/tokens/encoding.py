@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +14,8 @@ from ..errors import UnknownNameError, VocabularyError
 from .vocabulary import load_merges, packaged_path
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     import numpy as np
     import numpy.typing as npt
 
@@ -93,7 +93,9 @@ def get_encoding(name: str) -> Encoding:
     if found is not None:
         return found
     if name not in _ENCODINGS:
-        raise UnknownNameError("encoding", name, difflib.get_close_matches(name[:100], ENCODING_NAMES, cutoff=0.4))
+        from difflib import get_close_matches  # only an error pays for it
+
+        raise UnknownNameError("encoding", name, get_close_matches(name[:100], ENCODING_NAMES, cutoff=0.4))
     file, family, specials = _ENCODINGS[name]
     # One at a time: two threads that want the same vocabulary must not both build it.
     with _loading:
@@ -224,7 +226,7 @@ class Encoding:
             return out
         # More parts than threads, so that one part of long texts does not keep the others waiting.
         edges = np.linspace(0, len(listed), min(len(listed), threads * 8) + 1).astype(int).tolist()
-        with ThreadPoolExecutor(threads) as pool:
+        with _threads(threads) as pool:
             try:
                 for _ in pool.map(lambda part: counts.run(part[0], part[1], signals=False), pairwise(edges)):
                     pass
@@ -304,7 +306,7 @@ class Encoding:
         [[15339], [14957]]
         """
         allowed, disallowed = self._rules(allowed_special, disallowed_special)
-        with ThreadPoolExecutor(num_threads) as pool:
+        with _threads(num_threads) as pool:
             return list(pool.map(lambda text: self._encode(text, allowed, disallowed), _listed(texts)))
 
     def encode_ordinary_batch(self, texts: Sequence[str], *, num_threads: int = 8) -> list[list[int]]:
@@ -322,7 +324,7 @@ class Encoding:
         >>> get_encoding("cl100k_base").encode_ordinary_batch(["hello", "world"])
         [[15339], [14957]]
         """
-        with ThreadPoolExecutor(num_threads) as pool:
+        with _threads(num_threads) as pool:
             return list(pool.map(self._vocabulary.encode, _listed(texts)))
 
     def encode_flat(self, texts: Iterable[str]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
@@ -500,6 +502,12 @@ class Encoding:
                 "To encode it as a special token, pass it in `allowed_special`; to encode it as ordinary text, "
                 "leave it out of `disallowed_special`, or pass `disallowed_special=()` for all special tokens.\n"
             )
+
+
+def _threads(n: int) -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # only many texts pay for it
+
+    return ThreadPoolExecutor(n)
 
 
 def _listed(texts: Iterable[str]) -> list[str]:
