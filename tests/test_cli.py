@@ -59,8 +59,8 @@ def test_count_reads_files_and_stdin(tmp_path: Path) -> None:
         pytest.param(["estimate", REQUEST], 2, "--model", id="estimate without a model"),
         pytest.param(
             ["estimate", REQUEST, "--model", "gpt-4o", "--version", "2024-11-20", "--sku", "Nonsense"],
-            1,
-            "Nonsense",
+            2,
+            "none of GlobalStandard",
             id="unknown sku",
         ),
         pytest.param(
@@ -73,9 +73,17 @@ def test_count_reads_files_and_stdin(tmp_path: Path) -> None:
         pytest.param(["estimate", REQUEST, "--model", "gpt-4o", "--budget", "NaN"], 2, "amount", id="no budget"),
         pytest.param(["report", "/no/such/log"], 1, "/no/such/log", id="missing log"),
         pytest.param(["report", LOGS, "--deployments", "/no/such/file"], 1, "/no/such/file", id="missing deployments"),
-        pytest.param(["report", LOGS, "--by", "colour"], 1, "colour", id="unknown column"),
+        pytest.param(["report", LOGS, "--by", "model,colour"], 2, "none of resource", id="unknown column"),
         pytest.param(["report", LOGS, "--format", "colour"], 1, "unknown log format 'colour'", id="unknown format"),
-        pytest.param(["report", LOGS, "--csv", "/no/such/folder/r.csv"], 1, "/no/such/folder", id="unwritable file"),
+        pytest.param(
+            ["report", LOGS, "--csv", "/no/such/folder/r.csv"],
+            1,
+            "error: /no/such/folder/r.csv: No such",
+            id="unwritable file",
+        ),
+        pytest.param(["count", "--encoding", "zzz", "--text", "x"], 1, "did you mean 'cl100k_base'", id="nothing near"),
+        pytest.param(["models", "zzz"], 1, "`aoai-cost models` lists", id="a model with nothing near"),
+        pytest.param(["prices", "gpt-4o", "--tier", "fast"], 2, "none of default", id="unknown tier"),
         pytest.param(["prices", "gpt-9"], 1, "unknown model 'gpt-9'", id="prices of an unknown model"),
         pytest.param(["models", "gpt-9"], 1, "unknown model 'gpt-9'", id="unknown model name"),
         pytest.param(["nonsense"], 2, "No such command", id="unknown command"),
@@ -96,11 +104,19 @@ def test_count_refuses_what_is_not_text(tmp_path: Path) -> None:
     assert "not UTF-8 text (at byte 2)" in result.stderr
 
 
-@pytest.mark.parametrize("body", ["{", "[]", '"x"', "", "{}"])
-def test_estimate_refuses_what_is_no_request(body: str) -> None:
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [("{", "stdin is not JSON"), ("", "stdin is not JSON"), ("[]", "'body'"), ('"x"', "'body'"), ("{}", "'body'")],
+)
+def test_estimate_refuses_what_is_no_request(body: str, said: str) -> None:
     result = run("estimate", "-", "--model", "gpt-4o", stdin=body)
     assert result.exit_code == 1
-    assert result.stderr.startswith("error: request field")
+    assert said in result.stderr
+
+
+def test_a_sku_may_be_written_in_any_case() -> None:
+    words = ["prices", "gpt-4o", "--json", "--on", "2026-10-15", "--sku"]
+    assert run(*words, "globalbatch").stdout == run(*words, "GlobalBatch").stdout
 
 
 ESTIMATE = ["estimate", REQUEST, "--model", "gpt-4o", "--version", "2024-11-20", "--on", "2026-10-15"]

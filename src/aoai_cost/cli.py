@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 import orjson
 
-from .errors import AoaiCostError, BudgetExceeded, DeploymentsError, MissingPriceError, RequestError
+from .errors import AoaiCostError, BudgetExceeded, DeploymentsError, MissingPriceError
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -54,7 +54,36 @@ def _amount(ctx: click.Context, param: click.Parameter, value: str | None) -> De
     return amount
 
 
-def _fail(error: Exception, code: int = EXIT_FAILED) -> NoReturn:
+def _sku(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    from .catalog import SKUS
+
+    return _one_of(SKUS, value, ctx, param)
+
+
+def _tier(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    from .catalog import TIERS
+
+    return _one_of(TIERS, value, ctx, param)
+
+
+def _columns(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
+    from .report import BY
+
+    return [str(_one_of(BY, name, ctx, param)) for name in value.split(",")]
+
+
+def _one_of(names: Sequence[str], value: str | None, ctx: click.Context, param: click.Parameter) -> str | None:
+    from .catalog import listed_name
+
+    found = None if value is None else listed_name(value, names)
+    if value is not None and found is None:
+        raise click.BadParameter(f"{value!r} is none of {', '.join(names)}", ctx, param)
+    return found
+
+
+def _fail(error: Exception | str, code: int = EXIT_FAILED) -> NoReturn:
+    if isinstance(error, OSError) and not isinstance(error, AoaiCostError) and error.filename is not None:
+        error = f"{error.filename}: {error.strerror}"
     # A message may quote a file's name or a log's text; what a terminal cannot show is escaped.
     click.echo(f"error: {str(error).encode('utf-8', 'backslashreplace').decode('utf-8')}", err=True)
     sys.exit(code)
@@ -107,12 +136,16 @@ def _print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], nume
     _print(table)
 
 
+def _shown_path(path: str) -> str:
+    return "stdin" if path == "-" else path
+
+
 def _read_text(path: str) -> str:
     data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise RequestError(path, f"is not UTF-8 text (at byte {error.start})") from None
+        _fail(f"{_shown_path(path)} is not UTF-8 text (at byte {error.start})")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -161,9 +194,9 @@ def count(
 @click.option("--deployments", "path", type=click.Path(), help="The deployments file (TOML or az JSON).")
 @click.option("--model", help="The model, where no deployments file is given.")
 @click.option("--version", "version", help="The model's version, e.g. 2024-11-20.")
-@click.option("--sku", default="GlobalStandard", show_default=True, help="The deployment type.")
+@click.option("--sku", callback=_sku, default="GlobalStandard", show_default=True, help="The deployment type.")
 @click.option("--region", help="The region, e.g. swedencentral.")
-@click.option("--tier", default="default", show_default=True, help="default, batch, priority or flex.")
+@click.option("--tier", callback=_tier, default="default", show_default=True, help="default, batch, priority or flex.")
 @click.option("--on", callback=_day, help="The day whose prices count (default: today, UTC).")
 @click.option("--budget", callback=_amount, help="Exit with 4 if the request can cost more than this.")
 @_command
@@ -205,7 +238,7 @@ def estimate(
     try:
         body = orjson.loads(_read_text(request_file))
     except orjson.JSONDecodeError as error:
-        raise RequestError(request_file, f"is not JSON: {error}") from None
+        _fail(f"{_shown_path(request_file)} is not JSON: {error}")
     result = estimate_request(body, found, on=day)
     if as_json:
         _print_json(_estimate_data(result))
@@ -248,7 +281,13 @@ def _estimate_data(result: Estimate) -> dict[str, Any]:
 @click.option("--deployments", type=click.Path(), help="What each deployment is: TOML, or the JSON of az.")
 @click.option("--prices", "sheets", multiple=True, type=click.Path(), help="A price sheet of your own; it wins.")
 @click.option("--format", "log_format", default="auto", show_default=True, help="The log's format.")
-@click.option("--by", default="deployment", show_default=True, help="Columns to split by, with commas between.")
+@click.option(
+    "--by",
+    callback=_columns,
+    default="deployment",
+    show_default=True,
+    help="Columns to split by, with commas between: resource, deployment, model, version, sku, region, tier.",
+)
 @click.option("--every", type=click.Choice(["month", "day"]), default="month", show_default=True, help="The period.")
 @click.option("--html", type=click.Path(dir_okay=False), help="Write the report as a page.")
 @click.option("--csv", type=click.Path(dir_okay=False), help="Write the report's rows.")
@@ -258,7 +297,7 @@ def report(
     deployments: str | None,
     sheets: tuple[str, ...],
     log_format: str,
-    by: str,
+    by: list[str],
     every: Any,
     html: str | None,
     csv: str | None,
@@ -279,9 +318,7 @@ def report(
     known = read_deployments(deployments) if deployments is not None else None
     prices = PriceBook.read(*sheets) if sheets else None
     log = read_usage(*logs, format=log_format)
-    result = cost_report(
-        log, deployments=known, prices=prices, by=[name.strip() for name in by.split(",")], every=every
-    )
+    result = cost_report(log, deployments=known, prices=prices, by=by, every=every)
     if as_json:
         _print_json(report_json(result))
     else:
@@ -297,8 +334,8 @@ def report(
 @main.command()
 @click.argument("model")
 @click.option("--version", "version", help="Only this version.")
-@click.option("--sku", help="Only this deployment type.")
-@click.option("--tier", help="Only this tier.")
+@click.option("--sku", callback=_sku, help="Only this deployment type.")
+@click.option("--tier", callback=_tier, help="Only this tier.")
 @click.option("--region", help="What this region pays, by the rules that reports use.")
 @click.option("--on", callback=_day, help="The day whose prices count (default: today, UTC).")
 @click.option("--listed", is_flag=True, help="The rows that are kept and never matched, and why.")
@@ -343,7 +380,8 @@ def prices(
     columns += ["where", "source", "why" if listed else "meter_name"]
     shown = _together(data)
     used = [name for name in columns if any(row[name] for row in shown)]
-    _print_table([name.replace("_", " ") for name in used], [[row[name] for name in used] for row in shown])
+    if shown:
+        _print_table([name.replace("_", " ") for name in used], [[row[name] for name in used] for row in shown])
     click.echo(f"{len(data)} rows in force on {day}, list prices before discounts and tax", err=True)
 
 

@@ -55,8 +55,11 @@ class UnknownNameError(AoaiCostError, LookupError):
         self.kind, self.name, self.near = kind, name, tuple(near)
 
     def __str__(self) -> str:
-        near = f"; did you mean {', '.join(map(shorten, self.near[:5]))}?" if self.near else ""
-        return f"unknown {self.kind} {shorten(self.name)}{near}"
+        if self.near:
+            advice = f"; did you mean {', '.join(map(shorten, self.near[:7]))}?"
+        else:
+            advice = "; `aoai-cost models` lists those that are known" if self.kind == "model" else ""
+        return f"unknown {self.kind} {shorten(self.name)}{advice}"
 
 
 class MissingPriceError(AoaiCostError, LookupError):

@@ -109,7 +109,11 @@ def write_report(report: CostReport, path: str | os.PathLike[str], form: str | N
     if make is None:
         raise RequestError("form", f"a report is written as {', '.join(_WRITERS)}; found {shorten(chosen)}")
     data = make(report).encode("utf-8")
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as error:
+        error.filename = os.fspath(target)  # not that of the file beside it, which nobody asked for
+        raise
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

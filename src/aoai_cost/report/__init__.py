@@ -1,5 +1,5 @@
 """Many requests: what they cost."""
 
-from .cost import CostReport, cost_report
+from .cost import BY, CostReport, cost_report
 
-__all__ = ["CostReport", "cost_report"]
+__all__ = ["BY", "CostReport", "cost_report"]

@@ -95,7 +95,8 @@ def get_encoding(name: str) -> Encoding:
     if name not in _ENCODINGS:
         from difflib import get_close_matches  # only an error pays for it
 
-        raise UnknownNameError("encoding", name, get_close_matches(name[:100], ENCODING_NAMES, cutoff=0.4))
+        near = get_close_matches(name[:100], ENCODING_NAMES, cutoff=0.4) or ENCODING_NAMES
+        raise UnknownNameError("encoding", name, near)
     file, family, specials = _ENCODINGS[name]
     # One at a time: two threads that want the same vocabulary must not both build it.
     with _loading:
