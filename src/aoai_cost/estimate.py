@@ -152,7 +152,7 @@ def _longest_answer(request: Mapping[str, Any], model: Model, api: str, notes: l
             raise RequestError(field, f"must be a whole number of at least 1, found {shorten(value)}")
         asked = value
         break
-    answers = request.get("n") or request.get("best_of") or 1
+    answers = next((value for value in map(request.get, ("best_of", "n")) if value is not None), 1)
     if isinstance(answers, bool) or not isinstance(answers, int) or answers < 1:
         raise RequestError("n", f"must be a whole number of at least 1, found {shorten(answers)}")
     limit = model.max_output_tokens

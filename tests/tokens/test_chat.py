@@ -47,7 +47,6 @@ def image(url: str, detail: str | None = None) -> dict[str, Any]:
         pytest.param("gpt-4o", [{**user("Hello"), "name": "Bob"}], 5 + 2 + 3, id="a name costs its tokens and 1"),
         pytest.param("gpt-4o", [{**user("Hello"), "name": "user"}], 5 + 1 + 3, id="a name equal to the role costs 1"),
         pytest.param("gpt-4o", [{"role": "assistant", "content": None}], 4 + 3, id="no content is no text"),
-        pytest.param("gpt-4o", [], 3, id="no message leaves the request overhead"),
     ],
 )
 def test_message_overheads(model: str, messages: list[dict[str, Any]], tokens: int) -> None:
@@ -205,6 +204,26 @@ def test_an_unknown_model_is_refused_with_near_names() -> None:
     with pytest.raises(UnknownNameError) as caught:
         count_request({"messages": [user("Hello")]}, model="gpt-4oo")
     assert "gpt-4o" in caught.value.near
+
+
+def test_a_chat_of_no_messages_is_refused() -> None:
+    with pytest.raises(RequestError, match="is empty"):
+        count_request({"messages": []}, model="gpt-4o")
+    # The Responses API takes instructions alone.
+    assert count_request({"input": [], "instructions": "Hello"}, model="gpt-4o").input_tokens == 4 + 1 + 3
+
+
+@pytest.mark.parametrize("url", ["", "ftp://x", "C:/image.png", "iVBORw0KGgo="])
+def test_an_image_is_a_web_or_a_data_url(url: str) -> None:
+    with pytest.raises(RequestError, match="http") as caught:
+        count_request({"messages": [user([image(url)])]}, model="gpt-4o")
+    assert caught.value.field == "messages[0].content[0].image_url"
+
+
+def test_a_detail_that_the_model_does_not_know_says_where_it_stands() -> None:
+    with pytest.raises(RequestError, match="auto, low, high") as caught:
+        count_request({"messages": [user([image(data_url(1, 1), "best")])]}, model="gpt-4o")
+    assert caught.value.field == "messages[0].content[0].detail"
 
 
 def test_who_serves_a_request_is_one_of_two() -> None:

@@ -213,6 +213,8 @@ def _messages_of(body: Mapping[str, Any], api: str) -> Iterator[tuple[str, Mappi
             return
     if not isinstance(items, Sequence) or isinstance(items, (str, bytes)):
         raise RequestError(field, f"must be a list of messages, not {type(items).__name__}")
+    if not items and api == "chat":
+        raise RequestError(field, "is empty; the service refuses that")
     for i, item in enumerate(items):
         path = f"{field}[{i}]"
         if not isinstance(item, Mapping):
@@ -298,19 +300,21 @@ def _count_image(tally: _Tally, model: Model, path: str, part: Mapping[str, Any]
         image, detail = image.get("url"), image.get("detail", detail)
     if image is None and part.get("file_id"):
         image = f"file:{part['file_id']}"
-    if not isinstance(image, str):
-        raise RequestError(f"{path}.image_url", f"must be a URL or a data: URL, found {shorten(image)}")
+    if not isinstance(image, str) or not image.lower().startswith(("http://", "https://", "data:", "file:")):
+        raise RequestError(f"{path}.image_url", f"must be an http(s) or data: URL, found {shorten(image)}")
     detail = "auto" if detail is None else detail
     if model.image_known == "assumed" or rule.known == "assumed":
         tally.assume(f"the image rule of {model.name} is assumed: {rule.source}")
-    if image.startswith("data:"):
-        try:
+    try:
+        if image[:5].lower() == "data:":
             width_px, height_px = image_size(image)
-        except ImageError as error:
-            raise ImageError(path, error.reason) from None
-        tally.add(f"{path} ({width_px}x{height_px} px)", image_tokens(rule, width_px, height_px, detail))
-        return
-    least, most = image_token_bounds(rule, detail)
+            tally.add(f"{path} ({width_px}x{height_px} px)", image_tokens(rule, width_px, height_px, detail))
+            return
+        least, most = image_token_bounds(rule, detail)
+    except ImageError as error:
+        raise ImageError(path, error.reason) from None
+    except RequestError as error:
+        raise RequestError(f"{path}.{error.field}", error.reason) from None
     if least != most:
         tally.note(f"{path}: the size of a remote image is not known here; counted at its most, {most} tokens")
     tally.add(f"{path} (remote image)", most, least)

@@ -1,0 +1,160 @@
+"""One request priced before it is sent: both ends of the range, and the assumptions in words."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aoai_cost import (
+    Deployment,
+    Estimate,
+    MissingPriceError,
+    PriceBook,
+    RequestError,
+    Usage,
+    estimate_request,
+    list_models,
+)
+
+DAY = date(2026, 8, 10)
+CHAT = Deployment("contoso", "chat", "gpt-4o", version="2024-11-20", sku="GlobalStandard")
+EMBED = Deployment("contoso", "embed", "text-embedding-3-large", version="1", sku="GlobalStandard")
+# List prices of CHAT per token.
+INPUT, OUTPUT = Decimal("0.0000025"), Decimal("0.00001")
+
+
+def hello(**more: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": "Hello"}], **more}
+
+
+def estimate(body: dict[str, Any], deployment: Deployment = CHAT, **more: Any) -> Estimate:
+    return estimate_request(body, deployment, on=DAY, **more)
+
+
+def test_the_low_end_is_an_empty_answer_and_the_high_end_the_longest() -> None:
+    found = estimate(hello(max_tokens=100))
+    assert (found.input_tokens, found.input_bounds, found.output_tokens) == (8, (8, 8), (0, 100))
+    assert (found.low, found.high) == (8 * INPUT, 8 * INPUT + 100 * OUTPUT)
+    assert (found.currency, found.certainty, found.notes) == ("USD", "exact", ())
+    assert sum(line.tokens for line in found.lines) == 8
+    assert found.low_cost.lines[0].rate.meter_name == "gpt 4o 1120 Inp glbl Tokens"
+
+
+@pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens", "max_output_tokens"])
+def test_every_name_of_the_output_limit_is_read(field: str) -> None:
+    assert estimate(hello(**{field: 7})).output_tokens == (0, 7)
+
+
+def test_without_a_limit_the_models_own_is_taken_and_said() -> None:
+    found = estimate(hello())
+    assert found.output_tokens == (0, 16_384)
+    assert any("16,384" in note for note in found.notes)
+    assert estimate(hello(max_tokens=10**9)).output_tokens == (0, 16_384)
+
+
+def test_each_of_several_answers_may_be_the_longest() -> None:
+    assert estimate(hello(max_tokens=100, n=3)).output_tokens == (0, 300)
+    assert estimate({"prompt": "Hello", "max_tokens": 100, "n": 1, "best_of": 4}).output_tokens == (0, 400)
+
+
+def test_an_embedding_has_no_output() -> None:
+    found = estimate({"input": ["hello world", "hello"]}, EMBED)
+    assert (found.input_tokens, found.output_tokens) == (3, (0, 0))
+    assert found.low == found.high == 3 * Decimal("0.00000013")
+
+
+def test_a_remote_image_widens_the_range_and_is_not_fetched() -> None:
+    url = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    found = estimate({"messages": [{"role": "user", "content": [url]}], "max_tokens": 1})
+    assert found.input_bounds == (7 + 255, 7 + 1445)
+    assert (found.low, found.high) == (262 * INPUT, 1452 * INPUT + OUTPUT)
+    assert found.certainty == "estimated"
+
+
+def test_what_cannot_be_counted_leaves_the_high_end_open() -> None:
+    found = estimate(hello(tools=[{"type": "function", "function": {"name": "f"}}]))
+    assert (found.certainty, found.high, found.high_cost, found.input_bounds[1]) == ("lower_bound", None, None, None)
+    assert any("tools" in note for note in found.notes)
+    assert found.low == 8 * INPUT
+
+
+def test_a_long_request_is_priced_in_the_long_band() -> None:
+    chat = Deployment("contoso", "long", "gpt-5.4", version="2026-03-05", sku="GlobalStandard")
+    found = estimate({"messages": [{"role": "user", "content": " hello" * 300_000}], "max_tokens": 1}, chat)
+    assert found.input_tokens > 272_000
+    assert (
+        found.low == PriceBook.bundled().price(Usage({"input": found.input_tokens}), chat, on=DAY, band="long").amount
+    )
+
+
+def test_a_request_that_could_be_cached_says_that_it_is_not_assumed() -> None:
+    assert any("caching" in note for note in estimate({"messages": [{"role": "user", "content": " a" * 2_000}]}).notes)
+    assert not any("caching" in note for note in estimate(hello()).notes)
+
+
+def test_a_request_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(RequestError, match="accepts at most 128,000"):
+        estimate({"messages": [{"role": "user", "content": " a" * 130_000}]})
+
+
+def test_an_unknown_price_is_an_error_and_never_zero() -> None:
+    with pytest.raises(MissingPriceError, match="versions differ"):
+        estimate(hello(), Deployment("contoso", "chat", "gpt-4o", sku="GlobalStandard"))
+
+
+@pytest.mark.parametrize("field", ["n", "best_of", "max_tokens"])
+@pytest.mark.parametrize("value", [0, -1, True, "2", 1.5, []], ids=repr)
+def test_a_number_that_is_none_is_refused(field: str, value: Any) -> None:
+    with pytest.raises(RequestError, match="whole number"):
+        estimate(hello(**{field: value}))
+
+
+@pytest.mark.parametrize("body", [None, [], "text", 1, {}], ids=repr)
+def test_what_is_no_request_is_refused(body: Any) -> None:
+    with pytest.raises(RequestError):
+        estimate(body)
+
+
+@given(text=st.text(max_size=200), more=st.text(max_size=200), tokens=st.integers(1, 10_000))
+def test_more_text_and_a_longer_answer_never_cost_less(text: str, more: str, tokens: int) -> None:
+    def of(content: list[str], limit: int) -> Estimate:
+        messages = [{"role": "user", "content": part} for part in content]
+        return estimate({"messages": messages, "max_tokens": limit})
+
+    one, two = of([text], tokens), of([text, more], tokens + 1)
+    assert one.low <= two.low
+    assert one.high is not None
+    assert two.high is not None
+    assert one.low < one.high < two.high
+
+
+def test_every_chat_model_of_the_catalogue_can_be_counted_and_priced_or_says_why() -> None:
+    """No model of the catalogue ends in anything but an estimate or a missing price."""
+    priced = missing = 0
+    for model in list_models():
+        if model.chat_rule is None or model.encoding is None:
+            continue
+        deployment = Deployment("contoso", "any", model.name, version=model.version or None, sku="GlobalStandard")
+        try:
+            found = estimate(hello(max_tokens=1), deployment)
+        except MissingPriceError:
+            missing += 1
+            continue
+        assert found.high is not None
+        assert 0 < found.low < found.high
+        priced += 1
+    assert priced > 30
+    assert missing < priced
+
+
+def test_the_notebook_face_escapes_and_says_the_range() -> None:
+    page = estimate(hello(max_tokens=100), Deployment("c", "<b>", "gpt-4o", version="2024-11-20", sku="GlobalStandard"))
+    shown = page._repr_html_()
+    assert "&lt;b&gt;" in shown
+    assert "<b>" not in shown
+    assert "0.00002 USD" in shown
