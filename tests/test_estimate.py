@@ -68,6 +68,33 @@ def test_an_embedding_has_no_output() -> None:
     assert found.low == found.high == 3 * Decimal("0.00000013")
 
 
+def test_each_text_of_a_list_is_held_to_the_limit_by_itself() -> None:
+    texts = [" hello" * 3_000] * 4
+    assert estimate({"input": texts}, EMBED).input_tokens == 12_000
+    with pytest.raises(RequestError, match="accepts at most 8,192") as caught:
+        estimate({"input": ["a", " hello" * 9_000]}, EMBED)
+    assert caught.value.field == "input[1]"
+
+
+def test_each_prompt_of_a_list_has_its_own_answer() -> None:
+    assert estimate({"prompt": ["a", "b", "c"], "max_tokens": 100}).output_tokens == (0, 300)
+    assert estimate({"prompt": [1, 2, 3], "max_tokens": 100}).output_tokens == (0, 100)
+
+
+def test_the_tier_in_the_body_wins() -> None:
+    chat = Deployment("contoso", "fast", "gpt-5-mini", version="2025-08-07", sku="GlobalStandard")
+    priority = Deployment("contoso", "fast", "gpt-5-mini", version="2025-08-07", sku="GlobalStandard", tier="priority")
+    plain, asked = estimate(hello(max_tokens=5), chat), estimate(hello(max_tokens=5, service_tier="priority"), chat)
+    assert asked.high == estimate(hello(max_tokens=5), priority).high
+    assert asked.deployment.tier == "priority"
+    assert plain.high is not None
+    assert asked.high is not None
+    assert asked.high > plain.high
+    assert estimate(hello(max_tokens=5, service_tier="auto"), priority).high == asked.high
+    with pytest.raises(RequestError, match="service_tier"):
+        estimate(hello(service_tier="fastest"), chat)
+
+
 def test_a_remote_image_widens_the_range_and_is_not_fetched() -> None:
     url = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
     found = estimate({"messages": [{"role": "user", "content": [url]}], "max_tokens": 1})

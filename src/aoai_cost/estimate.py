@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 from . import markup
-from .catalog import Deployment, Model, get_model
+from .catalog import TIERS, Deployment, Model, get_model
 from .errors import RequestError, shorten
 from .prices import Cost, PriceBook
-from .tokens.chat import Certainty, CountLine, count_request
+from .tokens.chat import Certainty, Count, CountLine, count_request
 from .usage import Usage
 
 __all__ = ["Estimate", "estimate_request"]
@@ -97,8 +97,9 @@ def estimate_request(
     count = count_request(request, model=model)
     notes = list(count.notes)
     least, most = count.bounds
-    _refuse_too_long(model, least)
-    output_most = _longest_answer(request, model, count.api, notes)
+    _refuse_too_long(model, count)
+    output_most = _longest_answer(request, model, count, notes)
+    deployment = _with_tier_asked(deployment, request)
 
     low_cost = _price(book, deployment, day, model, least, 0)
     high_cost = None
@@ -130,18 +131,35 @@ def estimate_request(
     )
 
 
-def _refuse_too_long(model: Model, input_tokens: int) -> None:
+def _with_tier_asked(deployment: Deployment, request: Mapping[str, Any]) -> Deployment:
+    """Let the ``service_tier`` of the body win over the deployment's; ``auto`` is the deployment's own."""
+    asked = request.get("service_tier")
+    if asked is None or asked == "auto":
+        return deployment
+    if asked not in TIERS:
+        raise RequestError("service_tier", f"must be auto or one of {', '.join(TIERS)}; found {shorten(asked)}")
+    return replace(deployment, tier=asked)
+
+
+def _refuse_too_long(model: Model, count: Count) -> None:
     limit = model.max_input_tokens or model.context_tokens
-    if limit is not None and input_tokens > limit:
-        raise RequestError(
-            "messages",
-            f"has {input_tokens:,} input tokens; {model.name} accepts at most {limit:,}, so it would be refused",
-        )
+    if limit is None:
+        return
+    parts = [("messages" if count.api == "chat" else "input", count.bounds[0])]
+    if count.api in ("embeddings", "completions"):
+        # Each text of a list is read by itself.
+        parts = [(line.label, line.tokens) for line in count.lines]
+    for field, tokens in parts:
+        if tokens > limit:
+            raise RequestError(
+                field,
+                f"has {tokens:,} input tokens; {model.name} accepts at most {limit:,}, so it would be refused",
+            )
 
 
-def _longest_answer(request: Mapping[str, Any], model: Model, api: str, notes: list[str]) -> int | None:
+def _longest_answer(request: Mapping[str, Any], model: Model, count: Count, notes: list[str]) -> int | None:
     """Return the most output tokens that can be billed, or None when nothing bounds them."""
-    if api == "embeddings":
+    if count.api == "embeddings":
         return 0
     asked = None
     for field in ("max_completion_tokens", "max_output_tokens", "max_tokens"):
@@ -152,9 +170,16 @@ def _longest_answer(request: Mapping[str, Any], model: Model, api: str, notes: l
             raise RequestError(field, f"must be a whole number of at least 1, found {shorten(value)}")
         asked = value
         break
-    answers = next((value for value in map(request.get, ("best_of", "n")) if value is not None), 1)
-    if isinstance(answers, bool) or not isinstance(answers, int) or answers < 1:
-        raise RequestError("n", f"must be a whole number of at least 1, found {shorten(answers)}")
+    answers = 1
+    for field in ("n", "best_of"):
+        value = request.get(field)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise RequestError(field, f"must be a whole number of at least 1, found {shorten(value)}")
+        answers = max(answers, value)
+    if count.api == "completions":
+        answers *= len(count.lines)
     limit = model.max_output_tokens
     if asked is None and limit is None:
         notes.append(f"no output limit is set and none is known for {model.name}, so no upper end is given")

@@ -226,6 +226,39 @@ def test_a_detail_that_the_model_does_not_know_says_where_it_stands() -> None:
     assert caught.value.field == "messages[0].content[0].detail"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"messages": [user("Hello")], "input": "Hello"}, id="the input of another API"),
+        pytest.param({"messages": [user("Hello")], "web_search_options": {}}, id="a tool that is on by being there"),
+        pytest.param({"messages": [user("Hello"), {"role": "tool", "content": "x"}]}, id="a result of a tool"),
+        pytest.param({"messages": [user("Hello"), {"role": "function", "content": "x", "name": "f"}]}, id="function"),
+    ],
+)
+def test_what_is_not_counted_makes_a_lower_bound(body: dict[str, Any]) -> None:
+    count = count_request(body, model="gpt-4o")
+    assert count.certainty == "lower_bound"
+    assert count.bounds[1] is None
+    assert len(count.notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"messages": [user([{"type": ["a"]}])]}, "messages[0].content[0].type"),
+        ({"messages": [user([{}])]}, "messages[0].content[0].type"),
+        ({"input": []}, "input"),
+        ({"prompt": []}, "prompt"),
+        ({"prompt": [-1]}, "prompt[0]"),
+        ({"prompt": [[True]]}, "prompt[0]"),
+    ],
+)
+def test_what_is_no_request_names_its_field(body: dict[str, Any], field: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        count_request(body, model="text-embedding-3-large" if "input" in body else "gpt-4o")
+    assert caught.value.field == field
+
+
 def test_who_serves_a_request_is_one_of_two() -> None:
     body = {"messages": [user("Hello")]}
     assert count_request(body, model="gpt-4o", provider="openai") == count_request(body, model="gpt-4o")

@@ -150,7 +150,7 @@ def count_request(
         known = {"prompt"}
     else:
         _count_messages(tally, encoding, found, _messages_of(body, which))
-        known = {"messages", "input", "instructions"}
+        known = {"messages"} if which == "chat" else {"input", "instructions"}
     _note_uncounted(tally, body, known)
     return tally.result(found, which)
 
@@ -188,16 +188,22 @@ def _count_texts(tally: _Tally, encoding: Encoding, value: Any, field: str) -> N
         return
     if not isinstance(value, Sequence) or isinstance(value, (bytes, bytearray)):
         raise RequestError(field, f"must be a text, a list of texts or of token ids, not {type(value).__name__}")
-    if value and all(isinstance(item, int) for item in value):
+    if not value:
+        raise RequestError(field, "is empty; the service refuses that")
+    if all(map(_is_token_id, value)):
         tally.add(field, len(value))
         return
     for i, item in enumerate(value):
         if isinstance(item, str):
             tally.add(f"{field}[{i}]", encoding.count(item))
-        elif isinstance(item, Sequence) and all(isinstance(token, int) for token in item):
+        elif isinstance(item, Sequence) and all(map(_is_token_id, item)):
             tally.add(f"{field}[{i}]", len(item))
         else:
             raise RequestError(f"{field}[{i}]", f"must be a text or a list of token ids, not {type(item).__name__}")
+
+
+def _is_token_id(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _messages_of(body: Mapping[str, Any], api: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -248,6 +254,8 @@ def _count_message(
     tokens = rule.message_tokens + encoding.count(role)
     if role == "assistant":
         tokens += rule.assistant_tokens
+    elif role in ("tool", "function"):
+        tally.leave_out(f"{path}: what a {role} message costs beside its text is not counted yet")
     name = message.get("name")
     if name is not None:
         if not isinstance(name, str):
@@ -258,6 +266,8 @@ def _count_message(
     images: list[tuple[str, Any]] = []
     for part_path, part in _parts_of(message.get("content"), f"{path}.content"):
         kind = part.get("type")
+        if not isinstance(kind, str):
+            raise RequestError(f"{part_path}.type", f"must be a text, found {shorten(kind)}")
         if kind in _TEXT_PARTS:
             text = part.get("text")
             if not isinstance(text, str):
@@ -322,7 +332,10 @@ def _count_image(tally: _Tally, model: Model, path: str, part: Mapping[str, Any]
 
 def _note_uncounted(tally: _Tally, body: Mapping[str, Any], known: set[str]) -> None:
     for field, value in body.items():
-        if field in known or field in _FREE_FIELDS or value in (None, [], {}, ""):
+        if field in known or field in _FREE_FIELDS or value is None:
+            continue
+        # Empty objects are not left out: some switch a tool on by being there.
+        if isinstance(value, (str, list, tuple)) and not value:
             continue
         if field in ("response_format", "text") and isinstance(value, Mapping):
             form: Any = value if field == "response_format" else value.get("format")
