@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from decimal import Decimal
@@ -74,7 +75,7 @@ def test_count_reads_files_and_stdin(tmp_path: Path) -> None:
         pytest.param(["report", "/no/such/log"], 1, "/no/such/log", id="missing log"),
         pytest.param(["report", LOGS, "--deployments", "/no/such/file"], 1, "/no/such/file", id="missing deployments"),
         pytest.param(["report", LOGS, "--by", "model,colour"], 2, "none of resource", id="unknown column"),
-        pytest.param(["report", LOGS, "--format", "colour"], 1, "unknown log format 'colour'", id="unknown format"),
+        pytest.param(["report", LOGS, "--format", "colour"], 2, "none of auto, azure-monitor", id="unknown format"),
         pytest.param(
             ["report", LOGS, "--csv", "/no/such/folder/r.csv"],
             1,
@@ -83,6 +84,15 @@ def test_count_reads_files_and_stdin(tmp_path: Path) -> None:
         ),
         pytest.param(["count", "--encoding", "zzz", "--text", "x"], 1, "did you mean 'cl100k_base'", id="nothing near"),
         pytest.param(["models", "zzz"], 1, "`aoai-cost models` lists", id="a model with nothing near"),
+        pytest.param(["report", LOGS, "--html", ""], 2, "the path is empty", id="no path to write to"),
+        pytest.param(["report", ""], 1, "a path is empty", id="an empty path"),
+        pytest.param(["count", "--model", "gpt-4o", "-", "-"], 2, "read once", id="stdin twice"),
+        pytest.param(
+            ["estimate", REQUEST, "--deployments", DEPLOYMENTS, "--deployment", "tuned", "--tier", "batch"],
+            2,
+            "the deployments file says them",
+            id="a tier beside a deployment",
+        ),
         pytest.param(["prices", "gpt-4o", "--tier", "fast"], 2, "none of default", id="unknown tier"),
         pytest.param(["prices", "gpt-9"], 1, "unknown model 'gpt-9'", id="prices of an unknown model"),
         pytest.param(["models", "gpt-9"], 1, "unknown model 'gpt-9'", id="unknown model name"),
@@ -158,7 +168,7 @@ def test_report_writes_its_files_and_exits_with_3_for_listed_rows(tmp_path: Path
     assert result.exit_code == 3
     assert found["unpriced"]
     assert found["rejected"]
-    assert sum(Decimal(row["cost"]) for row in found["rows"]) == Decimal(found["total"])
+    assert sum(Decimal(row["cost"] or 0) for row in found["rows"]) == Decimal(found["total"])
     assert html.read_text("utf-8").startswith("<!doctype html>")
     assert len(csv.read_text("utf-8").splitlines()) == len(found["rows"]) + 1
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["r.csv", "r.html"]
@@ -192,3 +202,45 @@ def test_output_to_a_closed_pipe_is_no_traceback() -> None:
     program = f"{sys.executable} -m aoai_cost.cli models | head -1"
     done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=False, env=os.environ)
     assert "Traceback" not in done.stderr
+
+
+def test_a_name_that_the_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
+    body = {"id": "a", "object": "chat.completion", "created": 1_790_000_000, "model": "gpt-4o-2024-11-20"}
+    body |= {"usage": {"prompt_tokens": 1, "completion_tokens": 1}, "deployment": "é🎉"}
+    (tmp_path / "log.jsonl").write_text(json.dumps(body) + "\n", "utf-8")
+    command = [sys.executable, "-m", "aoai_cost.cli", "report", "log.jsonl"]
+    env = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "\\xe9\\U0001f389" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["count", "--model", "gpt-4o", "--text", "a"], ["report", LOGS]])
+def test_closed_streams_end_without_a_traceback(words: list[str]) -> None:
+    shell = f"{shlex.join([sys.executable, '-m', 'aoai_cost.cli', *words])} >&-"
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == ""
+    done = subprocess.run(
+        ["sh", "-c", f"{shlex.quote(sys.executable)} -m aoai_cost.cli count --model gpt-4o - <&-"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, "error: stdin is closed\n")
+
+
+def test_prices_of_a_region_that_no_row_lists_say_so() -> None:
+    result = run("prices", "gpt-4o", "--version", "2024-11-20", "--region", "mars", "--on", "2026-10-15")
+    assert "does not list mars" in result.stderr
+
+
+def test_an_unbounded_cost_is_over_any_budget_and_says_why(tmp_path: Path) -> None:
+    body = {"messages": [{"role": "user", "content": "hi"}], "tools": [{"type": "function"}]}
+    (tmp_path / "r.json").write_text(json.dumps(body), "utf-8")
+    words = ["--model", "gpt-4o", "--version", "2024-11-20", "--on", "2026-10-15", "--budget", "1"]
+    result = run("estimate", str(tmp_path / "r.json"), *words)
+    assert result.exit_code == 4
+    assert "nothing bounds the cost" in result.stderr
+    assert "at least 8 tokens" in result.stdout

@@ -72,6 +72,18 @@ def _columns(ctx: click.Context, param: click.Parameter, value: str) -> list[str
     return [str(_one_of(BY, name, ctx, param)) for name in value.split(",")]
 
 
+def _format(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    from .logs import LOG_FORMATS
+
+    return str(_one_of(("auto", *LOG_FORMATS), value, ctx, param))
+
+
+def _output(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value == "":
+        raise click.BadParameter("the path is empty", ctx, param)
+    return value
+
+
 def _one_of(names: Sequence[str], value: str | None, ctx: click.Context, param: click.Parameter) -> str | None:
     from .catalog import listed_name
 
@@ -98,6 +110,8 @@ def _command(function: Callable[..., None]) -> Callable[..., None]:
             function(*args, **options)
         except BudgetExceeded as error:
             _fail(error, EXIT_OVER_BUDGET)
+        except BrokenPipeError:
+            raise  # the reader has seen enough; click ends quietly
         except (AoaiCostError, OSError) as error:
             _fail(error)
 
@@ -141,6 +155,8 @@ def _shown_path(path: str) -> str:
 
 
 def _read_text(path: str) -> str:
+    if path == "-" and sys.stdin is None:
+        _fail("stdin is closed")
     data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     try:
         return data.decode("utf-8")
@@ -148,10 +164,18 @@ def _read_text(path: str) -> str:
         _fail(f"{_shown_path(path)} is not UTF-8 text (at byte {error.start})")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but with unpriced or rejected rows, 4 over budget.",
+)
 @click.version_option(__version__, prog_name="aoai-cost")
 def main() -> None:
     """Know the Azure OpenAI bill before the request is sent, and explain it after."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            sys.exit(EXIT_FAILED)  # closed by the caller: nothing can be said, and nothing is pretended
+        # A name in a log may hold what the terminal's encoding does not; it is escaped, not a crash.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
 @main.command()
@@ -175,6 +199,8 @@ def count(
         raise click.UsageError("give either --model or --encoding")
     if not files and not texts:
         raise click.UsageError("give FILES, - for stdin, or --text")
+    if files.count("-") > 1:
+        raise click.UsageError("stdin (-) can be read once")
     found = [(f"text {i}", count_tokens(text, model=model, encoding=encoding)) for i, text in enumerate(texts, 1)]
     found += [(path, count_tokens(_read_text(path), model=model, encoding=encoding)) for path in files]
     total = sum(tokens for _, tokens in found)
@@ -194,9 +220,9 @@ def count(
 @click.option("--deployments", "path", type=click.Path(), help="The deployments file (TOML or az JSON).")
 @click.option("--model", help="The model, where no deployments file is given.")
 @click.option("--version", "version", help="The model's version, e.g. 2024-11-20.")
-@click.option("--sku", callback=_sku, default="GlobalStandard", show_default=True, help="The deployment type.")
+@click.option("--sku", callback=_sku, help="The deployment type (default: GlobalStandard).")
 @click.option("--region", help="The region, e.g. swedencentral.")
-@click.option("--tier", callback=_tier, default="default", show_default=True, help="default, batch, priority or flex.")
+@click.option("--tier", callback=_tier, help="default, batch, priority or flex.")
 @click.option("--on", callback=_day, help="The day whose prices count (default: today, UTC).")
 @click.option("--budget", callback=_amount, help="Exit with 4 if the request can cost more than this.")
 @_command
@@ -206,9 +232,9 @@ def estimate(
     path: str | None,
     model: str | None,
     version: str | None,
-    sku: str,
+    sku: str | None,
     region: str | None,
-    tier: str,
+    tier: str | None,
     on: date | None,
     budget: Decimal | None,
     as_json: bool,
@@ -226,6 +252,8 @@ def estimate(
     if (name is None) != (path is None) or (name is None) == (model is None):
         raise click.UsageError("give either --model, or --deployment with --deployments")
     if name is not None and path is not None:
+        if sku or region or tier:
+            raise click.UsageError("--sku, --region and --tier go with --model; the deployments file says them")
         resource, _, short = name.rpartition("/")
         deployments = read_deployments(path)
         found = deployments.find(resource or None, short, day)
@@ -234,7 +262,15 @@ def estimate(
         if version is not None:
             found = replace(found, version=version)
     else:
-        found = Deployment("", str(model), str(model), version=version, sku=sku, region=region, tier=tier)
+        found = Deployment(
+            "",
+            str(model),
+            str(model),
+            version=version,
+            sku=sku or "GlobalStandard",
+            region=region,
+            tier=tier or "default",
+        )
     try:
         body = orjson.loads(_read_text(request_file))
     except orjson.JSONDecodeError as error:
@@ -246,13 +282,15 @@ def estimate(
         _print_table(("Input", "Tokens"), [(x.label, f"{x.tokens:,}") for x in result.lines], numeric=(1,))
         high = "not bounded" if result.high is None else f"{result.high:f} {result.currency}"
         longest = result.output_tokens[1]
-        click.echo(f"input   {result.input_tokens:,} tokens ({result.certainty})")
+        least, most = result.input_bounds
+        tokens = f"{least:,}" if least == most else f"{least:,} to {most:,}" if most else f"at least {least:,}"
+        click.echo(f"input   {tokens} tokens ({result.certainty})")
         click.echo(f"output  at most {longest:,} tokens" if longest is not None else "output  not bounded")
         click.echo(f"cost    {result.low:f} {result.currency} (empty answer) to {high} (longest answer)")
         for note in result.notes:
             click.echo(f"note: {note}", err=True)
     if budget is not None and (result.high is None or result.high > budget):
-        raise BudgetExceeded(result.high if result.high is not None else result.low, budget, "this request")
+        raise BudgetExceeded(result.high, budget, "this request")
 
 
 def _estimate_data(result: Estimate) -> dict[str, Any]:
@@ -280,7 +318,14 @@ def _estimate_data(result: Estimate) -> dict[str, Any]:
 @click.argument("logs", nargs=-1, required=True, type=click.Path())
 @click.option("--deployments", type=click.Path(), help="What each deployment is: TOML, or the JSON of az.")
 @click.option("--prices", "sheets", multiple=True, type=click.Path(), help="A price sheet of your own; it wins.")
-@click.option("--format", "log_format", default="auto", show_default=True, help="The log's format.")
+@click.option(
+    "--format",
+    "log_format",
+    callback=_format,
+    default="auto",
+    show_default=True,
+    help="auto, azure-monitor, apim-llm-log or openai-response.",
+)
 @click.option(
     "--by",
     callback=_columns,
@@ -289,8 +334,8 @@ def _estimate_data(result: Estimate) -> dict[str, Any]:
     help="Columns to split by, with commas between: resource, deployment, model, version, sku, region, tier.",
 )
 @click.option("--every", type=click.Choice(["month", "day"]), default="month", show_default=True, help="The period.")
-@click.option("--html", type=click.Path(dir_okay=False), help="Write the report as a page.")
-@click.option("--csv", type=click.Path(dir_okay=False), help="Write the report's rows.")
+@click.option("--html", type=click.Path(dir_okay=False), callback=_output, help="Write the report as a page.")
+@click.option("--csv", type=click.Path(dir_okay=False), callback=_output, help="Write the report's rows.")
 @_command
 def report(
     logs: tuple[str, ...],
@@ -356,13 +401,13 @@ def prices(
     Example:
       aoai-cost prices gpt-4o --version 2024-11-20 --sku Standard --region swedencentral --on 2026-10-15
     """
-    from .catalog import get_model
+    from .catalog import get_model, split_model_name
     from .prices import PriceBook
 
     day = on if on is not None else datetime.now(UTC).date()
     book = PriceBook.bundled()
     found = get_model(model, version)
-    named = version is not None or model.lower() not in (found.name, found.name.replace("-35-", "-3.5-"))
+    named = version is not None or split_model_name(model)[1] is not None
     rows = [
         row
         for row in (book.listed(found.name) if listed else book.rows(found.name))
@@ -382,6 +427,8 @@ def prices(
     used = [name for name in columns if any(row[name] for row in shown)]
     if shown:
         _print_table([name.replace("_", " ") for name in used], [[row[name] for name in used] for row in shown])
+    for note in dict.fromkeys(note for row in data for note in row["notes"]):
+        click.echo(f"note: {note}", err=True)
     click.echo(f"{len(data)} rows in force on {day}, list prices before discounts and tax", err=True)
 
 

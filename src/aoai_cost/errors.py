@@ -195,13 +195,18 @@ class RefreshError(AoaiCostError, OSError):
 
 
 class BudgetExceeded(AoaiCostError, RuntimeError):  # noqa: N818  (the name says what happened; it is public)
-    """A request would cost more than the budget allows. Fields: ``estimate``, ``budget``, ``period``."""
+    """A request would cost more than the budget allows.
 
-    def __init__(self, estimate: Decimal, budget: Decimal, period: str) -> None:
+    Fields: ``estimate`` (None where nothing bounds it), ``budget``, ``period``.
+    """
+
+    def __init__(self, estimate: Decimal | None, budget: Decimal, period: str) -> None:
         super().__init__(estimate, budget, period)
         self.estimate, self.budget, self.period = estimate, budget, period
 
     def __str__(self) -> str:
+        if self.estimate is None:
+            return f"nothing bounds the cost, so it may be over the budget of {self.budget} for {self.period}"
         return f"estimated {self.estimate} is over the budget of {self.budget} for {self.period}"
 
 

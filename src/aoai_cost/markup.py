@@ -1,11 +1,11 @@
-"""Escaped text, tables and coloured spans as HTML strings; knows no other room."""
+"""Escaped text and tables as HTML strings; knows no other room."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
 
-__all__ = ["element", "span", "table", "text"]
+__all__ = ["element", "table", "text"]
 
 
 def text(value: object) -> str:
@@ -23,23 +23,25 @@ def element(tag: str, inner: str, **attributes: str) -> str:
     return f"<{tag}{written}>{inner}</{tag}>"
 
 
-def span(value: object, colour: str) -> str:
-    """Return `value` as text on a background of `colour` (a CSS colour)."""
-    return element("span", text(value), style=f"background:{colour}")
-
-
 def table(
-    headings: Sequence[object], rows: Iterable[Sequence[object]], *, numeric: Sequence[int] = (), caption: str = ""
+    headings: Sequence[object],
+    rows: Iterable[Sequence[object]],
+    *,
+    numeric: Sequence[int] = (),
+    wrapped: Sequence[int] = (),
 ) -> str:
-    """Return a table of escaped cells; the columns whose index is in `numeric` carry the class ``n``."""
+    """Return a table of escaped cells.
 
-    def cells(tag: str, row: Sequence[object]) -> str:
-        made = (
-            element(tag, text(cell), class_="n") if i in numeric else element(tag, text(cell))
-            for i, cell in enumerate(row)
-        )
+    The columns whose index is in `numeric` carry the class ``n``, those in `wrapped` the class ``w``.
+    """
+
+    def cells(tag: str, row: Sequence[object], **attributes: str) -> str:
+        made = []
+        for i, cell in enumerate(row):
+            classes = {"class_": "n"} if i in numeric else {"class_": "w"} if i in wrapped else {}
+            made.append(element(tag, text(cell), **attributes, **classes))
         return element("tr", "".join(made))
 
-    head = element("thead", cells("th", headings))
+    head = element("thead", cells("th", headings, scope="col"))
     body = element("tbody", "\n".join(cells("td", row) for row in rows))
-    return element("table", (element("caption", text(caption)) if caption else "") + head + "\n" + body)
+    return element("table", head + "\n" + body)

@@ -257,7 +257,9 @@ def test_a_resource_may_be_written_in_two_ways(entries: list[Deployment], resour
         pytest.param([one(ARM)], ARM.replace("0000", "1111"), "chat", "not of resource", id="another subscription"),
         pytest.param([one("a")], "b", "chat", "not of resource 'b'", id="another resource"),
         pytest.param([one("a")], "a", "talk", "not in the deployments file", id="another name"),
-        pytest.param([one("a")], "a", None, "does not name the deployment", id="no name"),
+        pytest.param([one("a")], "a", "Chatt", "did you mean 'chat'?", id="a slip of the key"),
+        pytest.param([], "a", "chat", "no deployments file was given", id="no file at all"),
+        pytest.param([one("a")], "a", None, "no deployment is named", id="no name"),
         pytest.param([one("a", active_from=date(2027, 1, 1))], "a", "chat", "not active on 2026-08-01", id="not yet"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +20,7 @@ from rich.console import Console
 
 from aoai_cost import CostReport, RequestError, write_report
 from aoai_cost.render import report_csv, report_html, report_json, report_table
-from aoai_cost.render.words import amount, plain
+from aoai_cost.render.words import amount, plain, quantity
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -47,7 +48,7 @@ def make_report(name: str = "chat-prod") -> CostReport:
             "cached_input": [0, 0],
             "cache_write": [0, 0],
             "output": [2_000, 0],
-            "cost": [Decimal("2.52"), Decimal(0)],
+            "cost": [Decimal("2.52"), None],
             "complete": [True, False],
         },
         dtype=object,
@@ -151,14 +152,16 @@ def test_hostile_names_cannot_steer_a_terminal(name: str) -> None:
 def test_hostile_names_are_no_formulas_in_csv(name: str) -> None:
     rows = list(csv.reader(io.StringIO(report_csv(make_report(name)))))
     cell = rows[1][rows[0].index("deployment")]
-    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
-    assert cell.removeprefix("'").replace("?", "") == name.replace("\ud800", "")
+    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "＝"))
+    # One line that can be printed, and still the name: what cannot be printed is written as an escape.
+    assert cell.isprintable()
+    assert cell.removeprefix("'") == name or not name.isprintable()
 
 
 def test_every_face_carries_the_same_total() -> None:
     report = make_report()
     rows = list(csv.DictReader(io.StringIO(report_csv(report))))
-    assert sum(Decimal(row["cost"]) for row in rows) == report.total
+    assert sum(Decimal(row["cost"] or 0) for row in rows) == report.total
     assert Decimal(report_json(report)["total"]) == report.total
     assert amount(report.total) in report_html(report)
     assert amount(report.total) in terminal(report)
@@ -168,10 +171,13 @@ def test_a_gap_is_shown_beside_its_number() -> None:
     report = make_report()
     assert "2.52 (at least)" in terminal(report)
     assert "USD, at least" in report_html(report)
-    for row, shown in (("0", "?"), ("2.5", "2.50 + ?")):
-        one = replace(report, frame=report.frame.tail(1).assign(cost=[Decimal(row)], complete=False))
+    for cost, shown in ((None, "?"), (Decimal("2.5"), "2.50 + ?")):
+        frame = report.frame.tail(1).assign(complete=False)
+        frame["cost"] = pd.Series([cost], index=frame.index, dtype=object)
+        one = replace(report, frame=frame)
         assert re.search(rf" {re.escape(shown)} *$", terminal(one), re.MULTILINE)
         assert f">{shown}<" in report_html(one)
+        assert ("," + ("2.5" if cost else "") + ",False,USD") in report_csv(one)
     exact = replace(report, certainty="exact")
     assert "at least" not in terminal(exact)
 
@@ -236,3 +242,43 @@ def test_an_empty_report_has_a_face_too(show: Callable[[CostReport], str]) -> No
         notes=(),
     )
     assert "0" in show(empty)
+
+
+def test_a_pipe_is_written_to_and_a_link_is_followed(tmp_path: Path) -> None:
+    report = make_report()
+    pipe, link, real = tmp_path / "pipe", tmp_path / "link.csv", tmp_path / "real.csv"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_report(report, pipe, "csv")
+    assert os.read(reader, 1 << 16).decode() == report_csv(report)
+    os.close(reader)
+    assert pipe.is_fifo()
+    real.write_text("old", "utf-8")
+    link.symlink_to(real)
+    write_report(report, link)
+    assert link.is_symlink()
+    assert real.read_text("utf-8") == report_csv(report)
+    with pytest.raises(RequestError, match="is empty"):
+        write_report(report, "", "csv")
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 160, 300])
+def test_a_narrow_terminal_leaves_columns_out_and_cuts_no_number(width: int) -> None:
+    report = make_report("a-deployment")
+    out = io.StringIO()
+    Console(file=out, width=width).print(report_table(report))
+    shown = out.getvalue()
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= width
+    assert "2.52" in shown
+    assert ("no room for" in shown) == (width < 100)
+
+
+def test_time_is_shown_in_hours() -> None:
+    assert quantity(15 * 4 * 24 * 3_600_000, "PTU-millisecond") == "1,440 PTU-hours"
+    assert quantity(5_400_000, "millisecond") == "1.50 hours"
+    assert quantity(1_234, "token") == "1,234 tokens"
+
+
+def test_rejected_rows_are_shown_in_the_terminal() -> None:
+    assert "rows that could not be read" in terminal(make_report())

@@ -116,8 +116,10 @@ def test_without_deployments_nothing_is_priced_and_nothing_is_lost(tmp_path: Pat
     assert found.total == 0
     assert found.certainty == "lower_bound"
     assert found.unpriced.set_index("meter")["quantity"].to_dict() == {"input": 800, "cached_input": 200, "output": 10}
-    assert found.unpriced["reason"].str.contains("chat").all()
+    assert found.unpriced["reason"].str.contains("no deployments file was given").all()
     assert not found.frame["complete"].any()
+    # Unknown is not zero.
+    assert found.frame["cost"].tolist() == [None]
 
 
 def test_a_model_without_a_price_is_listed_with_its_tokens(tmp_path: Path) -> None:

@@ -140,12 +140,18 @@ class Deployments:
 
     def why(self, resource: str | None, name: str | None, on: date) -> str:
         """Say in one sentence why `find` has no answer; empty where it has one."""
+        if not self._all:
+            return "no deployments file was given, so the type (sku) of the deployment is not known"
         if not name:
-            return "the log does not name the deployment"
+            return "no deployment is named"
         named = self._by_name.get(name.lower(), [])
         shown = shorten(name)
         if not named:
-            return f"deployment {shown} is not in the deployments file"
+            from difflib import get_close_matches  # only an error pays for it
+
+            near = get_close_matches(name.lower()[:100], self._by_name, n=1)
+            advice = f"; did you mean {shorten(self._by_name[near[0]][0].name)}?" if near else ""
+            return f"deployment {shown} is not in the deployments file{advice}"
         candidates = self._candidates(resource, name)
         if not candidates:
             return f"deployment {shown} is in the deployments file, but not of resource {shorten(resource)}"
@@ -156,8 +162,7 @@ class Deployments:
             return ""
         places = ", ".join(sorted(shorten(one.resource, 60) for one in living)[:3])
         return (
-            f"deployment {shown} is ambiguous: {len(living)} resources have one ({places}), "
-            "and the log does not say which"
+            f"deployment {shown} is ambiguous: {len(living)} resources have one ({places}), and which one is not said"
         )
 
     def _candidates(self, resource: str | None, name: str | None) -> list[Deployment]:

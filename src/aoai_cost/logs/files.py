@@ -69,6 +69,8 @@ def find_files(paths: tuple[str | os.PathLike[str], ...]) -> list[LogFile]:
         raise UsageFormatError("", "no path was given; name a log file or a folder of them")
     found: dict[Path, LogFile] = {}
     for given in paths:
+        if not os.fspath(given):
+            raise UsageFormatError("", "a path is empty")
         path = Path(os.fsdecode(given))
         try:
             inside = _walk(path) if path.is_dir() else [path]

@@ -17,6 +17,7 @@ import pandas as pd
 
 from ..errors import RequestError, shorten
 from .html import report_html
+from .words import plain
 
 if TYPE_CHECKING:
     from ..report import CostReport
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
 __all__ = ["report_csv", "report_json", "write_report"]
 
 SCHEMA = "aoai_cost.report/1"
-# A spreadsheet runs a cell that begins with one of these; a quote before it keeps it text.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet runs a cell that begins with one of these, some also the wide forms; a quote before it keeps it text.
+_FORMULA_STARTS = tuple("=+-@＝＋－＠")
 
 
 def report_csv(report: CostReport) -> str:
-    """Return ``report.frame`` as CSV: one row per period and deployment, exact amounts, no total row."""
+    """Return ``report.frame`` as CSV: one row per period and deployment, exact amounts, no total row.
+
+    An unknown cost is an empty cell.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*report.frame.columns, "currency"])
@@ -40,7 +44,7 @@ def report_csv(report: CostReport) -> str:
 
 def _cell(value: object) -> object:
     if isinstance(value, str):
-        shown = value.encode("utf-8", "replace").decode("utf-8")
+        shown = plain(value)
         return "'" + shown if shown.startswith(_FORMULA_STARTS) else shown
     if isinstance(value, Decimal):
         return f"{value:f}"
@@ -94,7 +98,8 @@ _WRITERS: dict[str, Callable[[CostReport], str]] = {"csv": report_csv, "html": r
 def write_report(report: CostReport, path: str | os.PathLike[str], form: str | None = None) -> None:
     """Write the report as ``csv``, ``html`` or ``json``; by default as the suffix of `path` says.
 
-    The file appears whole or not at all: it is written beside its place and renamed.
+    A file appears whole or not at all: it is written beside its place and renamed. A link is followed, and what is
+    there and no file (a pipe, a device) is written to.
 
     Raises
     ------
@@ -103,16 +108,22 @@ def write_report(report: CostReport, path: str | os.PathLike[str], form: str | N
     OSError
         If the folder cannot be written to.
     """
-    target = Path(path)
+    if not os.fspath(path):
+        raise RequestError("path", "is empty")
+    target = Path(path).resolve()
     chosen = form if form is not None else target.suffix.lower().removeprefix(".")
     make = _WRITERS.get(chosen)
     if make is None:
         raise RequestError("form", f"a report is written as {', '.join(_WRITERS)}; found {shorten(chosen)}")
     data = make(report).encode("utf-8")
+    if target.exists() and not target.is_file():
+        # Renaming over it would put a file in the place of a pipe, or of /dev/null for all the machine.
+        target.write_bytes(data)
+        return
     try:
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     except OSError as error:
-        error.filename = os.fspath(target)  # not that of the file beside it, which nobody asked for
+        error.filename = os.fspath(path)  # not that of the file beside it, which nobody asked for
         raise
     try:
         with os.fdopen(handle, "wb") as file:

@@ -8,7 +8,22 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ..markup import element, table, text
-from .words import GAP_LEGEND, account, amount, columns, cost, heading, meter, period, plain, reading, rows, whole
+from .words import (
+    GAP_LEGEND,
+    OPTIONAL,
+    account,
+    amount,
+    columns,
+    cost,
+    heading,
+    meter,
+    period,
+    plain,
+    quantity,
+    reading,
+    rows,
+    whole,
+)
 
 if TYPE_CHECKING:
     from ..report import CostReport
@@ -36,12 +51,19 @@ th { color: var(--soft); font-weight: 500; white-space: nowrap; }
 th:first-child, td:first-child { padding-left: 0; }
 .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td { white-space: nowrap; }
-td:last-child { white-space: normal; overflow-wrap: anywhere; min-width: 16rem; }
-td.bar { min-width: 0; }
+.w { white-space: normal; overflow-wrap: anywhere; min-width: 14rem; }
 .bar svg { display: block; width: 5rem; height: .75rem; margin-top: .35rem; }
 .bar rect { fill: var(--mark); }
 ul { margin: 0; padding-left: 1.2rem; }
-@media print { body { max-width: none; padding: 0; } .wide { overflow: visible; } }
+@media (max-width: 48rem) { .o { display: none; } }
+@page { size: landscape; margin: 12mm; }
+@media print {
+  body { max-width: none; padding: 0; font-size: 11px; }
+  .wide { overflow: visible; }
+  th, td { padding: .25rem .35rem; white-space: normal; }
+  .w { min-width: 0; }
+  .bar { display: none; }
+}
 """
 
 _WORDS = {
@@ -62,7 +84,9 @@ def report_html(report: CostReport) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>Azure OpenAI cost {text(period(report))}</title>\n<style>{_STYLE}</style>"
     )
-    sections = [_headline(report), _section("Cost by deployment", _costs(report))]
+    names, _ = columns(report)
+    by = " and ".join(heading(name).lower() for name in names if name not in ("period", "resource") or len(names) == 2)
+    sections = [_headline(report), _section(f"Cost by {by}", _costs(report))]
     if len(report.unpriced):
         sections.append(_section("Not in the total: no price", _unpriced(report)))
     if len(report.rejected):
@@ -90,24 +114,28 @@ def _headline(report: CostReport) -> str:
 
 
 def _section(title: str, inner: str) -> str:
-    return element("section", element("h2", text(title)) + "\n" + element("div", inner, class_="wide"))
+    # A box that scrolls must be reachable by the keyboard.
+    box = element("div", inner, class_="wide", tabindex="0", role="region", aria_label=title)
+    return element("section", element("h2", text(title)) + "\n" + box)
 
 
 def _costs(report: CostReport) -> str:
     names, wholes = columns(report)
-    largest = max(report.frame["cost"], default=Decimal(0))
-    head = "".join(element("th", text(heading(name))) for name in names)
-    head += "".join(element("th", text(heading(name)), class_="n") for name in wholes)
-    head += element("th", text(f"Cost {report.currency}"), class_="n") + element("th", "", class_="bar")
+    largest = max((one for one in report.frame["cost"] if one is not None), default=Decimal(0))
+    # A narrow screen shows what can be told from names and costs; the page still holds the counts.
+    classes = {name: "n o" if name in OPTIONAL[:-1] else "n" for name in wholes}
+    head = "".join(element("th", text(heading(name)), scope="col") for name in names)
+    head += "".join(element("th", text(heading(name)), scope="col", class_=classes[name]) for name in wholes)
+    head += element("th", text(f"Cost {report.currency}"), scope="col", class_="n") + element("td", "", class_="bar")
     body = []
     for row in rows(report.frame):
         cells = "".join(
             element("td", text(account(v) if n == "resource" else plain(v)))
             for n, v in ((n, getattr(row, n)) for n in names)
         )
-        cells += "".join(element("td", text(whole(getattr(row, name))), class_="n") for name in wholes)
+        cells += "".join(element("td", text(whole(getattr(row, name))), class_=classes[name]) for name in wholes)
         cells += element("td", text(cost(row)), class_="n")
-        share = float(row.cost / largest) if largest else 0.0
+        share = float(row.cost / largest) if largest and row.cost is not None else 0.0
         bar = f'<rect width="{100 * share:.2f}" height="10"></rect>'
         svg = f'<svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">{bar}</svg>'
         body.append(element("tr", cells + element("td", svg, class_="bar")))
@@ -123,17 +151,18 @@ def _unpriced(report: CostReport) -> str:
             plain(row.deployment),
             plain(row.model),
             meter(row),
-            f"{whole(row.quantity)} {row.unit}s",
+            quantity(row.quantity, row.unit),
             plain(row.reason),
         )
         for row in rows(report.unpriced)
     ]
-    return table(("Period", "Resource", "Deployment", "Model", "Meter", "Quantity", "Reason"), cells, numeric=(5,))
+    headings = ("Period", "Resource", "Deployment", "Model", "Meter", "Quantity", "Reason")
+    return table(headings, cells, numeric=(5,), wrapped=(6,))
 
 
 def _rejected(report: CostReport) -> str:
     cells = [(plain(row.line), plain(row.reason), plain(row.source_file)) for row in rows(report.rejected)]
-    return table(("Line", "Reason", "File"), cells, numeric=(0,))
+    return table(("Line", "Reason", "File"), cells, numeric=(0,), wrapped=(1, 2))
 
 
 def _lines(report: CostReport) -> str:
@@ -141,15 +170,15 @@ def _lines(report: CostReport) -> str:
         (
             row.period,
             f"{account(row.resource)}/{plain(row.deployment)}",
-            meter(row),
-            whole(row.quantity),
+            " ".join(plain(part) for part in (row.model, row.version) if part),
+            meter(row) + (", long context" if row.band == "long" else ""),
+            quantity(row.quantity, row.unit),
             f"{row.price} per {row.price_unit}",
             amount(row.amount),
-            row.meter_name,
-            row.source,
+            f"{row.meter_name} ({row.source})" if row.meter_name else row.source,
             "" if row.effective_from is None else row.effective_from,
         )
         for row in rows(report.lines)
     ]
-    headings = ("Period", "Deployment", "Meter", "Quantity", "Price", "Amount", "Meter name", "Source", "Price since")
-    return table(headings, cells, numeric=(3, 5))
+    headings = ("Period", "Deployment", "Model", "Meter", "Quantity", "Price", "Amount", "Price row", "Since")
+    return table(headings, cells, numeric=(4, 6), wrapped=(1, 2, 7))

@@ -5,11 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from .words import GAP_LEGEND, account, amount, columns, cost, heading, meter, period, plain, reading, rows, whole
+from .words import (
+    GAP_LEGEND,
+    OPTIONAL,
+    account,
+    amount,
+    columns,
+    cost,
+    heading,
+    meter,
+    period,
+    plain,
+    quantity,
+    reading,
+    rows,
+    whole,
+)
 
 if TYPE_CHECKING:
     from ..report import CostReport
@@ -17,15 +33,18 @@ if TYPE_CHECKING:
 __all__ = ["report_table"]
 
 _SHOWN_UNPRICED = 20
+_SHOWN_REJECTED = 5
 
 
 def report_table(report: CostReport) -> RenderableType:
     """Return the report as a rich renderable: costs, what is not in the total, notes, and what was read."""
-    parts: list[RenderableType] = [Text(f"Azure OpenAI cost, {period(report)}", style="bold"), _costs(report)]
+    parts: list[RenderableType] = [Text(f"Azure OpenAI cost, {period(report)}", style="bold"), _Costs(report)]
     if not report.frame["complete"].all():
         parts.append(Text(GAP_LEGEND, style="dim"))
     if len(report.unpriced):
-        parts += ["", _unpriced(report)]
+        parts += ["", Text("Not in the total: no price", style="italic"), _unpriced(report)]
+    if len(report.rejected):
+        parts += ["", Text("Not in the total: rows that could not be read", style="italic"), _rejected(report)]
     if report.notes:
         parts.append("")
         parts += [Text(f"note: {plain(note)}") for note in report.notes]
@@ -34,14 +53,36 @@ def report_table(report: CostReport) -> RenderableType:
     return Group(*parts)
 
 
-def _costs(report: CostReport) -> Table:
-    names, wholes = columns(report)
+class _Costs:
+    """The table of costs with as many of its counts as the terminal has room for; no number is ever cut."""
+
+    def __init__(self, report: CostReport) -> None:
+        self.report = report
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        names, wholes = columns(self.report)
+        table = _costs(self.report, names, wholes)
+        left_out = []
+        for name in OPTIONAL:
+            if Measurement.get(console, options.update(max_width=10_000), table).minimum <= options.max_width:
+                break
+            if name in wholes:
+                wholes.remove(name)
+                left_out.append(heading(name).lower())
+                table = _costs(self.report, names, wholes)
+        yield table
+        if left_out:
+            yield Text(f"no room for: {', '.join(left_out)}; a wider terminal, --csv and --json show them", style="dim")
+
+
+def _costs(report: CostReport, names: list[str], wholes: list[str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False)
     table.add_column(heading(names[0]), footer="Total")
     for name in names[1:]:
         table.add_column(heading(name), overflow="fold")
     for name in wholes:
-        table.add_column(heading(name), justify="right", footer=whole(int(report.frame[name].sum())))
+        total = whole(int(report.frame[name].sum()))
+        table.add_column(heading(name), justify="right", footer=total, no_wrap=True)
     bound = (
         "" if report.certainty == "exact" else " (at least)" if report.certainty == "lower_bound" else " (estimated)"
     )
@@ -60,7 +101,7 @@ def _costs(report: CostReport) -> Table:
 
 
 def _unpriced(report: CostReport) -> Table:
-    table = Table(title="Not in the total: no price", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("deployment", "model", "meter"):
         table.add_column(heading(name), overflow="fold")
     table.add_column("Quantity", justify="right")
@@ -70,9 +111,21 @@ def _unpriced(report: CostReport) -> Table:
             Text(f"{account(row.resource)}/{plain(row.deployment)}"),
             Text(plain(row.model)),
             Text(meter(row)),
-            Text(f"{whole(row.quantity)} {row.unit}s"),
+            Text(quantity(row.quantity, row.unit)),
             Text(plain(row.reason)),
         )
     if len(report.unpriced) > _SHOWN_UNPRICED:
-        table.caption = f"and {len(report.unpriced) - _SHOWN_UNPRICED:,} more; --csv and --json list them all"
+        table.caption = f"and {len(report.unpriced) - _SHOWN_UNPRICED:,} more; --html and --json list them all"
+    return table
+
+
+def _rejected(report: CostReport) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Line", justify="right")
+    table.add_column("Reason", overflow="fold")
+    table.add_column("File", overflow="fold")
+    for row in rows(report.rejected.head(_SHOWN_REJECTED)):
+        table.add_row(*(Text(plain(cell)) for cell in (row.line, row.reason, row.source_file)))
+    if len(report.rejected) > _SHOWN_REJECTED:
+        table.caption = f"and {len(report.rejected) - _SHOWN_REJECTED:,} more; --html and --json list them all"
     return table

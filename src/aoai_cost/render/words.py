@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from ..report import CostReport
 
 __all__ = [
-    "COUNT_WORDS",
     "GAP_LEGEND",
+    "OPTIONAL",
     "account",
     "amount",
     "columns",
@@ -22,6 +22,7 @@ __all__ = [
     "meter",
     "period",
     "plain",
+    "quantity",
     "reading",
     "rows",
     "whole",
@@ -33,17 +34,15 @@ _HEADINGS = {
     "unmetered": "No tokens logged",
     "cached_input": "Cached input",
     "cache_write": "Cache write",
-    "complete": "Complete",
     "sku": "SKU",
-    "meter_name": "Meter name",
-    "price_unit": "Per",
-    "effective_from": "Price since",
 }
 
 _COUNTED = ("requests", "unmetered", "not_billed", "input", "cached_input", "cache_write", "output")
 _ALWAYS = ("requests", "input", "output")
+OPTIONAL = ("cache_write", "cached_input", "not_billed", "unmetered", "input", "output", "requests")
+"""The counts in the order in which a narrow page or terminal gives them up."""
 
-COUNT_WORDS = {
+_COUNT_WORDS = {
     "rows": "rows read",
     "requests": "calls",
     "joined": "further rows of a call",
@@ -64,9 +63,9 @@ def period(report: CostReport) -> str:
 
 def cost(row: Any) -> str:
     """Return the cost of a row of the report, with a mark where something is missing from it, or all."""
-    if row.complete:
-        return amount(row.cost)
-    return f"{amount(row.cost)} + ?" if row.cost else "?"
+    if row.cost is None:
+        return "?"
+    return amount(row.cost) + ("" if row.complete else " + ?")
 
 
 def heading(column: str) -> str:
@@ -95,6 +94,14 @@ def whole(value: int) -> str:
     return f"{value:,}"
 
 
+def quantity(value: int, unit: str) -> str:
+    """Return a quantity with its unit; time, which is counted in milliseconds, in hours."""
+    if unit.endswith("millisecond"):
+        hours = Decimal(value) / 3_600_000
+        return f"{hours:,.2f} {unit.removesuffix('millisecond')}hours".replace(".00 ", " ")
+    return f"{value:,} {unit}s"
+
+
 def amount(value: Decimal) -> str:
     """Return money rounded to cents for reading, or with four digits that count below one cent.
 
@@ -107,7 +114,7 @@ def amount(value: Decimal) -> str:
 
 def reading(report: CostReport) -> list[tuple[str, int]]:
     """Return what became of the rows of the log, as (words, how many)."""
-    return [(words, getattr(report.counts.total, name)) for name, words in COUNT_WORDS.items()]
+    return [(words, getattr(report.counts.total, name)) for name, words in _COUNT_WORDS.items()]
 
 
 def columns(report: CostReport) -> tuple[list[str], list[str]]:

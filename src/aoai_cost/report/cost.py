@@ -51,7 +51,8 @@ class CostReport:
     ----------
     frame : DataFrame
         One row per period and `by`: requests, unmetered and not-billed requests, disjoint token meters (int64),
-        ``cost`` (Decimal) and ``complete`` (False where something in the row has no price or no tokens).
+        ``cost`` (Decimal; None where nothing in the row has a price) and ``complete`` (False where something in the row
+        has no price or no tokens, and would add to its cost).
     lines : DataFrame
         The same money by meter and price row: quantity, unit, price, amount, and the row's name, source and date.
     total : Decimal
@@ -244,6 +245,10 @@ class _Row:
         self.amounts: list[Decimal] = []
         self.complete = True
 
+    def cost(self) -> Decimal | None:
+        """Return the sum of what is priced; None, not zero, where that is nothing of what there is."""
+        return exact_sum(self.amounts) if self.amounts or self.complete else None
+
 
 class _Pricing:
     """Prices groups and time, and collects rows, lines and what has no price."""
@@ -347,7 +352,8 @@ class _Pricing:
     def _add_cost(self, row: _Row, day: date, names: dict[str, str | None], band: str, cost: Cost) -> None:
         if cost.lines:
             self.currencies.add(cost.currency)
-        row.amounts.append(cost.amount)
+        if cost.lines or cost.complete:
+            row.amounts.append(cost.amount)
         self.assumed |= cost.certainty != "exact"
         for note in cost.notes:
             self._note(str(names["deployment"]), note)
@@ -419,7 +425,7 @@ class _Pricing:
 
     def _frame(self) -> pd.DataFrame:
         records = [
-            (*key, *row.counted, *(row.tokens[meter] for meter in TOKEN_METERS), exact_sum(row.amounts), row.complete)
+            (*key, *row.counted, *(row.tokens[meter] for meter in TOKEN_METERS), row.cost(), row.complete)
             for key, row in sorted(self.rows.items(), key=lambda item: _sortable(item[0]))
         ]
         whole = ("requests", "unmetered", "not_billed", *TOKEN_METERS)
