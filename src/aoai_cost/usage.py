@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from .errors import RequestError, shorten
 
-__all__ = ["METER_UNITS", "MeterKey", "Usage", "split_totals"]
+__all__ = ["METER_UNITS", "MeterKey", "Usage", "cached_beyond_text", "split_totals"]
 
 METER_UNITS: Mapping[str, str] = MappingProxyType(
     {
@@ -65,7 +65,7 @@ def split_totals(
     prompt, completion, cached, cached_audio, cached_image, cache_write, audio_in, audio_out, image_in, image_out
         Totals as reported, int or ndarray of int64: `cached`, `cache_write`, `audio_in` and `image_in` are parts of
         `prompt`, `audio_out` and `image_out` of `completion`; `cached_audio` and `cached_image` are parts of `cached`,
-        and the rest of it is text. Only realtime sessions tell the two; elsewhere cached tokens are taken as text.
+        and the rest of it is text. Few sources tell the two: see `cached_beyond_text`.
 
     Returns
     -------
@@ -85,6 +85,21 @@ def split_totals(
         MeterKey("output", "audio"): audio_out,
         MeterKey("output", "image"): image_out,
     }
+
+
+def cached_beyond_text(prompt: int, cached: int, audio_in: int, image_in: int) -> tuple[int, int]:
+    """Return how many cached tokens must be audio and how many image, where the service does not say.
+
+    Cached tokens are taken as text as far as the prompt holds text; only what goes beyond it is certainly not.
+
+    Examples
+    --------
+    >>> cached_beyond_text(1100, 1024, 1000, 0)
+    (924, 0)
+    """
+    beyond = max(0, cached - max(0, prompt - audio_in - image_in))
+    audio = min(beyond, audio_in)
+    return audio, min(beyond - audio, image_in)
 
 
 class Usage(Mapping[MeterKey, int]):
@@ -151,17 +166,24 @@ class Usage(Mapping[MeterKey, int]):
             )
         in_details = _field(usage, "prompt_tokens_details", "input_tokens_details", "input_token_details")
         out_details = _field(usage, "completion_tokens_details", "output_tokens_details", "output_token_details")
+        cached = _count(in_details, "cached_tokens") or 0
+        audio_in = _count(in_details, "audio_tokens") or 0
+        image_in = _count(in_details, "image_tokens") or 0
+        cached_audio, cached_image = cached_beyond_text(prompt or 0, cached, audio_in, image_in)
         cached_details = _field(in_details, "cached_tokens_details")
+        if cached_details is not None:
+            cached_audio = _count(cached_details, "audio_tokens") or 0
+            cached_image = _count(cached_details, "image_tokens") or 0
         parts = split_totals(
             prompt or 0,
             completion or 0,
-            cached=_count(in_details, "cached_tokens") or 0,
-            cached_audio=_count(cached_details, "audio_tokens") or 0,
-            cached_image=_count(cached_details, "image_tokens") or 0,
+            cached=cached,
+            cached_audio=cached_audio,
+            cached_image=cached_image,
             cache_write=_count(in_details, "cache_write_tokens") or 0,
-            audio_in=_count(in_details, "audio_tokens") or 0,
+            audio_in=audio_in,
             audio_out=_count(out_details, "audio_tokens") or 0,
-            image_in=_count(in_details, "image_tokens") or 0,
+            image_in=image_in,
             image_out=_count(out_details, "image_tokens") or 0,
         )
         negative = [key for key, quantity in parts.items() if quantity < 0]

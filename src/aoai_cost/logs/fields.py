@@ -9,9 +9,10 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ..catalog import is_fine_tuned, split_model_name
 from .schema import RowError
 
-__all__ = ["to_count", "to_duration_ms", "to_flag", "to_status", "to_text", "to_timestamp_us"]
+__all__ = ["served_model", "to_count", "to_duration_ms", "to_flag", "to_status", "to_text", "to_timestamp_us"]
 
 LONGEST_TEXT = 2_000
 LARGEST_COUNT = 10**12
@@ -41,13 +42,23 @@ def to_text(value: Any, name: str) -> str | None:
     return value
 
 
+def served_model(name: str | None) -> tuple[str | None, str | None]:
+    """Return the model and version that served a call.
+
+    The name of a fine-tuned model stays whole: its prices are its own, and its base model's must not answer.
+    """
+    if name is None:
+        return None, None
+    return (name, None) if is_fine_tuned(name) else split_model_name(name)
+
+
 def to_count(value: Any, name: str) -> int | None:
     """Return a count written as an integer, a text of digits, or an array of either, which is summed."""
     if type(value) is int:
         if 0 <= value <= LARGEST_COUNT:
             return value
         raise RowError(f"{name} is negative" if value < 0 else f"{name} is larger than {LARGEST_COUNT:,}")
-    if value is None:
+    if value is None or value == "":
         return None
     if isinstance(value, str):
         if not (value.isascii() and value.isdigit() and len(value) <= 20):
@@ -67,7 +78,9 @@ def to_timestamp_us(value: Any, name: str) -> int | None:
         return None
     if isinstance(value, str):
         found = _from_digits(value) if value.isdigit() else _from_iso(value)
-    elif isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+    elif type(value) is int:
+        found = value * 1_000_000
+    elif isinstance(value, float) and math.isfinite(value):
         # Whole seconds first: their microseconds are beyond what a float holds exactly.
         whole = math.floor(value)
         found = whole * 1_000_000 + int((value - whole) * 1_000_000)

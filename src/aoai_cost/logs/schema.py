@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from ..usage import cached_beyond_text, split_totals
+
 __all__ = [
     "NO_TOKENS",
     "QUALITIES",
@@ -82,22 +84,35 @@ class Tokens(NamedTuple):
     audio_out: int | None = None
     image_in: int | None = None
     image_out: int | None = None
+    cached_audio: int | None = None
+    cached_image: int | None = None
 
     def checked(self) -> Tokens:
-        """Return self if no part exceeds its total.
+        """Return self if its parts can be told apart, with the cached audio and image that they imply.
 
         Raises
         ------
         RowError
-            Otherwise; nothing is clamped.
+            If a part exceeds its total; nothing is clamped.
         """
-        prompt, completion = self.prompt_tokens, self.completion_tokens
-        inside = (self.cached_tokens or 0) + (self.cache_write_tokens or 0) + (self.audio_in or 0)
-        if inside and inside > (prompt or 0):
-            raise RowError("the cached, cache-write and audio tokens exceed the prompt tokens that hold them")
-        if max(self.reasoning_tokens or 0, self.audio_out or 0) > (completion or 0):
-            raise RowError("the reasoning or audio tokens exceed the completion tokens that hold them")
-        return self
+        if not any(self[1:3]) and not any(self[4:]):
+            return self
+        whole = {name: value or 0 for name, value in self._asdict().items()}
+        prompt, completion = whole.pop("prompt_tokens"), whole.pop("completion_tokens")
+        reasoning, cached, write = (whole.pop(f"{name}_tokens") for name in ("reasoning", "cached", "cache_write"))
+        found = self
+        if self.cached_audio is None and self.cached_image is None:
+            audio, image = cached_beyond_text(prompt, cached, whole["audio_in"], whole["image_in"])
+            whole |= {"cached_audio": audio, "cached_image": image}
+            found = self._replace(cached_audio=audio or None, cached_image=image or None)
+        parts = split_totals(prompt, completion, cached=cached, cache_write=write, **whole)
+        for key, quantity in parts.items():
+            if quantity < 0:
+                total = "completion" if key.meter == "output" else "prompt"
+                raise RowError(f"the cached, audio, image and other parts exceed the {total} tokens that hold them")
+        if reasoning > completion:
+            raise RowError("the reasoning tokens exceed the completion tokens that hold them")
+        return found
 
 
 NO_TOKENS = Tokens()

@@ -51,7 +51,7 @@ th { color: var(--soft); font-weight: 500; white-space: nowrap; }
 th:first-child, td:first-child { padding-left: 0; }
 .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td { white-space: nowrap; }
-.w { white-space: normal; overflow-wrap: anywhere; min-width: 14rem; }
+.w { white-space: normal; overflow-wrap: anywhere; min-width: 8rem; }
 .bar svg { display: block; width: 5rem; height: .75rem; margin-top: .35rem; }
 .bar rect { fill: var(--mark); }
 ul { margin: 0; padding-left: 1.2rem; }

@@ -34,6 +34,8 @@ __all__ = ["report_table"]
 
 _SHOWN_UNPRICED = 20
 _SHOWN_REJECTED = 5
+_LONGEST_NAME = 36
+_ANY_WIDTH = 10_000
 
 
 def report_table(report: CostReport) -> RenderableType:
@@ -64,7 +66,7 @@ class _Costs:
         table = _costs(self.report, names, wholes)
         left_out = []
         for name in OPTIONAL:
-            if Measurement.get(console, options.update(max_width=10_000), table).minimum <= options.max_width:
+            if Measurement.get(console, options.update(max_width=_ANY_WIDTH), table).maximum <= options.max_width:
                 break
             if name in wholes:
                 wholes.remove(name)
@@ -79,7 +81,7 @@ def _costs(report: CostReport, names: list[str], wholes: list[str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False)
     table.add_column(heading(names[0]), footer="Total")
     for name in names[1:]:
-        table.add_column(heading(name), overflow="fold")
+        table.add_column(heading(name), overflow="fold", max_width=_LONGEST_NAME)
     for name in wholes:
         total = whole(int(report.frame[name].sum()))
         table.add_column(heading(name), justify="right", footer=total, no_wrap=True)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from .. import markup
-from ..catalog import Deployment, Deployments, get_model, read_deployments
+from ..catalog import Deployment, Deployments, get_model, read_deployments, split_model_name
 from ..errors import PriceSheetError, RequestError, UnknownNameError, shorten
 from ..logs import UsageLog, read_usage
 from ..prices import Cost, PriceBook, exact_sum
@@ -183,6 +183,8 @@ def _groups(log: UsageLog) -> Iterator[tuple[GroupKey, tuple[int, int, int], Usa
         whole("prompt_tokens"),
         whole("completion_tokens"),
         cached=whole("cached_tokens"),
+        cached_audio=whole("cached_audio"),
+        cached_image=whole("cached_image"),
         cache_write=whole("cache_write_tokens"),
         audio_in=whole("audio_in"),
         audio_out=whole("audio_out"),
@@ -289,7 +291,7 @@ class _Pricing:
         if key.resource is not None:
             self.logged.setdefault(found.resource, key.resource)
         # What was served is what is billed: it wins over what the file says was deployed.
-        if key.model is not None and key.model != found.model:
+        if key.model is not None and split_model_name(key.model)[0] != split_model_name(found.model)[0]:
             self._note(found.name, f"the log says {key.model} was served, the deployments file says {found.model}")
         served = replace(
             found,

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...catalog import split_model_name
-from ..fields import to_count, to_flag, to_text, to_timestamp_us
+from ..fields import served_model, to_count, to_flag, to_text, to_timestamp_us
 from ..operations import api_of
 from ..schema import Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
 
@@ -48,7 +47,7 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
         raise RowError("TimeGenerated is absent")
     deployment = to_text(record.get("DeploymentName"), "DeploymentName")
     served = to_text(record.get("ModelName"), "ModelName")
-    model, version = split_model_name(served) if served is not None else (None, None)
+    model, version = served_model(served)
     operation = to_text(record.get("OperationName"), "OperationName")
     tokens = Tokens(
         prompt_tokens=to_count(record.get("PromptTokens"), "PromptTokens"),

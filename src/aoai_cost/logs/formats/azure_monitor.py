@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
-from ...catalog import split_model_name
-from ..fields import to_count, to_duration_ms, to_status, to_text, to_timestamp_us
+from ...catalog import is_fine_tuned
+from ..fields import served_model, to_count, to_duration_ms, to_status, to_text, to_timestamp_us
 from ..operations import api_of
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
 
@@ -58,12 +58,8 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     except TypeError:
         # Something that cannot be a key cannot be a name either: the same function says which.
         facets = _facets.__wrapped__(*shared)
-    timestamp_us = to_timestamp_us(record.get("time"), "time")
-    if timestamp_us is None:
-        timestamp_us = to_timestamp_us(record.get("EnqueueTime"), "EnqueueTime")
-    if timestamp_us is None:
-        raise RowError("the row has neither time nor EnqueueTime")
-    identity = (resource or "", correlation_id)
+    timestamp_us = _time(record)
+    identity = (resource or "", correlation_id.lower())
     if category == _USAGE:
         tokens = _tokens(properties)
         return identity, Part(PartKind.USAGE, "", facets, timestamp_us, tokens, request_id=correlation_id)
@@ -72,6 +68,15 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     duration_ms = to_duration_ms(record.get("durationMs"))
     part = Part(PartKind.STATUS, "", facets, timestamp_us, NO_TOKENS, status, duration_ms, correlation_id)
     return identity, part
+
+
+def _time(record: Mapping[str, Any]) -> int:
+    """Return the time of the call or, where a row has none, of its queueing or its arrival."""
+    for name in ("time", "EnqueueTime", "FluentdIngestTimestamp"):
+        found = to_timestamp_us(record.get(name), name)
+        if found is not None:
+            return found
+    raise RowError("the row has neither time nor EnqueueTime nor FluentdIngestTimestamp")
 
 
 @lru_cache(4096, typed=True)
@@ -83,8 +88,8 @@ def _facets(
     place = to_text(region, "location")
     operation = to_text(operation, "operationName")
     model, version = to_text(model, "modelName"), to_text(version, "modelVersion")
-    if model is not None and version is None:
-        model, version = split_model_name(model)
+    if model is not None and (version is None or is_fine_tuned(model)):
+        model, version = served_model(model)
     return Facets(
         resource=resource,
         region=place.lower().replace(" ", "") if place is not None else None,
@@ -136,6 +141,7 @@ def _tokens(properties: Mapping[str, Any]) -> Tokens:
         completion_tokens=completion if completion is not None else image_out,
         image_in=image_in,
         image_out=image_out,
+        cached_image=total("cachedImageTokens"),
     ).checked()
 
 

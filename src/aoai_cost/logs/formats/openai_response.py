@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...catalog import split_model_name
-from ..fields import to_count, to_status, to_text, to_timestamp_us
+from ..fields import served_model, to_count, to_status, to_text, to_timestamp_us
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
 
 __all__ = ["FORMAT"]
@@ -31,6 +30,8 @@ _STATUS_OF = {
     "deploymentnotfound": 404,
     "model_not_found": 404,
     "rate_limit_exceeded": 429,
+    "ratelimitreached": 429,
+    "too_many_requests": 429,
     "insufficient_quota": 429,
     "requesttimeout": 408,
     "internalservererror": 500,
@@ -66,7 +67,7 @@ def read(record: Mapping[str, Any]) -> tuple[Identity | None, Part]:
     images = _images(record)
     tokens = _tokens(usage) if usage else NO_TOKENS
     served = to_text(record.get("model"), "model")
-    model, version = split_model_name(served) if served is not None else (None, None)
+    model, version = served_model(served)
     kind = record.get("object")
     tier = to_text(record.get("service_tier"), "service_tier")
     facets = Facets(
@@ -78,7 +79,9 @@ def read(record: Mapping[str, Any]) -> tuple[Identity | None, Part]:
         service_tier=tier.lower() if tier is not None else None,
     )
     created = "created" if record.get("created") is not None else "created_at"
-    timestamp_us = to_timestamp_us(record.get(created), created)
+    stamp = record.get(created)
+    # Chunks that carry only the results of a filter are stamped 0.
+    timestamp_us = None if type(stamp) is int and stamp == 0 else to_timestamp_us(stamp, created)
     response_id = to_text(record.get("id"), "id")
     # The body tells neither size nor quality, which choose the price.
     counted = (("image", "text", "", images),) if images and tokens.prompt_tokens is None else ()
@@ -112,6 +115,7 @@ def _images(record: Mapping[str, Any]) -> int | None:
 
 def _tokens(usage: Mapping[str, Any]) -> Tokens:
     into = _details(usage, "prompt_tokens_details", "input_tokens_details", "input_token_details")
+    cached = _details(into, "cached_tokens_details")
     out = _details(usage, "completion_tokens_details", "output_tokens_details", "output_token_details")
 
     def total(*names: str) -> int | None:
@@ -131,6 +135,8 @@ def _tokens(usage: Mapping[str, Any]) -> Tokens:
         audio_out=inside(out, "audio_tokens"),
         image_in=inside(into, "image_tokens"),
         image_out=inside(out, "image_tokens"),
+        cached_audio=inside(cached, "audio_tokens"),
+        cached_image=inside(cached, "image_tokens"),
     ).checked()
 
 
