@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import os
@@ -143,7 +144,7 @@ def test_a_gzip_with_a_wrong_checksum_is_kept_and_said_to_be_damaged(tmp_path: P
         pytest.param(gzip.compress(gzip.compress(LINES)), "twice", id="gzip in gzip"),
         pytest.param(gzip.compress(b"\0" * 50_000_000), "binary", id="a bomb of zeros"),
         pytest.param(gzip.compress(b"[" * 50_000_000), "not JSON", id="a bomb of brackets"),
-        pytest.param(LINES[:4] + b"\0" + LINES, "binary", id="a zero byte"),
+        pytest.param(b"\x01\0\x02\0" * 3_000, "binary", id="binary numbers"),
         pytest.param(b"\x1f\x8b\x08", "ends early", id="three bytes of gzip"),
         pytest.param(b"time,tokens\n1,2\n", "not JSON", id="csv"),
         pytest.param(json.dumps(ROWS, indent=1).encode()[:-50], "document cannot be read", id="half a document"),
@@ -290,3 +291,59 @@ def test_the_counts_are_plain_data(tmp_path: Path) -> None:
     assert found["total"]["rows"] == found["files"][0]["rows"] == 3
     assert "source_file" not in found["total"]
     json.dumps(found)
+
+
+def test_a_line_that_is_too_long_costs_no_other_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from aoai_cost.logs import files
+
+    monkeypatch.setattr(files, "MAX_LINE_BYTES", 2 << 20)
+    one, *others = LINES.splitlines(keepends=True)
+    log = read_bytes(tmp_path, one + b"a" * (5 << 20) + b"\n" + b"".join(others))
+    check_counts(log)
+    assert (log.counts.total.requests, log.rejected["line"].tolist(), log.complete) == (3, [2], True)
+    assert log.frame["source_line"].tolist() == [1, 3, 4]
+
+
+def test_a_zero_byte_costs_its_line_and_a_padded_end_nothing(tmp_path: Path) -> None:
+    for data, rejected in ((b"{\0}\n" + LINES, 1), (LINES + b"\0" * 4_000, 0), (LINES.rstrip() + b"\0" * 9, 0)):
+        (tmp_path / "log.json").write_bytes(data)
+        log = read_usage(tmp_path / "log.json")
+        assert (len(log.frame), len(log.rejected)) == (len(ROWS), rejected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("[\n{0},\n{1},\n{2}", id="an array that breaks off"),
+        pytest.param("[{0},\n{1},\n{2}", id="that begins on the first line"),
+        pytest.param("[{0}\n,{1}\n,{2}\n]", id="commas before the records"),
+        pytest.param('[\n{0},\n{1},\n{2},\n{{"ti', id="a record that breaks off"),
+    ],
+)
+def test_an_array_of_lines_that_is_damaged_keeps_its_whole_records(tmp_path: Path, text: str) -> None:
+    rows = [json.dumps({**ROWS[0], "id": f"chatcmpl-{i}"}) for i in range(3)]
+    (tmp_path / "log.json").write_text(text.format(*rows), "utf-8")
+    log = read_usage(tmp_path / "log.json")
+    assert len(log.frame) == 3
+    assert len(log.rejected) == text.count('"ti')
+
+
+def test_files_that_were_appended_to_each_other_keep_their_first_rows(tmp_path: Path) -> None:
+    one, two = (json.dumps({**ROWS[0], "id": name}).encode() for name in "ab")
+    (tmp_path / "log.json").write_bytes(codecs.BOM_UTF8 + one + b"\n" + codecs.BOM_UTF8 + two + b"\n")
+    assert len(read_usage(tmp_path / "log.json").frame) == 2
+
+
+def test_half_a_surrogate_in_utf_16_costs_no_other_row(tmp_path: Path) -> None:
+    rows = [json.dumps({**ROWS[0], "id": f"chatcmpl-{i}"}, ensure_ascii=False) for i in range(3)]
+    text = "\n".join([*rows, '{"x": "\ud800"}']) + "\n"
+    (tmp_path / "log.json").write_bytes(codecs.BOM_UTF16_LE + text.encode("utf-16-le", "surrogatepass"))
+    log = read_usage(tmp_path / "log.json")
+    assert (len(log.frame), len(log.rejected)) == (3, 1)
+
+
+def test_a_second_gzip_member_after_a_megabyte_of_padding_is_read(tmp_path: Path) -> None:
+    one, two = (gzip.compress(json.dumps({**ROWS[0], "id": name}).encode() + b"\n") for name in "ab")
+    (tmp_path / "log.json.gz").write_bytes(one + b"\0" * 3_000_000 + two)
+    log = read_usage(tmp_path / "log.json.gz")
+    assert (len(log.frame), log.complete) == (2, True)

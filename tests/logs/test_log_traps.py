@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from log_rows import ACCOUNT, body_row, calls_of, check_counts, gateway_row, read_rows, status_row, total, usage_row
+from log_rows import (
+    ACCOUNT,
+    body_row,
+    calls_of,
+    changed,
+    check_counts,
+    gateway_row,
+    lines_of,
+    read_bytes,
+    read_rows,
+    status_row,
+    total,
+    usage_row,
+)
 
+from aoai_cost import Deployment, Deployments, PriceBook, UsageFormatError, cost_report, read_usage
 from aoai_cost.usage import split_totals
 
 # --- one field -----------------------------------------------------------------------------------------------------
@@ -439,3 +454,206 @@ def test_no_prompt_and_no_answer_is_kept(tmp_path: Path) -> None:
     shown = log.frame.to_csv() + log.quantities.to_csv() + log.rejected.to_csv() + str(log.counts.as_dict())
     assert len(log.rejected) == 2
     assert "secret" not in shown
+
+
+# --- parts that overlap --------------------------------------------------------------------------------------------
+
+
+def meters(log: Any) -> dict[str, int]:
+    deployments = Deployments([Deployment("", "chat", "gpt-4o", version="2024-11-20", sku="GlobalStandard")])
+    unpriced = cost_report(log, deployments=deployments, prices=PriceBook([])).unpriced
+    return {f"{row.modality} {row.meter}": row.quantity for row in unpriced.itertuples()}
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        pytest.param(
+            {"prompt_tokens": 1100, "prompt_tokens_details": {"audio_tokens": 1000, "cached_tokens": 1024}},
+            {"text cached_input": 100, "audio input": 76, "audio cached_input": 924},
+            id="cached tokens beyond the text are audio",
+        ),
+        pytest.param(
+            {
+                "input_tokens": 1100,
+                "input_token_details": {
+                    "audio_tokens": 1000,
+                    "cached_tokens": 1024,
+                    "cached_tokens_details": {"text_tokens": 24, "audio_tokens": 1000},
+                },
+            },
+            {"text input": 76, "text cached_input": 24, "audio cached_input": 1000},
+            id="a session that says which are",
+        ),
+    ],
+)
+def test_cached_tokens_may_be_audio(tmp_path: Path, usage: dict[str, Any], expected: dict[str, int]) -> None:
+    row = body_row(usage={**usage, "completion_tokens": 1, "output_tokens": 1}, deployment="chat")
+    log = read_rows(tmp_path, [row])
+    check_counts(log)
+    assert meters(log) == {**expected, "text output": 1}
+
+
+def test_cached_images_are_inside_both_parts(tmp_path: Path) -> None:
+    properties = {"promptTokens": 1000, "cachedTokens": 512, "inputImageTokens": 800, "cachedImageTokens": 512}
+    log = read_rows(tmp_path, [changed(usage_row(), {"properties": properties})])
+    check_counts(log)
+    assert meters(log) == {"text input": 200, "image input": 288, "image cached_input": 512, "text output": 10}
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"promptTokens": 100, "inputImageTokens": 1000},
+        {"generatedTokens": 10, "outputImageTokens": 11},
+        {"promptTokens": 100, "cachedTokens": 60, "cacheWriteTokens": 50},
+        {"promptTokens": 100, "cachedTokens": 10, "inputImageTokens": 50, "cachedImageTokens": 20},
+    ],
+)
+def test_parts_that_exceed_their_total_are_rejected(tmp_path: Path, properties: dict[str, Any]) -> None:
+    log = read_rows(tmp_path, [changed(usage_row("a"), {"properties": properties}), usage_row("b")])
+    check_counts(log)
+    assert (len(log.rejected), total(log, "prompt_tokens")) == (1, 100)
+
+
+# --- rows of a call that know different things ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(
+            {"PromptTokens": "0", "CompletionTokens": "0"}, {"DeploymentName": "", "ModelName": ""}, id="tokens"
+        ),
+        pytest.param(
+            {"RequestId": "", "PromptTokens": "0", "CompletionTokens": "0"}, {"RequestId": ""}, id="no request"
+        ),
+        pytest.param(
+            {"PromptTokens": "0", "CompletionTokens": "0"}, {"RequestId": "", "DeploymentName": ""}, id="mixed"
+        ),
+    ],
+)
+def test_names_and_tokens_of_a_call_may_stand_in_different_rows(
+    tmp_path: Path, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    rows = [
+        gateway_row(**first),
+        changed(gateway_row(TimeGenerated="2026-10-14T02:04:09Z"), {"SequenceNumber": "1", **second}),
+    ]
+    for order in (rows, rows[::-1]):
+        log = read_rows(tmp_path, order)
+        check_counts(log)
+        (call,) = calls_of(log)
+        assert (call["deployment"], call["model"], call["prompt_tokens"]) == ("chat", "gpt-4o", 100)
+
+
+def test_a_refused_try_beside_a_served_one_is_billed_once(tmp_path: Path) -> None:
+    rows = [
+        usage_row(),
+        status_row(duration_ms=900),
+        status_row(status="429", duration_ms=12, time="2026-10-14T02:05:00Z"),
+    ]
+    log = read_rows(tmp_path, rows)
+    check_counts(log)
+    (call,) = calls_of(log)
+    assert (call["status"], call["usage_quality"], log.counts.total.conflicts) == (200, "measured", 1)
+
+
+def test_tokens_of_a_refused_call_are_in_no_total(tmp_path: Path) -> None:
+    log = read_rows(tmp_path, [usage_row(), status_row(status="429", duration_ms=12)])
+    (call,) = calls_of(log)
+    assert call["usage_quality"] == "not_billed"
+    assert meters(log) == {}
+
+
+def test_of_two_instant_rows_the_refusal_is_the_real_one(tmp_path: Path) -> None:
+    rows = [status_row(status="429", duration_ms=0), status_row(duration_ms=0, time="2026-10-14T02:05:00Z")]
+    (call,) = calls_of(read_rows(tmp_path, rows))
+    assert (call["status"], call["usage_quality"]) == (429, "not_billed")
+
+
+def test_an_empty_row_before_the_real_one_is_no_contradiction(tmp_path: Path) -> None:
+    log = read_rows(tmp_path, [usage_row(prompt=0, completion=0), usage_row()])
+    assert (log.counts.total.conflicts, total(log, "prompt_tokens")) == (0, 100)
+
+
+# --- names and times -----------------------------------------------------------------------------------------------
+
+
+def test_a_fine_tuned_model_is_not_priced_as_its_base_model(tmp_path: Path) -> None:
+    log = read_rows(tmp_path, [body_row(model="gpt-4o-2024-08-06.ft-0f1e", deployment="chat")])
+    base = Deployment("", "chat", "gpt-4o", version="2024-08-06", sku="GlobalStandard")
+    tuned = replace(base, fine_tuned="ft")
+    report = cost_report(log, deployments=Deployments([base]))
+    assert report.total == 0
+    assert report.unpriced["reason"].str.contains("fine_tuned").all()
+    lines = cost_report(log, deployments=Deployments([tuned])).lines
+    assert set(lines["meter_name"].dropna()) >= {"gpt-4o-0806-FT-inp-glbl Tokens"}
+
+
+def test_a_number_beyond_all_times_is_rejected(tmp_path: Path) -> None:
+    # Half a surrogate pair sends the line to a parser that keeps integers of any size.
+    line = b'{"id":"a","x":"\\ud83d","created":1' + b"0" * 400 + b',"usage":{"prompt_tokens":1,"completion_tokens":1}}'
+    log = read_bytes(tmp_path, line + b"\n" + lines_of([body_row("b")]))
+    assert len(log.rejected) == 1
+
+
+def test_the_time_of_arrival_stands_in_where_there_is_no_other(tmp_path: Path) -> None:
+    row = usage_row(EnqueueTime=..., FluentdIngestTimestamp="2026-10-14T02:04:00.0000000Z")
+    (call,) = calls_of(read_rows(tmp_path, [row]))
+    assert call["timestamp"].isoformat() == "2026-10-14T02:04:00+00:00"
+
+
+def test_ids_are_joined_whatever_their_case(tmp_path: Path) -> None:
+    log = read_rows(tmp_path, [usage_row("ab-c"), status_row("AB-C")])
+    assert (log.counts.total.requests, log.counts.total.joined) == (1, 1)
+
+
+@pytest.mark.parametrize("names", [{"deployment": 5}, {"deployment": "\ud800"}, {"resource": ["a"]}])
+def test_what_cannot_be_a_name_is_refused(tmp_path: Path, names: dict[str, Any]) -> None:
+    with pytest.raises(UsageFormatError, match="cannot be a name"):
+        read_rows(tmp_path, [body_row()], **names)
+
+
+def test_a_file_of_strange_rows_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aoai_cost.logs.reader.MAX_STRANGE_ROWS", 10)
+    (tmp_path / "a.json").write_bytes(b"1\n" * 1_000)
+    (tmp_path / "b.json").write_bytes(b"1\n" * 5 + lines_of([body_row()]) + b"1\n" * 20)
+    log = read_usage(tmp_path)
+    check_counts(log)
+    assert [file.rejected for file in log.counts.files] == [11, 25]
+    assert [file.complete for file in log.counts.files] == [False, True]
+    assert log.counts.total.requests == 1
+
+
+@pytest.mark.parametrize("table", ["ApiManagementGatewayLlmLog", ...])
+def test_rows_of_a_query_that_joined_the_two_tables_are_calls(tmp_path: Path, table: Any) -> None:
+    log = read_rows(tmp_path, [gateway_row(ApiId="x", BackendResponseCode=200, Type=table)])
+    check_counts(log)
+    assert (log.counts.total.requests, total(log, "prompt_tokens")) == (1, 100)
+
+
+def test_what_the_command_line_of_azure_writes_for_null_is_null(tmp_path: Path) -> None:
+    nothing = dict.fromkeys(("PromptTokens", "CompletionTokens", "DeploymentName", "ModelName", "RequestId"), "None")
+    rows = [gateway_row(TableName="PrimaryResult"), gateway_row(sequence=1, TableName="PrimaryResult", **nothing)]
+    log = read_rows(tmp_path, rows)
+    check_counts(log)
+    assert [call["deployment"] for call in calls_of(log)] == ["chat"]
+
+
+def test_kinds_of_log_that_may_have_seen_the_same_calls_are_named(tmp_path: Path) -> None:
+    log = read_rows(tmp_path, [usage_row(), gateway_row(), body_row()])
+    assert any("more than once" in note for note in cost_report(log).notes)
+    assert not any("more than once" in note for note in cost_report(read_rows(tmp_path, [usage_row()])).notes)
+
+
+def test_a_body_of_another_vendor_is_no_row(tmp_path: Path) -> None:
+    usage = {"input_tokens": 3, "output_tokens": 5, "cache_read_input_tokens": 1000}
+    log = read_rows(tmp_path, [{"type": "message", "usage": usage, "model": "claude"}, body_row()])
+    assert (len(log.rejected), total(log, "prompt_tokens")) == (1, 100)
+
+
+def test_a_served_name_with_its_version_is_split_beside_the_version_too(tmp_path: Path) -> None:
+    properties = {"modelName": "gpt-4o-2024-11-20", "modelVersion": "2024-11-20"}
+    (call,) = calls_of(read_rows(tmp_path, [changed(usage_row(), {"properties": properties})]))
+    assert (call["model"], call["version"]) == ("gpt-4o", "2024-11-20")

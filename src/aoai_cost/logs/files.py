@@ -7,6 +7,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,12 @@ MAX_LINE_BYTES = 64 << 20
 MAX_DOCUMENT_BYTES = 512 << 20
 _DEEPEST_WRAPPER = 3
 
+_LINE_COST_BYTES = 200
+"""What a line of a document costs beside its bytes while it waits for the end."""
+
 _GZIP = b"\x1f\x8b"
+# White space, and the zeros that a blob is padded with.
+_BLANK = b" \t\r\n\f\v\0"
 _BINARY = {
     b"PK\x03\x04": "a zip archive; unpack it first",
     b"PK\x05\x06": "an empty zip archive",
@@ -141,7 +147,7 @@ def _read_document(first: Raw, lines: Iterator[Raw]) -> Iterator[Raw]:
     reason: str | None = f"it is larger than {MAX_DOCUMENT_BYTES >> 20} MB; write one record per line"
     for line in lines:
         kept.append(line)
-        size += len(line.value or b"") + 1
+        size += len(line.value or b"") + _LINE_COST_BYTES
         if line.reason is not None or size > MAX_DOCUMENT_BYTES:
             break
     else:
@@ -152,13 +158,11 @@ def _read_document(first: Raw, lines: Iterator[Raw]) -> Iterator[Raw]:
             return
     if kept[-1].reason is not None:
         reason = kept[-1].reason
-    if not any(isinstance(_parse(line.value)[0], dict) for line in kept if line.reason is None):
+    if not any(isinstance(_parse_line(line.value)[0], dict) for line in kept if line.reason is None):
         yield Raw(first.line, first.offset, None, f"the JSON document cannot be read: {reason}", damaged=True)
         return
-    # Lines of JSON after all, the first one broken.
-    for line in kept:
-        yield from _open_line(line)
-    for line in lines:
+    # Lines of JSON after all, the first one broken; or an array that breaks off, one record a line.
+    for line in chain(kept, lines):
         yield from _open_line(line)
 
 
@@ -166,7 +170,9 @@ def _open_line(line: Raw) -> Iterator[Raw]:
     if line.reason is not None:
         yield line
         return
-    value, reason = _parse(line.value)
+    if line.value in (b"[", b"]"):
+        return  # of an array whose records stand in lines
+    value, reason = _parse_line(line.value)
     if reason is not None:
         what = "the last line is unfinished" if line.damaged else "the line cannot be read"
         yield line._replace(value=None, reason=f"{what}: {reason}")
@@ -190,6 +196,17 @@ def _opened(value: Any, depth: int = 0) -> Iterator[Any]:
                 yield from _opened(one, depth + 1)
             return
     yield value
+
+
+def _parse_line(line: bytes) -> tuple[Any, str | None]:
+    """Parse a record, or one of an array with a record per line that is read line by line."""
+    value, reason = _parse(line)
+    if reason is not None:
+        inner = line.removeprefix(b"[").removeprefix(b",").removesuffix(b",").removesuffix(b"]").strip()
+        if inner != line and inner[:1] == b"{":
+            found, why_not = _parse(inner)
+            return (found, None) if why_not is None else (None, reason)
+    return value, reason
 
 
 def _parse(data: bytes) -> tuple[Any, str | None]:
@@ -220,6 +237,7 @@ def _lines(path: Path) -> Iterator[Raw]:
     number = offset = 0
     # Pieces of the line that goes on: joining them chunk by chunk would be quadratic in a line of megabytes.
     pending: list[bytes] = []
+    dropped = 0
     try:
         for chunk in _text_chunks(path):
             head, newline, rest = chunk.partition(b"\n")
@@ -229,19 +247,33 @@ def _lines(path: Path) -> Iterator[Raw]:
                 pending = [parts.pop()]
                 for part in parts:
                     number += 1
-                    line = part.strip()
-                    if line:
+                    line = _bare(part)
+                    if dropped:
+                        yield Raw(number, offset, None, _too_long())
+                    elif line:
                         yield Raw(number, offset, line)
-                    offset += len(part) + 1
+                    offset += len(part) + dropped + 1
+                    dropped = 0
             if sum(map(len, pending)) > MAX_LINE_BYTES:
-                yield Raw(number + 1, offset, None, f"the line is longer than {MAX_LINE_BYTES >> 20} MB", damaged=True)
-                return
+                # Its pieces are dropped, its length is kept.
+                dropped += sum(map(len, pending))
+                pending = []
     except DamageError as damage:
         yield Raw(number + 1 if number else None, offset, None, str(damage), damaged=True)
         return
-    line = b"".join(pending).strip()
-    if line:
+    line = _bare(b"".join(pending))
+    if dropped:
+        yield Raw(number + 1, offset, None, _too_long(), damaged=True)
+    elif line:
         yield Raw(number + 1, offset, line, damaged=True)
+
+
+def _too_long() -> str:
+    return f"the line is longer than {MAX_LINE_BYTES >> 20} MB; write one record per line"
+
+
+def _bare(line: bytes) -> bytes:
+    return line.strip(_BLANK).removeprefix(codecs.BOM_UTF8)
 
 
 def _text_chunks(path: Path) -> Iterator[bytes]:
@@ -253,16 +285,17 @@ def _text_chunks(path: Path) -> Iterator[bytes]:
             raise DamageError(f"the file is {reason}")
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         # What PowerShell writes when output is redirected.
-        decoder = codecs.getincrementaldecoder("utf-16")()
+        decoder = codecs.getincrementaldecoder("utf-16")("surrogatepass")
         try:
-            yield decoder.decode(head).encode()
+            yield decoder.decode(head).encode(errors="surrogatepass")
             for chunk in chunks:
-                yield decoder.decode(chunk).encode()
-            yield decoder.decode(b"", final=True).encode()
+                yield decoder.decode(chunk).encode(errors="surrogatepass")
+            yield decoder.decode(b"", final=True).encode(errors="surrogatepass")
         except UnicodeError:
             raise DamageError("the UTF-16 text is damaged") from None
         return
-    if b"\0" in head[:4096]:
+    begun = head[:4096].rstrip(b"\0")
+    if head and begun.count(b"\0") >= len(begun) / 10:
         raise DamageError("the file is binary data, not lines of JSON")
     yield head.removeprefix(codecs.BOM_UTF8)
     yield from chunks
@@ -292,9 +325,12 @@ def _unpacked(file: Any, data: bytes) -> Iterator[bytes]:
         if out:
             yield out
         if unpacker.eof:
-            data = unpacker.unused_data.lstrip(b"\0") or file.read(CHUNK_BYTES).lstrip(b"\0")
-            if not data:
-                return
+            data = unpacker.unused_data.lstrip(b"\0")
+            while not data:
+                more = file.read(CHUNK_BYTES)
+                if not more:
+                    return
+                data = more.lstrip(b"\0")
             if not data.startswith(_GZIP[: len(data)]):
                 raise DamageError("something follows the end of the gzip data")
             unpacker = zlib.decompressobj(wbits=31)

@@ -90,14 +90,25 @@ class PartStore:
             else:
                 others[one[0].kind].append(one)
         joined = others[PartKind.REST]
-        # A row that names no request and counted nothing belongs to the request that another row names.
-        if len(usages) > 1 and all(part.tokens == NO_TOKENS for part, _ in usages.get("", ())):
-            joined += usages.pop("", [])
-        status, conflict = self._best_status(others[PartKind.STATUS], joined)
+        if "" in usages and len(usages) > 1:
+            unnamed = usages.pop("")
+            named = list(usages.values())
+            if all(part.tokens == NO_TOKENS for part, _ in unnamed):
+                # Rows that name no request and counted nothing belong to the request that another row names.
+                joined += unnamed
+            elif len(named) == 1 and all(part.tokens == NO_TOKENS for part, _ in named[0]):
+                # The one request that is named has its tokens in the rows that name none.
+                named[0] += unnamed
+            else:
+                usages[""] = unnamed
+        served = any(any(part.tokens) for group in usages.values() for part, _ in group)
+        status, conflict = self._best_status(others[PartKind.STATUS], joined, served)
         if usages:
             joined += [status] if status is not None else []
             for group in usages.values():
                 best, conflict_here = self._best_usage(group)
+                if len(usages) == 1:
+                    best = _filled(best, joined)
                 yield self._call(source_format, best, status, conflict or conflict_here)
         elif status is not None:
             yield self._call(source_format, status, None, conflict)
@@ -108,23 +119,32 @@ class PartStore:
             self._counts[place.file].joined += 1
 
     def _best_usage(self, group: list[_Placed]) -> tuple[_Placed, bool]:
-        """Keep the row with usage, then the one with the largest completion; tell if rows with usage differ."""
+        """Keep the row with usage, then the one with the largest completion; tell if rows with usage differ.
+
+        Names that this row lacks come from the others: which row of a call has them is not fixed.
+        """
         if len(group) == 1:
             return group[0], False
         group.sort(key=lambda one: _order(one[0]), reverse=True)
         for _, place in group[1:]:
             self._counts[place.file].duplicates += 1
-        return group[0], len({part.tokens for part, _ in group if part.tokens != NO_TOKENS}) > 1
+        # A stream writes a row of zeros first; that is no contradiction.
+        told = {part.tokens for part, _ in group if any(part.tokens)}
+        return _filled(group[0], group[1:]), len(told) > 1
 
-    def _best_status(self, group: list[_Placed], joined: list[_Placed]) -> tuple[_Placed | None, bool]:
-        """Keep the row with a duration; tell if rows differ in more than the placeholder of a throttled call."""
+    def _best_status(self, group: list[_Placed], joined: list[_Placed], served: bool) -> tuple[_Placed | None, bool]:
+        """Keep the row with a duration; tell if rows differ in more than the placeholder of a throttled call.
+
+        Where usage was counted, one try was served: a row of that try goes before the refusal of another.
+        """
         if len(group) <= 1:
             return (group[0] if group else None), False
-        group.sort(key=lambda one: _order(one[0]), reverse=True)
+        group.sort(key=lambda one: (served and one[0].status not in _REFUSED, _order(one[0])), reverse=True)
         best = group[0]
         conflict = False
         for part, place in group[1:]:
-            if best[0].duration_ms and not part.duration_ms and part.status == 200 != best[0].status:
+            real = best[0].duration_ms or best[0].status in _REFUSED
+            if real and not part.duration_ms and part.status == 200 != best[0].status:
                 # A throttled call is logged twice: an instant 200, and the real 429 with a duration.
                 joined.append((part, place))
             else:
@@ -140,6 +160,8 @@ class PartStore:
             facets = facets.filled(other.facets)
             timestamp_us = other.timestamp_us if other.timestamp_us is not None else timestamp_us
             code, duration_ms = other.status, other.duration_ms
+        # Counted by the service and refused by it: one of the two is wrong, and only the refusal costs nothing.
+        conflict = conflict or (code in _REFUSED and any(part.tokens))
         quality = _quality(facets, part.tokens, part.quantities, code)
         counts = self._counts[place.file]
         counts.requests += 1
@@ -160,11 +182,20 @@ class PartStore:
         )
 
 
+def _filled(one: _Placed, others: list[_Placed]) -> _Placed:
+    part, place = one
+    facets = part.facets
+    for other, _ in others:
+        facets = facets.filled(other.facets)
+    return (part if facets is part.facets else part._replace(facets=facets)), place
+
+
 def _order(part: Part) -> tuple[Any, ...]:
     """Sort parts of one call: the one to keep comes last, and no two that differ are equal."""
     tokens = part.tokens
     return (
-        bool(part.duration_ms),
+        # Of two rows without a duration the refusal is the real one: the other is the placeholder of a throttled call.
+        bool(part.duration_ms) or part.status in _REFUSED,
         tokens != NO_TOKENS,
         -1 if tokens.completion_tokens is None else tokens.completion_tokens,
         -1 if tokens.prompt_tokens is None else tokens.prompt_tokens,

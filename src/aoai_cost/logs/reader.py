@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import UsageFormatError
+from .fields import to_text
 from .files import LogFile, Raw, find_files, read_records
 from .formats import find_formats
 from .frame import make_frame, make_quantities, make_rejected
@@ -14,6 +15,9 @@ from .join import PartStore, Place
 from .schema import Counts, Facets, FileCounts, LogFormat, RowError, UsageLog
 
 __all__ = ["read_usage"]
+
+MAX_STRANGE_ROWS = 100_000
+"""After so many a file without one known row is no log; the rest of it would only fill the memory with rejects."""
 
 
 def read_usage(
@@ -69,8 +73,12 @@ class _Reading:
         self, formats: tuple[LogFormat, ...], deployment: str | None, resource: str | None, strict: bool
     ) -> None:
         self.formats, self.strict = formats, strict
-        self.deployment = deployment or None
-        self.resource = resource.lower().rstrip("/") if resource else None
+        try:
+            self.deployment = to_text(deployment, "deployment")
+            account = to_text(resource, "resource")
+        except RowError as error:
+            raise UsageFormatError("", f"what was given cannot be a name: {error}") from None
+        self.resource = account.lower().rstrip("/") if account else None
         self.counts: list[FileCounts] = []
         self.rejected: list[tuple[str, int | None, int | None, str]] = []
         self.store = PartStore(self.counts)
@@ -85,6 +93,10 @@ class _Reading:
             record = record + 1 if raw.line == line else 0
             line = raw.line
             counts.rows += 1
+            if counts.rows == counts.rejected + 1 > MAX_STRANGE_ROWS:
+                counts.complete = False
+                self._reject(counts, raw, "none of the rows before is of a known log format; the rest was not read")
+                return
             if raw.damaged:
                 counts.complete = False
             if raw.reason is not None:

@@ -95,10 +95,10 @@ class Tokens(NamedTuple):
         RowError
             If a part exceeds its total; nothing is clamped.
         """
-        if not any(self[1:3]) and not any(self[4:]):
-            return self
         whole = {name: value or 0 for name, value in self._asdict().items()}
         prompt, completion = whole.pop("prompt_tokens"), whole.pop("completion_tokens")
+        if not any(whole.values()):
+            return self
         reasoning, cached, write = (whole.pop(f"{name}_tokens") for name in ("reasoning", "cached", "cache_write"))
         found = self
         if self.cached_audio is None and self.cached_image is None:

@@ -176,8 +176,10 @@ def _groups(log: UsageLog) -> Iterator[tuple[GroupKey, tuple[int, int, int], Usa
         index=frame.index,
     )
 
+    billed = work["not_billed"].to_numpy() == 0
+
     def whole(column: str) -> Any:
-        return frame[column].fillna(0).to_numpy(dtype=np.int64)
+        return np.where(billed, frame[column].fillna(0).to_numpy(dtype=np.int64), 0)
 
     parts = split_totals(
         whole("prompt_tokens"),
@@ -197,7 +199,7 @@ def _groups(log: UsageLog) -> Iterator[tuple[GroupKey, tuple[int, int, int], Usa
     other = _other_quantities(log.quantities)
     for i, (key, quantities) in enumerate(other.items(), start=len(keys)):
         keys.append(key)
-        work[f"meter{i}"] = quantities.reindex(frame.index, fill_value=0).to_numpy(dtype=np.int64)
+        work[f"meter{i}"] = np.where(billed, quantities.reindex(frame.index, fill_value=0).to_numpy(dtype=np.int64), 0)
     grouped = work.groupby(list(GroupKey._fields), dropna=False, observed=True, sort=True).sum()
     for index, row in zip(grouped.index, grouped.to_numpy(dtype=np.int64).tolist(), strict=True):
         day, *names, band = index
@@ -406,6 +408,17 @@ class _Pricing:
             notes.append("some quantities have no price; they are listed as unpriced and not in the total")
         if rejected:
             notes.append(f"rows that could not be read: {rejected:,}; they are listed as rejected and not in the total")
+        formats = log.frame["source_format"].dropna().unique().tolist()
+        if len(formats) > 1:
+            notes.append(
+                f"the rows come from several kinds of log ({', '.join(sorted(formats))}), whose ids cannot be joined: "
+                "calls that more than one of them saw are counted more than once; choose one with format="
+            )
+        if log.counts.total.conflicts:
+            notes.append(
+                f"calls whose rows contradict each other: {log.counts.total.conflicts:,}; "
+                "the row with the most usage counts"
+            )
         if not log.complete:
             notes.append("at least one file could not be read to its end")
         short = bool(unmetered or self.unpriced or rejected or not log.complete)

@@ -15,6 +15,7 @@ from ..schema import Facets, Identity, LogFormat, Part, PartKind, RowError, Toke
 
 __all__ = ["FORMAT"]
 
+_TOKEN_COLUMNS = {"SequenceNumber", "PromptTokens", "CompletionTokens"}
 _TABLE, _COMPANION = "ApiManagementGatewayLlmLog", "ApiManagementGatewayLogs"
 
 
@@ -24,12 +25,16 @@ def sniff(record: Mapping[str, Any]) -> bool:
         return False
     table = record.get("Type")
     if table is None:
-        return _is_companion(record) or {"SequenceNumber", "PromptTokens", "CompletionTokens"} <= record.keys()
+        return record.keys() >= _TOKEN_COLUMNS or _is_companion(record)
     return table == _TABLE or _is_companion(record)
 
 
 def _is_companion(record: Mapping[str, Any]) -> bool:
-    if record.get("Type") != _COMPANION and not {"ApiId", "BackendResponseCode"} <= record.keys():
+    table = record.get("Type")
+    # A query may have joined the two tables: where the columns of tokens stand, the row is one of ours.
+    if table == _TABLE or (table is None and record.keys() >= _TOKEN_COLUMNS):
+        return False
+    if table != _COMPANION and not {"ApiId", "BackendResponseCode"} <= record.keys():
         return False
     # Bodies that it logged can hold usage: a format of its own.
     return not record.get("ResponseBody") and not record.get("BackendResponseBody")
@@ -39,6 +44,9 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     """Read one row of a call; None for the companion table, which has no tokens."""
     if _is_companion(record):
         return None
+    if "TableName" in record:
+        # The command line of Azure writes what is null as this text.
+        record = {name: None if value == "None" else value for name, value in record.items()}
     correlation_id = to_text(record.get("CorrelationId"), "CorrelationId")
     if correlation_id is None:
         raise RowError("CorrelationId is empty: the row can be joined to nothing, nor told from a duplicate")

@@ -88,8 +88,9 @@ def _facets(
     place = to_text(region, "location")
     operation = to_text(operation, "operationName")
     model, version = to_text(model, "modelName"), to_text(version, "modelVersion")
-    if model is not None and (version is None or is_fine_tuned(model)):
-        model, version = served_model(model)
+    if model is not None:
+        model, named_version = served_model(model)
+        version = None if is_fine_tuned(model or "") else version or named_version
     return Facets(
         resource=resource,
         region=place.lower().replace(" ", "") if place is not None else None,

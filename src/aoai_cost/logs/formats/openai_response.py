@@ -37,6 +37,8 @@ _STATUS_OF = {
     "internalservererror": 500,
     "server_error": 500,
 }
+# Another vendor's count of input tokens, which leaves the cached ones out.
+_NOT_OURS = "cache_read_input_tokens"
 # These mark records of other kinds that repeat parts of a body: wrappers, spans, rows of a proxy.
 _FOREIGN = {"category", "custom_id", "call_type", "usage_details", "span_type", "properties", "CorrelationId"}
 
@@ -50,6 +52,8 @@ def sniff(record: Mapping[str, Any]) -> bool:
         return True
     if kind is None or kind == "list":
         usage = record.get("usage")
+        if isinstance(usage, dict) and _NOT_OURS in usage:
+            return False
         if isinstance(usage, dict) and not _TOKEN_FIELDS.isdisjoint(usage.keys()):
             return True
         if kind is None and "usage" in record and "model" in record:
