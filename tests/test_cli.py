@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shlex
@@ -244,3 +246,60 @@ def test_an_unbounded_cost_is_over_any_budget_and_says_why(tmp_path: Path) -> No
     assert result.exit_code == 4
     assert "nothing bounds the cost" in result.stderr
     assert "at least 8 tokens" in result.stdout
+
+
+def test_a_report_is_not_written_over_what_it_is_made_from(tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    body = {"id": "a", "object": "chat.completion", "created": 1_790_000_000, "model": "gpt-4o-2024-11-20"}
+    text = json.dumps(body | {"usage": {"prompt_tokens": 1, "completion_tokens": 1}}) + "\n"
+    log = logs / "log.json"
+    log.write_text(text, "utf-8")
+    for words in (["report", str(log), "--csv", str(log)], ["report", str(logs), "--html", str(log)]):
+        result = run(*words)
+        assert (result.exit_code, log.read_text("utf-8")) == (2, text)
+        assert "would be overwritten" in result.stderr
+    same = str(tmp_path / "x")
+    assert "both name" in run("report", str(log), "--csv", same, "--html", same).stderr
+    # What is no log yet may be written beside the logs.
+    assert run("report", str(logs), "--csv", str(logs / "new.csv")).exit_code == 3
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_json_is_json_in_any_encoding(tmp_path: Path, encoding: str) -> None:
+    name = os.fsdecode("😀".encode() + b"\xff.txt")
+    (tmp_path / name).write_text("hello", "utf-8")
+    command = [sys.executable, "-m", "aoai_cost.cli", "count", "--model", "gpt-4o", "--json", name]
+    env = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, check=True)
+    assert json.loads(done.stdout)["counts"] == [{"source": name, "tokens": 1}]
+
+
+def test_a_caller_may_give_streams_of_its_own() -> None:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        main(["count", "--model", "gpt-4o", "--text", "hello world"], standalone_mode=False)
+    assert out.getvalue() == "2\n"
+
+
+def test_a_region_fills_what_a_deployments_file_lacks(tmp_path: Path) -> None:
+    file = tmp_path / "d.toml"
+    facts = 'name = "chat"\nmodel = "gpt-4o"\nversion = "2024-11-20"\nsku = "Standard"\n'
+    words = ["estimate", REQUEST, "--deployments", str(file), "--deployment", "chat", "--on", "2026-10-15"]
+    file.write_text(f"[[deployment]]\n{facts}", "utf-8")
+    assert "name a region" in run(*words).stderr
+    assert data(run(*words, "--region", "Sweden Central", "--json"))["region"] == "swedencentral"
+    file.write_text(f'[[deployment]]\n{facts}region = "eastus"\n', "utf-8")
+    assert run(*words, "--region", "swedencentral").exit_code == 2
+    assert data(run(*words, "--region", "East US", "--json"))["region"] == "eastus"
+
+
+@pytest.mark.parametrize("day", ["2026-W01-1", "20261015", "soon"])
+def test_a_day_is_written_in_one_way(day: str) -> None:
+    assert run("prices", "gpt-4o", "--on", day).exit_code == 2
+
+
+def test_a_request_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_bytes(b"\xef\xbb\xbf" + Path(REQUEST).read_bytes())
+    words = ["--model", "gpt-4o", "--version", "2024-11-20", "--on", "2026-10-15", "--json"]
+    assert run("estimate", str(tmp_path / "r.json"), *words).stdout == run("estimate", REQUEST, *words).stdout

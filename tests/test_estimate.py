@@ -141,6 +141,13 @@ def test_a_number_that_is_none_is_refused(field: str, value: Any) -> None:
         estimate(hello(**{field: value}))
 
 
+@pytest.mark.parametrize("field", ["n", "best_of"])
+def test_more_answers_than_the_service_gives_are_refused(field: str) -> None:
+    assert estimate(hello(max_tokens=1, **{field: 128})).output_tokens == (0, 128)
+    with pytest.raises(RequestError, match="from 1 to 128"):
+        estimate(hello(**{field: 129}))
+
+
 @pytest.mark.parametrize("body", [None, [], "text", 1, {}], ids=repr)
 def test_what_is_no_request_is_refused(body: Any) -> None:
     with pytest.raises(RequestError):

@@ -5,6 +5,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but with unpriced or rejecte
 
 from __future__ import annotations
 
+import io
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -37,7 +39,7 @@ _SHOWN_PLACES = 2
 
 def _day(ctx: click.Context, param: click.Parameter, value: str | None) -> date | None:
     try:
-        return None if value is None else date.fromisoformat(value)
+        return None if value is None else datetime.strptime(value, "%Y-%m-%d").date()
     except ValueError:
         raise click.BadParameter(f"{value!r} is not a date like 2026-10-31", ctx, param) from None
 
@@ -119,12 +121,15 @@ def _command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _print_json(data: Any) -> None:
-    click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2, default=_plain).decode())
+    # ASCII alone: valid whatever the encoding of the stream, with any name and any whole number in it.
+    click.echo(json.dumps(data, indent=2, default=_plain))
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return f"{value:f}"
+    if isinstance(value, date):
+        return value.isoformat()
     raise TypeError(f"{type(value).__name__} has no place in the output")
 
 
@@ -159,7 +164,7 @@ def _read_text(path: str) -> str:
         _fail("stdin is closed")
     data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         _fail(f"{_shown_path(path)} is not UTF-8 text (at byte {error.start})")
 
@@ -175,7 +180,8 @@ def main() -> None:
         if stream is None:
             sys.exit(EXIT_FAILED)  # closed by the caller: nothing can be said, and nothing is pretended
         # A name in a log may hold what the terminal's encoding does not; it is escaped, not a crash.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @main.command()
@@ -245,22 +251,24 @@ def estimate(
     Example:
       aoai-cost estimate examples/request.json --model gpt-4o --version 2024-11-20 --on 2026-10-15
     """
-    from .catalog import Deployment, read_deployments
+    from .catalog import Deployment, arm_region, read_deployments
     from .estimate import estimate_request
 
     day = on if on is not None else datetime.now(UTC).date()
     if (name is None) != (path is None) or (name is None) == (model is None):
         raise click.UsageError("give either --model, or --deployment with --deployments")
     if name is not None and path is not None:
-        if sku or region or tier:
-            raise click.UsageError("--sku, --region and --tier go with --model; the deployments file says them")
+        if sku or tier:
+            raise click.UsageError("--sku and --tier go with --model; the deployments file says them")
         resource, _, short = name.rpartition("/")
         deployments = read_deployments(path)
         found = deployments.find(resource or None, short, day)
         if found is None:
             raise DeploymentsError(path, f"deployment {name!r}", deployments.why(resource or None, short, day))
-        if version is not None:
-            found = replace(found, version=version)
+        region = None if region is None else arm_region(region)
+        if region is not None and found.region not in (None, region):
+            raise click.UsageError(f"--region {region!r}: the deployments file says {found.region}")
+        found = replace(found, version=version or found.version, region=region or found.region)
     else:
         found = Deployment(
             "",
@@ -314,6 +322,17 @@ def _estimate_data(result: Estimate) -> dict[str, Any]:
     }
 
 
+def _refuse_overwriting(outputs: Sequence[str], inputs: Sequence[str | None]) -> None:
+    """End before anything is read, if a report would be written over what it is made from or over another report."""
+    places = [Path(path).resolve() for path in outputs]
+    if len(set(places)) < len(places):
+        raise click.UsageError(f"--html and --csv both name {outputs[0]}")
+    read = {Path(path).resolve() for path in inputs if path}
+    for path, place in zip(outputs, places, strict=True):
+        if place.is_file() and not read.isdisjoint((place, *place.parents)):
+            raise click.UsageError(f"{path} is read for this report and would be overwritten")
+
+
 @main.command()
 @click.argument("logs", nargs=-1, required=True, type=click.Path())
 @click.option("--deployments", type=click.Path(), help="What each deployment is: TOML, or the JSON of az.")
@@ -360,6 +379,7 @@ def report(
     from .render import report_json, report_table, write_report
     from .report import cost_report
 
+    _refuse_overwriting([path for path in (html, csv) if path is not None], [*logs, deployments, *sheets])
     known = read_deployments(deployments) if deployments is not None else None
     prices = PriceBook.read(*sheets) if sheets else None
     log = read_usage(*logs, format=log_format)

@@ -206,8 +206,8 @@ class BudgetExceeded(AoaiCostError, RuntimeError):  # noqa: N818  (the name says
 
     def __str__(self) -> str:
         if self.estimate is None:
-            return f"nothing bounds the cost, so it may be over the budget of {self.budget} for {self.period}"
-        return f"estimated {self.estimate} is over the budget of {self.budget} for {self.period}"
+            return f"nothing bounds the cost, so it may be over the budget of {self.budget:f} for {self.period}"
+        return f"estimated {self.estimate:f} is over the budget of {self.budget:f} for {self.period}"
 
 
 class MissingExtraError(AoaiCostError, ImportError):

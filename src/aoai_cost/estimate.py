@@ -19,6 +19,8 @@ __all__ = ["Estimate", "estimate_request"]
 
 # Prompts from this size on may be billed partly at the cached rate (token-rules, section 9).
 _CACHEABLE_TOKENS = 1024
+# The service refuses more (reference of Chat Completions, ``n``).
+_MOST_ANSWERS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +177,8 @@ def _longest_answer(request: Mapping[str, Any], model: Model, count: Count, note
         value = request.get(field)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise RequestError(field, f"must be a whole number of at least 1, found {shorten(value)}")
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_ANSWERS:
+            raise RequestError(field, f"must be a whole number from 1 to {_MOST_ANSWERS}, found {shorten(value)}")
         answers = max(answers, value)
     if count.api == "completions":
         answers *= len(count.lines)

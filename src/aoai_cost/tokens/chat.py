@@ -219,7 +219,7 @@ def _messages_of(body: Mapping[str, Any], api: str) -> Iterator[tuple[str, Mappi
             return
     if not isinstance(items, Sequence) or isinstance(items, (str, bytes)):
         raise RequestError(field, f"must be a list of messages, not {type(items).__name__}")
-    if not items and api == "chat":
+    if not items and not (api == "responses" and body.get("instructions")):
         raise RequestError(field, "is empty; the service refuses that")
     for i, item in enumerate(items):
         path = f"{field}[{i}]"
@@ -308,9 +308,10 @@ def _count_image(tally: _Tally, model: Model, path: str, part: Mapping[str, Any]
     detail = part.get("detail")
     if isinstance(image, Mapping):
         image, detail = image.get("url"), image.get("detail", detail)
-    if image is None and part.get("file_id"):
-        image = f"file:{part['file_id']}"
-    if not isinstance(image, str) or not image.lower().startswith(("http://", "https://", "data:", "file:")):
+    where = "remote"
+    if image is None and isinstance(part.get("file_id"), str):
+        image, where = "", "stored"
+    elif not isinstance(image, str) or not image.lower().startswith(("http://", "https://", "data:")):
         raise RequestError(f"{path}.image_url", f"must be an http(s) or data: URL, found {shorten(image)}")
     detail = "auto" if detail is None else detail
     if model.image_known == "assumed" or rule.known == "assumed":
@@ -326,8 +327,8 @@ def _count_image(tally: _Tally, model: Model, path: str, part: Mapping[str, Any]
     except RequestError as error:
         raise RequestError(f"{path}.{error.field}", error.reason) from None
     if least != most:
-        tally.note(f"{path}: the size of a remote image is not known here; counted at its most, {most} tokens")
-    tally.add(f"{path} (remote image)", most, least)
+        tally.note(f"{path}: the size of a {where} image is not known here; counted at its most, {most} tokens")
+    tally.add(f"{path} ({where} image)", most, least)
 
 
 def _note_uncounted(tally: _Tally, body: Mapping[str, Any], known: set[str]) -> None:
