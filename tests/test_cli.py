@@ -40,6 +40,12 @@ def test_count_prints_one_number() -> None:
     assert (result.exit_code, result.stdout) == (0, "2\n")
 
 
+def test_count_says_where_the_encoding_is_assumed() -> None:
+    assumed, known = (run("count", "--model", name, "--text", "a", "--json") for name in ("gpt-6-sol", "gpt-4o"))
+    assert "assumed to be o200k_base" in assumed.stderr
+    assert (data(assumed)["encoding_known"], data(known)["encoding"], known.stderr) == ("assumed", "o200k_base", "")
+
+
 def test_count_reads_files_and_stdin(tmp_path: Path) -> None:
     file = tmp_path / "a.txt"
     file.write_text("hello world", "utf-8")

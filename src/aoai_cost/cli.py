@@ -199,6 +199,7 @@ def count(
     Example:
       aoai-cost count --model gpt-4o --text "How much is the fish?"
     """
+    from .catalog import get_model
     from .tokens import count_tokens
 
     if (model is None) == (encoding is None):
@@ -210,9 +211,15 @@ def count(
     found = [(f"text {i}", count_tokens(text, model=model, encoding=encoding)) for i, text in enumerate(texts, 1)]
     found += [(path, count_tokens(_read_text(path), model=model, encoding=encoding)) for path in files]
     total = sum(tokens for _, tokens in found)
+    known = None
+    if model is not None:
+        facts = get_model(model)
+        encoding, known = facts.encoding, facts.encoding_known
+        if known == "assumed":
+            click.echo(f"note: nobody publishes the encoding of {facts.name}; it is assumed to be {encoding}", err=True)
     if as_json:
         counts = [{"source": source, "tokens": tokens} for source, tokens in found]
-        _print_json({"model": model, "encoding": encoding, "counts": counts, "total": total})
+        _print_json({"model": model, "encoding": encoding, "encoding_known": known, "counts": counts, "total": total})
         return
     if len(found) == 1:
         click.echo(total)
