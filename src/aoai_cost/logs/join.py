@@ -108,7 +108,7 @@ class PartStore:
             for group in usages.values():
                 best, conflict_here = self._best_usage(group)
                 if len(usages) == 1:
-                    best = _filled(best, joined)
+                    best = _filled(best, sorted(joined, key=lambda one: _order(one[0]), reverse=True))
                 yield self._call(source_format, best, status, conflict or conflict_here)
         elif status is not None:
             yield self._call(source_format, status, None, conflict)
