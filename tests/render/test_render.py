@@ -271,7 +271,7 @@ def test_a_narrow_terminal_leaves_columns_out_and_cuts_no_number(width: int) -> 
     assert "…" not in shown
     assert max(map(len, shown.splitlines())) <= width
     assert "2.52" in shown
-    assert ("no room for" in shown) == (width < 100)
+    assert ("no room for" in shown) == (width < 160)
 
 
 def test_time_is_shown_in_hours() -> None:
