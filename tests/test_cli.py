@@ -309,3 +309,15 @@ def test_a_request_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     (tmp_path / "r.json").write_bytes(b"\xef\xbb\xbf" + Path(REQUEST).read_bytes())
     words = ["--model", "gpt-4o", "--version", "2024-11-20", "--on", "2026-10-15", "--json"]
     assert run("estimate", str(tmp_path / "r.json"), *words).stdout == run("estimate", REQUEST, *words).stdout
+
+
+def test_a_log_of_calls_without_tokens_exits_with_3(tmp_path: Path) -> None:
+    body = {
+        "id": "a",
+        "object": "chat.completion",
+        "created": 1_790_000_000,
+        "model": "gpt-4o-2024-11-20",
+        "usage": None,
+    }
+    (tmp_path / "log.json").write_text(json.dumps(body), "utf-8")
+    assert run("report", str(tmp_path / "log.json")).exit_code == 3

@@ -1,6 +1,7 @@
 """The commands. Results go to stdout, everything else to stderr.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but with unpriced or rejected rows, 4 over budget.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but the total is a lower bound, since something has no price, no
+tokens, or could not be read, 4 over budget.
 """
 
 from __future__ import annotations
@@ -171,7 +172,7 @@ def _read_text(path: str) -> str:
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but with unpriced or rejected rows, 4 over budget.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but the total is a lower bound, 4 over budget.",
 )
 @click.version_option(__version__, prog_name="aoai-cost")
 def main() -> None:
@@ -399,7 +400,7 @@ def report(
         if path is not None:
             write_report(result, path, form)
             click.echo(f"wrote {path}", err=True)
-    if len(result.unpriced) or len(result.rejected) or not result.files_complete:
+    if result.certainty == "lower_bound":
         sys.exit(EXIT_INCOMPLETE)
 
 
