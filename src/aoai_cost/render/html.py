@@ -55,7 +55,7 @@ td { white-space: nowrap; }
 .bar svg { display: block; width: 5rem; height: .75rem; margin-top: .35rem; }
 .bar rect { fill: var(--mark); }
 ul { margin: 0; padding-left: 1.2rem; }
-@media (max-width: 48rem) { .o { display: none; } }
+@media screen and (max-width: 48rem) { .o { display: none; } }
 @page { size: landscape; margin: 12mm; }
 @media print {
   body { max-width: none; padding: 0; font-size: 11px; }
