@@ -58,9 +58,11 @@ ul { margin: 0; padding-left: 1.2rem; }
 @media screen and (max-width: 48rem) { .o { display: none; } }
 @page { size: landscape; margin: 12mm; }
 @media print {
-  body { max-width: none; padding: 0; font-size: 11px; }
+  :root { font-size: 10px; }
+  body { max-width: none; padding: 0; font-size: 1rem; }
   .wide { overflow: visible; }
-  th, td { padding: .25rem .35rem; white-space: normal; }
+  th, td { padding: .25rem .35rem; }
+  th { white-space: normal; }
   .w { min-width: 0; }
   .bar { display: none; }
 }
