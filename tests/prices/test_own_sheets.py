@@ -101,6 +101,15 @@ def test_an_own_price_of_one_region_does_not_answer_for_all(tmp_path: Path) -> N
         ask(book, sku="Standard", version="2024-11-20")
 
 
+def test_own_prices_that_differ_are_not_passed_over_for_the_list(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    rate = '[[rate]]\nmodel = "gpt-5-mini"\nsku = "GlobalStandard"\nversion = "{}"\nprice.input = "{}"\n'
+    path.write_text(rate.format("2025-08-07", "1") + rate.format("2031-01-01", "2"), "utf-8")
+    assert ask(PriceBook.bundled(), "gpt-5-mini") > 0
+    with pytest.raises(MissingPriceError, match="versions differ"):
+        ask(PriceBook.read(path), "gpt-5-mini")
+
+
 def test_an_own_price_for_every_version_and_region_answers_open_questions(tmp_path: Path) -> None:
     assert ask(sheet(tmp_path, 'model="gpt-4o"\nsku="Standard"'), sku="Standard") == OWN
 

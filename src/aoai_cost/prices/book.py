@@ -377,6 +377,8 @@ class PriceBook:
                 if search.bounded and any(later.run_differs(found) for later in searches[i + 1 :]):
                     return f"an own sheet prices only {search.bounded} of it; name what is asked for"
                 return found
+            if search.differs:
+                return found
             covered = covered if covered and not search.rows_exist else found
         return covered
 
