@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from aoai_cost import get_encoding
 from aoai_cost.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -112,6 +113,17 @@ def test_a_users_mistake_ends_in_one_clear_line(words: list[str], code: int, sai
     assert result.exit_code == code
     assert result.stdout == "" or words[0] == "report"
     assert said in result.stderr
+
+
+def test_a_byte_order_mark_is_part_of_a_text_that_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("\ufeffhello", "utf-8")
+    found = data(run("count", "--encoding", "o200k_base", "--json", str(tmp_path / "a.txt")))
+    assert found["total"] == get_encoding("o200k_base").count("\ufeffhello") > 1
+
+
+def test_a_message_may_quote_a_name_that_is_not_unicode() -> None:
+    result = run("count", "--model", "gpt-4o", "/no/such/\udcff")
+    assert (result.exit_code, result.stderr) == (1, "error: /no/such/\\udcff: No such file or directory\n")
 
 
 def test_count_refuses_what_is_not_text(tmp_path: Path) -> None:

@@ -99,8 +99,7 @@ def _one_of(names: Sequence[str], value: str | None, ctx: click.Context, param: 
 def _fail(error: Exception | str, code: int = EXIT_FAILED) -> NoReturn:
     if isinstance(error, OSError) and not isinstance(error, AoaiCostError) and error.filename is not None:
         error = f"{error.filename}: {error.strerror}"
-    # A message may quote a file's name or a log's text; what a terminal cannot show is escaped.
-    click.echo(f"error: {str(error).encode('utf-8', 'backslashreplace').decode('utf-8')}", err=True)
+    click.echo(f"error: {error}", err=True)
     sys.exit(code)
 
 
@@ -165,7 +164,7 @@ def _read_text(path: str) -> str:
         _fail("stdin is closed")
     data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         _fail(f"{_shown_path(path)} is not UTF-8 text (at byte {error.start})")
 
@@ -180,7 +179,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is None:
             sys.exit(EXIT_FAILED)  # closed by the caller: nothing can be said, and nothing is pretended
-        # A name in a log may hold what the terminal's encoding does not; it is escaped, not a crash.
+        # A name in a log, or a file's, may hold what the terminal's encoding does not; it is escaped, not a crash.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
@@ -288,7 +287,7 @@ def estimate(
             tier=tier or "default",
         )
     try:
-        body = orjson.loads(_read_text(request_file))
+        body = orjson.loads(_read_text(request_file).removeprefix("\ufeff"))
     except orjson.JSONDecodeError as error:
         _fail(f"{_shown_path(request_file)} is not JSON: {error}")
     result = estimate_request(body, found, on=day)

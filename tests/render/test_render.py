@@ -258,6 +258,11 @@ def test_a_pipe_is_written_to_and_a_link_is_followed(tmp_path: Path) -> None:
     write_report(report, link)
     assert link.is_symlink()
     assert real.read_text("utf-8") == report_csv(report)
+    # The path that was given says the form, not what the link leads to.
+    other = tmp_path / "link.html"
+    other.symlink_to(real)
+    write_report(report, other)
+    assert real.read_text("utf-8") == report_html(report)
     with pytest.raises(RequestError, match="is empty"):
         write_report(report, "", "csv")
 

@@ -111,7 +111,7 @@ def write_report(report: CostReport, path: str | os.PathLike[str], form: str | N
     if not os.fspath(path):
         raise RequestError("path", "is empty")
     target = Path(path).resolve()
-    chosen = form if form is not None else target.suffix.lower().removeprefix(".")
+    chosen = form if form is not None else Path(path).suffix.lower().removeprefix(".")
     make = _WRITERS.get(chosen)
     if make is None:
         raise RequestError("form", f"a report is written as {', '.join(_WRITERS)}; found {shorten(chosen)}")
