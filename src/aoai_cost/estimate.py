@@ -21,6 +21,7 @@ __all__ = ["Estimate", "estimate_request"]
 _CACHEABLE_TOKENS = 1024
 # The service refuses more (reference of Chat Completions, ``n``).
 _MOST_ANSWERS = 128
+_OUTPUT_LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,23 +164,8 @@ def _longest_answer(request: Mapping[str, Any], model: Model, count: Count, note
     """Return the most output tokens that can be billed, or None when nothing bounds them."""
     if count.api == "embeddings":
         return 0
-    asked = None
-    for field in ("max_completion_tokens", "max_output_tokens", "max_tokens"):
-        value = request.get(field)
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise RequestError(field, f"must be a whole number of at least 1, found {shorten(value)}")
-        asked = value
-        break
-    answers = 1
-    for field in ("n", "best_of"):
-        value = request.get(field)
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_ANSWERS:
-            raise RequestError(field, f"must be a whole number from 1 to {_MOST_ANSWERS}, found {shorten(value)}")
-        answers = max(answers, value)
+    asked = next((value for field in _OUTPUT_LIMITS if (value := _number(request, field)) is not None), None)
+    answers = max(_number(request, field, most=_MOST_ANSWERS) or 1 for field in ("n", "best_of"))
     if count.api == "completions":
         answers *= len(count.lines)
     limit = model.max_output_tokens
@@ -189,6 +175,16 @@ def _longest_answer(request: Mapping[str, Any], model: Model, count: Count, note
     if asked is None:
         notes.append(f"no output limit is set; the model's own of {limit:,} tokens is taken")
     return min(x for x in (asked, limit) if x is not None) * answers
+
+
+def _number(request: Mapping[str, Any], field: str, *, most: int | None = None) -> int | None:
+    value = request.get(field)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1 or (most is not None and value > most):
+        allowed = "of at least 1" if most is None else f"from 1 to {most}"
+        raise RequestError(field, f"must be a whole number {allowed}, found {shorten(value)}")
+    return value
 
 
 def _price(

@@ -42,14 +42,17 @@ def to_text(value: Any, name: str) -> str | None:
     return value
 
 
-def served_model(name: str | None) -> tuple[str | None, str | None]:
-    """Return the model and version that served a call.
+def served_model(name: str | None, version: str | None = None) -> tuple[str | None, str | None]:
+    """Return the model and version that served a call; a version beside the name goes before one within it.
 
     The name of a fine-tuned model stays whole: its prices are its own, and its base model's must not answer.
     """
     if name is None:
-        return None, None
-    return (name, None) if is_fine_tuned(name) else split_model_name(name)
+        return None, version
+    if is_fine_tuned(name):
+        return name, None
+    model, named_version = split_model_name(name)
+    return model, version or named_version
 
 
 def to_count(value: Any, name: str) -> int | None:

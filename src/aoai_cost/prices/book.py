@@ -495,7 +495,7 @@ class _Search:
             self.covered = f"prices differ by region, so name a {missing}: {_some(_regions(found))}"
             return None
         if question.region is None and not any(row.scope in ("any", "global") for row in found):
-            self.bounded = f"{_some(_regions(found))}"
+            self.bounded = _some(_regions(found))
         # Of rows with one price the one that was seen first stands for all.
         return _rate(min(found, key=lambda row: row.effective_from or date.min), note)
 

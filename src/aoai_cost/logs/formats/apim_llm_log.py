@@ -21,20 +21,19 @@ _TABLE, _COMPANION = "ApiManagementGatewayLlmLog", "ApiManagementGatewayLogs"
 
 def sniff(record: Mapping[str, Any]) -> bool:
     """Tell a row of the table, or of its companion where that holds no bodies."""
-    if "CorrelationId" not in record:
-        return False
+    return "CorrelationId" in record and (_is_ours(record) or _is_companion(record))
+
+
+def _is_ours(record: Mapping[str, Any]) -> bool:
     table = record.get("Type")
-    if table is None:
-        return record.keys() >= _TOKEN_COLUMNS or _is_companion(record)
-    return table == _TABLE or _is_companion(record)
+    return table == _TABLE or (table is None and record.keys() >= _TOKEN_COLUMNS)
 
 
 def _is_companion(record: Mapping[str, Any]) -> bool:
-    table = record.get("Type")
     # A query may have joined the two tables: where the columns of tokens stand, the row is one of ours.
-    if table == _TABLE or (table is None and record.keys() >= _TOKEN_COLUMNS):
+    if _is_ours(record):
         return False
-    if table != _COMPANION and not {"ApiId", "BackendResponseCode"} <= record.keys():
+    if record.get("Type") != _COMPANION and not {"ApiId", "BackendResponseCode"} <= record.keys():
         return False
     # Bodies that it logged can hold usage: a format of its own.
     return not record.get("ResponseBody") and not record.get("BackendResponseBody")

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from ...catalog import is_fine_tuned
+from ...catalog import arm_region
 from ..fields import served_model, to_count, to_duration_ms, to_status, to_text, to_timestamp_us
 from ..operations import api_of
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
@@ -87,13 +87,10 @@ def _facets(
     # Tenant, where a row has no location, is the region as well, whatever its name says.
     place = to_text(region, "location")
     operation = to_text(operation, "operationName")
-    model, version = to_text(model, "modelName"), to_text(version, "modelVersion")
-    if model is not None:
-        model, named_version = served_model(model)
-        version = None if is_fine_tuned(model or "") else version or named_version
+    model, version = served_model(to_text(model, "modelName"), to_text(version, "modelVersion"))
     return Facets(
         resource=resource,
-        region=place.lower().replace(" ", "") if place is not None else None,
+        region=arm_region(place) if place is not None else None,
         deployment=to_text(deployment, "modelDeploymentName"),
         model=model,
         version=version,
