@@ -27,8 +27,19 @@ directives = {
     "cdivision": not CHECKED,
 }
 
+LEVELS = {
+    "bpe_portable": ["-DAOAI_COST_PORTABLE"],
+    "bpe_sse2": ["-msse2"],
+    "bpe_avx2": ["-mavx2", "-mbmi", "-mbmi2", "-mlzcnt", "-mpopcnt"],
+}
+
 extensions = [
-    Extension(f"{PACKAGE}.{pyx.stem}", [pyx.as_posix()], extra_compile_args=["-O1" if CHECKED else "-O3"])
+    Extension(
+        f"{PACKAGE}.{pyx.stem}",
+        [pyx.as_posix()],
+        depends=[path.as_posix() for pattern in ("*.pxd", "*.pxi", "*.h") for path in sorted(FOLDER.glob(pattern))],
+        extra_compile_args=["-O1" if CHECKED else "-O3", "-DCYTHON_INLINE=inline __attribute__((always_inline))", *LEVELS.get(pyx.stem, [])],
+    )
     for pyx in sorted(FOLDER.glob("*.pyx"))
 ]
 

@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#if defined(__BMI__)
+#include <immintrin.h>
+#endif
 
 /* A piece of 1 to 15 bytes as two words; the length in the top byte makes the key exact. */
 typedef struct { uint64_t lo, hi; } piece_key;
@@ -13,34 +16,37 @@ typedef struct { uint64_t lo, hi; } piece_key;
 #error "piece_key is laid out for little-endian machines"
 #endif
 
-static inline piece_key key_of(const uint8_t *text, ptrdiff_t length, ptrdiff_t readable)
+/* Of the two words of a piece, the bits that are its own, and its length, by its length. */
+#define OWN(n) ((n) < 8 ? ((uint64_t)1 << 8 * ((n) & 7)) - 1 : ~(uint64_t)0)
+#define OWN_AFTER(n) ((n) < 8 ? 0 : ((uint64_t)1 << 8 * ((n) & 7)) - 1)
+#define BOTH(n) {OWN(n), OWN_AFTER(n)}
+static const uint64_t OWN_BITS[16][2] = {
+    BOTH(0), BOTH(1), BOTH(2), BOTH(3), BOTH(4), BOTH(5), BOTH(6), BOTH(7),
+    BOTH(8), BOTH(9), BOTH(10), BOTH(11), BOTH(12), BOTH(13), BOTH(14), BOTH(15)};
+#undef OWN
+#undef OWN_AFTER
+#undef BOTH
+
+/* The key of 1 to 15 bytes; 16 must be readable. */
+static inline piece_key key_of(const uint8_t *text, ptrdiff_t length)
 {
     piece_key key;
-    if (readable >= 16) {
-        memcpy(&key, text, 16);
-        if (length < 8) {
-            key.lo &= ((uint64_t)1 << (8 * length)) - 1;
-            key.hi = 0;
-        } else
-            key.hi &= ((uint64_t)1 << (8 * (length - 8))) - 1;
-    } else {
-        key.lo = key.hi = 0;
-        memcpy(&key, text, (size_t)length);
-    }
+    memcpy(&key, text, 16);
+    key.lo &= OWN_BITS[length][0];
+    key.hi &= OWN_BITS[length][1];
     key.hi |= (uint64_t)length << 56;
     return key;
 }
 
+/* The highest bits are the best ones. */
 static inline uint64_t hash_key(piece_key key)
 {
-    unsigned __int128 product = (unsigned __int128)(key.lo ^ 0x9e3779b97f4a7c15ULL) * (key.hi ^ 0xd6e8feb86659fd93ULL);
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
+    return (key.lo ^ (key.hi * 0xd6e8feb86659fd93ULL >> 7)) * 0x9e3779b97f4a7c15ULL;
 }
 
 static inline uint64_t hash_pair(uint64_t pair)
 {
-    uint64_t product = pair * 0x9e3779b97f4a7c15ULL;
-    return product ^ (product >> 32);
+    return pair * 0x9e3779b97f4a7c15ULL;
 }
 
 static inline uint64_t hash_bytes(const uint8_t *text, ptrdiff_t length)
@@ -50,8 +56,40 @@ static inline uint64_t hash_bytes(const uint8_t *text, ptrdiff_t length)
         word = 0;
         memcpy(&word, text, (size_t)(length < 8 ? length : 8));
         hash = hash_pair(hash ^ word);
+        hash ^= hash >> 32;
     }
     return hash;
 }
+
+/* Bits of a word. The argument of the next two is not zero. */
+static inline int lowest_bit(uint64_t bits) { return __builtin_ctzll(bits); }
+static inline int highest_bit(uint64_t bits) { return 63 - __builtin_clzll(bits); }
+static inline int count_bits(uint64_t bits) { return __builtin_popcountll(bits); }
+static inline uint64_t bits_below(int n) { return n < 64 ? ((uint64_t)1 << n) - 1 : ~(uint64_t)0; }
+
+/* Write the places of the bits to `out`, plus `base`, and return how many; up to 7 more are overwritten. */
+static inline ptrdiff_t put_bits(uint64_t bits, uint32_t base, uint32_t *out)
+{
+    ptrdiff_t n = __builtin_popcountll(bits);
+    while (bits) {
+        for (int i = 0; i < 8; i++) {
+#if defined(__BMI__)
+            out[i] = base + (uint32_t)_tzcnt_u64(bits);
+#else
+            out[i] = base + (uint32_t)__builtin_ctzll(bits | (uint64_t)1 << 63);
+#endif
+            bits &= bits - 1;
+        }
+        out += 8;
+    }
+    return n;
+}
+
+static inline void put_word(uint8_t *out, uint32_t word) { memcpy(out, &word, 4); }
+
+/* One of 64, from a character. */
+static inline unsigned hash_character(uint32_t code) { return code * 0x9e3779b1U >> 26; }
+
+static inline void prefetch(const void *at) { __builtin_prefetch(at); }
 
 #endif

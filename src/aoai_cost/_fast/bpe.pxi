@@ -1,0 +1,1511 @@
+"""Byte-pair encoding over a vocabulary: pieces to ids, or only to how many.
+
+Compiled once for each level of vector code; `bpe` chooses one.
+"""
+
+cimport cython
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcmp, memcpy, memset
+
+from aoai_cost._fast.split cimport (
+    CLASS_CASELESS, CLASS_LOWER, CLASS_MARK, CLASS_NEWLINE, CLASS_NUMBER, CLASS_SPACE, CLASS_UPPER, FAMILIES_COUNT,
+    O200K, class_of, piece_end,
+)
+from aoai_cost._fast.windows cimport bits_below, highest_bit, window_masks, window_starts
+
+
+cdef extern from "Python.h":
+    int PyUnicode_KIND(object)
+    const void* PyUnicode_DATA(object)
+    bint PyUnicode_IS_ASCII(object)
+    Py_ssize_t PyUnicode_GET_LENGTH(object)
+    object PyBytes_FromStringAndSize(const char*, Py_ssize_t)
+
+cdef extern from "words.h" nogil:
+    ctypedef struct piece_key:
+        uint64_t lo, hi
+    piece_key key_of(const uint8_t* text, Py_ssize_t length)
+    uint64_t hash_key(piece_key key)
+    uint64_t hash_pair(uint64_t pair)
+    uint64_t hash_bytes(const uint8_t* text, Py_ssize_t length)
+    unsigned int hash_character(uint32_t code)
+    Py_ssize_t put_bits(uint64_t bits, uint32_t base, uint32_t* out)
+    void put_word(uint8_t* out, uint32_t word)
+    void prefetch(const void* at)
+    int lowest_bit(uint64_t bits)
+    int count_bits(uint64_t bits)
+
+cdef extern from "blocks.h" nogil:
+    void* new_block(size_t n_bytes)
+    void free_block(void* block, size_t n_bytes)
+
+cdef extern from "vectors.h" nogil:
+    enum:
+        BIT_UPPER, BIT_LOWER, BIT_CASELESS, BIT_NUMBER, BIT_PUNCTUATION, BIT_SPACE, BIT_NEWLINE, BIT_CUT
+    ctypedef struct bucket:
+        uint64_t lo[4]
+        uint64_t hi[4]
+    unsigned int find_count(
+        const bucket* buckets, unsigned int shift, piece_key key, uint32_t* slot)
+    uint64_t count_pieces(
+        const bucket* buckets, unsigned int shift, const uint8_t* text, const uint32_t* starts, Py_ssize_t n,
+        uint16_t* missing, Py_ssize_t* n_missing)
+    ctypedef struct pair_bucket:
+        uint64_t entries[8]
+    uint32_t find_pair(const pair_bucket* at, uint64_t pair)
+    unsigned int find_way(const bucket* at, piece_key key)
+    ctypedef struct long_key:
+        uint64_t words[4]
+    ctypedef struct long_bucket:
+        long_key ways[2]
+    long_key long_key_of(const uint8_t* text, size_t length)
+    uint64_t hash_long_key(const long_key* key)
+    unsigned int find_long_count(const long_bucket* at, const long_key* key, unsigned int* way)
+    int write_ascii_block(int kind, const uint8_t* at, uint8_t* out, uint8_t* classes)
+    int write_pair_block(int kind, const uint8_t* at, const uint8_t* table, uint8_t* out, uint8_t* classes)
+    void fill_kept_bytes()
+    void read_ascii(const uint8_t* text, window_masks* masks)
+    void read_classes(const uint8_t* text, const uint8_t* classes, window_masks* masks)
+
+
+# Written out: Cython 3.3 cannot compile an enum of expressions with overflow checks.
+cdef enum:
+    NONE = 0xFFFFFFFF           # no token, or no merge
+    HOLE = 0xFFFFFF             # an id that no token has, in a packaged vocabulary
+    ID_BITS = 18                # a pair of ids and the id of their merge fit one word
+    SHORT_BYTES = 15            # what a key of two words holds beside its length
+    WAYS = 4                    # keys in a bucket: one cache line
+    PAIRS = 8                   # and merges
+    NO_ID = 0x3FFFF             # no token has it, and no merge
+    ARRAY_BYTES = 128           # longer pieces go through the heap; no token is longer
+    FRONT_BITS = 14             # 2 ** 14 buckets, 1 MiB: half of the second-level cache of a current server
+    LANES = 32                  # bytes of a piece that is merged beside others
+    JOBS = 16                   # so many at once: what one waits for, another works through
+    LONG_BITS = 13              # and 2 ** 13 of longer pieces, 512 KiB
+    MEDIUM_BYTES = 31           # what a long key holds beside its length
+    BATCH = 0x200               # pieces found before they are looked up: their places stay in the nearest cache
+    WINDOW = 64
+    READ_AHEAD = 96             # a window, and the 32 bytes that a piece at its end is loaded with
+    PART_BYTES = 0x4000         # of a text that is not ASCII, this much is made UTF-8 at once
+    SLICE_BYTES = 0x100000      # signals are looked at between slices
+    KEPT_BYTES = 0x100000       # a scratch buffer above this is released after use
+    FRONT_BYTES = 0x180080      # both, and a bucket and a line more
+    ARENA = 0x10000             # ids of the pieces in a front
+    LONG_VALUES = 0x10004       # of which these belong to buckets
+    MOST_COUNT = 15             # that a key has room for
+    MOST_BYTES = 0x7FFFFFFE     # of one piece
+    LONG_TEXT = 0x1000          # below, giving up the GIL costs more than it brings
+
+
+cdef struct Tables:
+    int family
+    uint32_t n_ids
+    Py_ssize_t longest
+    uint32_t* starts            # n_ids + 1 offsets into the pool
+    uint8_t* pool               # all tokens, by id
+    void* bucket_memory
+    bucket* buckets             # tokens of up to SHORT_BYTES bytes
+    uint32_t* bucket_ids
+    unsigned int bucket_shift
+    uint64_t bucket_mask
+    uint32_t* longs             # ids of longer tokens, by hash
+    uint64_t long_mask
+    pair_bucket* pairs          # of two ids the one they merge into
+    unsigned int pair_shift
+    uint64_t pair_mask
+    uint32_t* byte_pairs        # merge of two single bytes
+    uint32_t byte_ids[256]
+    uint8_t* classes            # class bits of the first 0x10000 characters
+    uint8_t class_bits[16]      # class bits of each class of `classes.h`
+    uint64_t* cuts              # of each character, which ones may follow it inside a token; NULL until needed
+
+
+cdef struct Front:
+    bucket* buckets             # pieces seen -> how many tokens, in the highest bits of a key
+    void* memory
+    long_bucket* longs
+    uint32_t* values            # of each way: the id, or where the ids stand in the arena; the longer ones after it
+    uint32_t* arena
+    uint32_t n_arena
+
+
+cdef struct Job:                # a piece of up to LANES bytes that is being merged
+    uint32_t ids[LANES]         # of the part that begins at each byte
+    uint32_t ranks[LANES]       # id of the merge with the part after it, and the place in the lowest five bits
+    uint32_t parts              # one bit for the first byte of each part
+    int left, right             # where a pair has changed and is not looked up yet
+    uint64_t left_pair, right_pair
+    uint32_t piece              # which one of the batch
+
+
+cdef struct Scratch:
+    Scratch* next
+    uint8_t* text               # UTF-8 of a part, its class bytes after it
+    uint8_t* classes
+    size_t text_room
+    uint32_t* ids
+    size_t ids_room             # in bytes, as all rooms
+    size_t n_ids
+    void* merge
+    size_t merge_room
+    Front counted
+    Front encoded
+    uint32_t starts[BATCH + 2 * WINDOW + 8]
+    uint32_t values[BATCH + 2 * WINDOW]
+    uint8_t counts[BATCH + 2 * WINDOW]
+    uint16_t misses[BATCH + 2 * WINDOW]
+    Job jobs[JOBS]
+
+
+# ---- memory
+
+cdef int make_room(void** memory, size_t* room, size_t wanted) noexcept nogil:
+    """Let `memory` hold `wanted` bytes, keeping what it holds; -1 when there is no more."""
+    cdef size_t size
+    cdef void* grown
+    if wanted <= room[0]:
+        return 0
+    size = wanted + wanted // 2
+    grown = realloc(memory[0], size)
+    if grown == NULL:
+        return -1
+    memory[0] = grown
+    room[0] = size
+    return 0
+
+
+cdef void release(void** memory, size_t* room) noexcept nogil:
+    free(memory[0])
+    memory[0] = NULL
+    room[0] = 0
+
+
+cdef int make_front(Front* front, bint with_values) noexcept nogil:
+    """Make an empty front; -1 when there is no memory."""
+    # One bucket more, for a look behind the last one.
+    front.memory = new_block(FRONT_BYTES)
+    if front.memory == NULL:
+        return -1
+    front.longs = <long_bucket*> (on_a_line(front.memory) + (1 << FRONT_BITS) + 1)
+    if with_values:
+        front.values = <uint32_t*> malloc((LONG_VALUES + 2 * (1 << LONG_BITS)) * sizeof(uint32_t))
+        front.arena = <uint32_t*> malloc(ARENA * sizeof(uint32_t))
+        if front.values == NULL or front.arena == NULL:
+            return -1
+    front.buckets = on_a_line(front.memory)
+    return 0
+
+
+cdef void forget(Front* front) noexcept nogil:
+    memset(front.buckets, 0, (1 << FRONT_BITS) * sizeof(bucket))
+    memset(front.longs, 0, (1 << LONG_BITS) * sizeof(long_bucket))
+    front.n_arena = 0
+
+
+cdef void free_front(Front* front) noexcept nogil:
+    free_block(front.memory, FRONT_BYTES)
+    free(front.values)
+    free(front.arena)
+
+
+cdef bucket* on_a_line(void* memory) noexcept nogil:
+    # A bucket is one cache line, so its start must be that of one.
+    return <bucket*> ((<size_t> memory + 63) // 64 * 64)
+
+
+cdef void free_scratch(Scratch* scratch) noexcept nogil:
+    free(scratch.text)
+    free(scratch.ids)
+    free(scratch.merge)
+    free_front(&scratch.counted)
+    free_front(&scratch.encoded)
+    free(scratch)
+
+
+cdef void trim_scratch(Scratch* scratch) noexcept nogil:
+    # One long text must not pin its buffers for the life of the vocabulary.
+    if scratch.text_room > KEPT_BYTES:
+        release(<void**> &scratch.text, &scratch.text_room)
+    if scratch.ids_room > KEPT_BYTES:
+        release(<void**> &scratch.ids, &scratch.ids_room)
+    if scratch.merge_room > KEPT_BYTES:
+        release(&scratch.merge, &scratch.merge_room)
+
+
+# ---- text
+
+cdef struct Text:
+    int kind                    # 0 for ASCII, else bytes a character
+    const void* data
+    Py_ssize_t length
+    Py_ssize_t done             # characters given out in parts
+
+
+cdef inline Text text_of(str text):
+    cdef Text found
+    found.kind = 0 if PyUnicode_IS_ASCII(text) else PyUnicode_KIND(text)
+    found.data = PyUnicode_DATA(text)
+    found.length = PyUnicode_GET_LENGTH(text)
+    found.done = 0
+    return found
+
+
+cdef struct Part:
+    const uint8_t* text         # UTF-8
+    const uint8_t* classes      # beside it; NULL where the text is ASCII and stands in the str itself
+    Py_ssize_t length
+    Py_ssize_t whole            # end of a piece that is being cut
+
+
+cdef inline uint32_t character_at(int kind, const void* data, Py_ssize_t i) noexcept nogil:
+    if kind == 1:
+        return (<const uint8_t*> data)[i]
+    if kind == 2:
+        return (<const uint16_t*> data)[i]
+    return (<const uint32_t*> data)[i]
+
+
+cdef inline Py_ssize_t write_characters(
+    const Tables* tables, int kind, Text* text, uint8_t* out, uint8_t* classes, Py_ssize_t n, Py_ssize_t most
+) noexcept nogil:
+    """Append the characters from `text.done` on to the `n` bytes of UTF-8 and of classes, up to about `most` bytes.
+
+    As tiktoken does through UTF-16: two surrogates that make a pair become the character, any other becomes U+FFFD.
+    """
+    cdef Py_ssize_t i = text.done, length = text.length
+    cdef uint32_t code, low, kinds, before = 0
+    cdef const void* data = text.data
+    cdef int written
+    while i < length and n < most:
+        code = character_at(kind, data, i)
+        if length - i >= 16 and code < 0x800:
+            if code < 0x80:
+                written = write_ascii_block(kind, <const uint8_t*> data + i * kind, out + n, classes + n)
+                if written:
+                    n += 16
+                    i += 16
+                    before = 0
+                    continue
+            written = write_pair_block(kind, <const uint8_t*> data + i * kind, tables.classes, out + n, classes + n)
+            if written:
+                n += written
+                i += 8
+                before = 0
+                continue
+        i += 1
+        if code < 0x80:
+            out[n] = <uint8_t> code
+            classes[n] = tables.classes[code]
+            n += 1
+            before = 0
+            continue
+        if code < 0x800:
+            kinds = tables.classes[code]
+            put_word(out + n, 0x80C0 | code >> 6 | (code & 0x3F) << 8)
+            put_word(classes + n, kinds | kinds << 8)
+            n += 2
+            before = 0
+            continue
+        if kind > 1:
+            if code >> 11 == 0xD800 >> 11:
+                low = character_at(kind, data, i) if i < length else 0
+                if code < 0xDC00 and low >> 10 == 0xDC00 >> 10:
+                    code = 0x10000 + ((code & 0x3FF) << 10 | (low & 0x3FF))
+                    i += 1
+                else:
+                    code = 0xFFFD
+            if code < 0x10000:
+                kinds = tables.classes[code]
+                put_word(out + n, 0x8080E0 | code >> 12 | (code >> 6 & 0x3F) << 8 | (code & 0x3F) << 16)
+                put_word(classes + n, kinds | kinds << 8 | kinds << 16)
+                if not tables.cuts[before] >> hash_character(code) & 1:
+                    classes[n] |= BIT_CUT
+                n += 3
+                before = code
+            else:
+                kinds = tables.class_bits[class_of(code)]
+                put_word(out + n, <uint32_t> 0x808080F0 | code >> 18 | (code >> 12 & 0x3F) << 8
+                         | (code >> 6 & 0x3F) << 16 | (code & 0x3F) << 24)
+                put_word(classes + n, kinds | kinds << 8 | kinds << 16 | kinds << 24)
+                n += 4
+                before = 0
+    text.done = i
+    return n
+
+
+cdef inline bint is_border(uint8_t before, uint8_t after, uint8_t byte) noexcept nogil:
+    """Tell whether a piece ends between two characters, given their classes, whatever else there is.
+
+    What stands before such a place is cut as it is at the end of a text.
+    """
+    if before & (BIT_SPACE | BIT_NEWLINE):
+        return False
+    if after & BIT_SPACE:
+        return True
+    # An apostrophe may go on a word, and so may a mark.
+    return (
+        after & BIT_PUNCTUATION and not after & BIT_CASELESS and byte != c"'"
+        and before & (BIT_UPPER | BIT_LOWER | BIT_CASELESS) and not before & BIT_PUNCTUATION
+    )
+
+
+cdef int next_part(const Tables* tables, Scratch* scratch, Text* text, Part* part) noexcept nogil:
+    """Give out the next part of a text that can be cut on its own; 0 when there is none, -1 when memory ends."""
+    cdef Py_ssize_t n, most, at
+    cdef const uint8_t* ascii
+    if text.done == text.length:
+        return 0
+    if text.kind == 0:
+        ascii = <const uint8_t*> text.data + text.done
+        n = text.length - text.done
+        most = SLICE_BYTES
+        while most < n:
+            for at in range(most, most // 2, -1):
+                if is_border(tables.classes[ascii[at - 1]], tables.classes[ascii[at]], ascii[at]):
+                    n = at
+                    break
+            most *= 2
+        part.text = ascii
+        part.classes = NULL
+        part.length = n
+        text.done += n
+        return 1
+    most = min(PART_BYTES, (text.length - text.done) * (4 if text.kind == 4 else text.kind + 1))
+    n = 0
+    while True:
+        if room_for_part(scratch, n, most) < 0:
+            return -1
+        if text.kind == 1:
+            n = write_characters(tables, 1, text, scratch.text, scratch.classes, n, most)
+        elif text.kind == 2:
+            n = write_characters(tables, 2, text, scratch.text, scratch.classes, n, most)
+        else:
+            n = write_characters(tables, 4, text, scratch.text, scratch.classes, n, most)
+        if text.done == text.length:
+            break
+        at = n
+        while at > n // 2:
+            at -= 1
+            if scratch.text[at] & 0xC0 == 0x80:
+                continue
+            if is_border(scratch.classes[at - 1], scratch.classes[at], scratch.text[at]):
+                break
+        if at > n // 2:
+            # The rest is written again, as the beginning of the next part.
+            while n > at:
+                n -= 1
+                if scratch.text[n] & 0xC0 != 0x80:
+                    text.done -= 1
+                    # A pair of surrogates is one character here and two in the text.
+                    if scratch.text[n] >= 0xF0 and character_at(text.kind, text.data, text.done) >> 10 == 0xDC00 >> 10:
+                        text.done -= 1
+            break
+        most *= 2
+    memset(scratch.text + n, 0, READ_AHEAD)
+    memset(scratch.classes + n, 0, READ_AHEAD)
+    part.text = scratch.text
+    part.classes = scratch.classes
+    part.length = n
+    return 1
+
+
+cdef int room_for_part(Scratch* scratch, Py_ssize_t n, Py_ssize_t most) noexcept nogil:
+    """Let the text and the class bytes each hold `most` bytes, a block, and what is read after them."""
+    cdef size_t each = <size_t> most + 16 + READ_AHEAD
+    cdef uint8_t* memory
+    if 2 * each <= scratch.text_room:
+        return 0
+    memory = <uint8_t*> malloc(2 * each)
+    if memory == NULL:
+        return -1
+    if n:
+        memcpy(memory, scratch.text, n)
+        memcpy(memory + each, scratch.classes, n)
+    free(scratch.text)
+    scratch.text = memory
+    scratch.classes = memory + each
+    scratch.text_room = 2 * each
+    return 0
+
+
+# ---- tables
+
+cdef inline uint32_t short_slot(const Tables* tables, const uint8_t* piece, Py_ssize_t length) noexcept nogil:
+    """Slot of a token of up to SHORT_BYTES bytes, 16 readable, or NONE."""
+    cdef piece_key key = key_of(piece, length)
+    cdef uint64_t at = hash_key(key) >> tables.bucket_shift
+    cdef unsigned int way
+    while True:
+        way = find_way(&tables.buckets[at], key)
+        if way < WAYS:
+            return <uint32_t> at * WAYS + way
+        if tables.buckets[at].hi[WAYS - 1] == 0:
+            return NONE
+        at = (at + 1) & tables.bucket_mask
+
+
+cdef inline uint32_t long_id(const Tables* tables, const uint8_t* piece, Py_ssize_t length) noexcept nogil:
+    cdef uint64_t at
+    cdef uint32_t found, start
+    if length > tables.longest:
+        return NONE
+    at = hash_bytes(piece, length) & tables.long_mask
+    while True:
+        found = tables.longs[at]
+        if found == NONE:
+            return NONE
+        start = tables.starts[found]
+        if tables.starts[found + 1] - start == <size_t> length and memcmp(tables.pool + start, piece, length) == 0:
+            return found
+        at = (at + 1) & tables.long_mask
+
+
+cdef inline uint32_t token_id(const Tables* tables, const uint8_t* piece, Py_ssize_t length) noexcept nogil:
+    """Id of a token, 16 bytes readable, or NONE."""
+    cdef uint32_t slot
+    if length > SHORT_BYTES:
+        return long_id(tables, piece, length)
+    slot = short_slot(tables, piece, length)
+    return NONE if slot == NONE else tables.bucket_ids[slot]
+
+
+cdef inline uint64_t pair_of(uint32_t left, uint32_t right) noexcept nogil:
+    return <uint64_t> left << ID_BITS | right
+
+
+cdef inline uint32_t merge_of(const Tables* tables, uint64_t pair) noexcept nogil:
+    """Id of the token that a pair of ids merges into, 0 if there is none: that id is a single byte's."""
+    cdef uint64_t at = hash_pair(pair) >> tables.pair_shift
+    cdef uint32_t found = find_pair(&tables.pairs[at], pair)
+    while not found and tables.pairs[at].entries[PAIRS - 1]:
+        at = (at + 1) & tables.pair_mask
+        found = find_pair(&tables.pairs[at], pair)
+    return found
+
+
+cdef inline uint32_t merged(const Tables* tables, uint32_t left, uint32_t right) noexcept nogil:
+    """Id of the token that `left` and `right` merge into, or NONE."""
+    cdef uint32_t found = merge_of(tables, pair_of(left, right))
+    return found if found else <uint32_t> NONE
+
+
+# ---- merging
+
+cdef Py_ssize_t merge_short(const Tables* tables, const uint8_t* piece, Py_ssize_t n, uint32_t* ids) noexcept nogil:
+    """Merge a piece of 2 to ARRAY_BYTES bytes into `ids`; return how many there are."""
+    cdef uint32_t ranks[ARRAY_BYTES]
+    cdef uint32_t best
+    cdef Py_ssize_t i, at
+    for i in range(n):
+        ids[i] = tables.byte_ids[piece[i]]
+    for i in range(n - 1):
+        ranks[i] = tables.byte_pairs[<Py_ssize_t> piece[i] << 8 | piece[i + 1]]
+    while n > 1:
+        best = NONE
+        at = 0
+        for i in range(n - 1):
+            # Strictly less: of equal merges the leftmost goes first.
+            if ranks[i] < best:
+                best = ranks[i]
+                at = i
+        if best == NONE:
+            break
+        ids[at] = best
+        n -= 1
+        for i in range(at + 1, n):
+            ids[i] = ids[i + 1]
+            ranks[i - 1] = ranks[i]
+        # The loop moved rank i over rank i - 1; those of the new token are found anew.
+        if at:
+            ranks[at - 1] = merged(tables, ids[at - 1], best)
+        if at < n - 1:
+            ranks[at] = merged(tables, best, ids[at + 1])
+    return n
+
+
+cdef inline void sift_down(uint64_t* heap, Py_ssize_t n, Py_ssize_t at) noexcept nogil:
+    cdef uint64_t item = heap[at]
+    cdef Py_ssize_t child = 2 * at + 1
+    while child < n:
+        if child + 1 < n and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= item:
+            break
+        heap[at] = heap[child]
+        at = child
+        child = 2 * at + 1
+    heap[at] = item
+
+
+cdef inline void sift_up(uint64_t* heap, Py_ssize_t at) noexcept nogil:
+    cdef uint64_t item = heap[at]
+    cdef Py_ssize_t parent
+    while at > 0:
+        parent = (at - 1) // 2
+        if heap[parent] <= item:
+            break
+        heap[at] = heap[parent]
+        at = parent
+    heap[at] = item
+
+
+cdef Py_ssize_t merge_long(
+    const Tables* tables, Scratch* scratch, const uint8_t* piece, Py_ssize_t n, uint32_t** out
+) noexcept nogil:
+    """Merge a piece of any length, n log n; the ids stand in the scratch. -1 when memory ends."""
+    cdef uint32_t *ids
+    cdef uint32_t *ranks
+    cdef uint32_t *after
+    cdef uint32_t *before
+    cdef uint64_t *heap
+    cdef Py_ssize_t i, n_heap = 0, n_ids = 0
+    cdef uint32_t rank, at, right, beyond
+    cdef uint64_t top
+    # Positions are 32 bits wide. Each merge pushes at most two entries onto the first n - 1.
+    if n >= 0x7FFFFFFF:
+        return -1
+    if make_room(&scratch.merge, &scratch.merge_room, <size_t> n * (4 * sizeof(uint32_t) + 3 * sizeof(uint64_t))) < 0:
+        return -1
+    heap = <uint64_t*> scratch.merge
+    ids = <uint32_t*> (heap + 3 * n)
+    ranks = ids + n
+    after = ranks + n
+    before = after + n
+    for i in range(n):
+        ids[i] = tables.byte_ids[piece[i]]
+        after[i] = <uint32_t> (i + 1)
+        before[i] = <uint32_t> (i - 1) if i else NONE
+        rank = tables.byte_pairs[<Py_ssize_t> piece[i] << 8 | piece[i + 1]] if i + 1 < n else NONE
+        ranks[i] = rank
+        if rank != NONE:
+            heap[n_heap] = <uint64_t> rank << 32 | <uint64_t> i
+            n_heap += 1
+    for i in range(n_heap // 2 - 1, -1, -1):
+        sift_down(heap, n_heap, i)
+    while n_heap:
+        top = heap[0]
+        n_heap -= 1
+        if n_heap:
+            heap[0] = heap[n_heap]
+            sift_down(heap, n_heap, 0)
+        rank = <uint32_t> (top >> 32)
+        at = <uint32_t> (top & 0xFFFFFFFFULL)
+        # An entry whose pair has changed since it was pushed.
+        if ranks[at] != rank:
+            continue
+        right = after[at]
+        beyond = after[right]
+        ids[at] = rank
+        after[at] = beyond
+        ranks[right] = NONE
+        ranks[at] = NONE
+        if beyond < <uint32_t> n:
+            before[beyond] = at
+            ranks[at] = merged(tables, rank, ids[beyond])
+            if ranks[at] != NONE:
+                heap[n_heap] = <uint64_t> ranks[at] << 32 | at
+                n_heap += 1
+                sift_up(heap, n_heap - 1)
+        if before[at] != NONE:
+            right = before[at]
+            ranks[right] = merged(tables, ids[right], rank)
+            if ranks[right] != NONE:
+                heap[n_heap] = <uint64_t> ranks[right] << 32 | right
+                n_heap += 1
+                sift_up(heap, n_heap - 1)
+    at = 0
+    while at < <uint32_t> n:
+        # Never ahead of the read: every token is at least one byte long.
+        rank = ids[at]
+        at = after[at]
+        ids[n_ids] = rank
+        n_ids += 1
+    out[0] = ids
+    return n_ids
+
+
+# ---- pieces
+
+cdef Py_ssize_t merge(
+    const Tables* tables, Scratch* scratch, const uint8_t* piece, Py_ssize_t length, uint32_t* few, uint32_t** out
+) noexcept nogil:
+    """Merge a piece that is no token into `few`, which holds ARRAY_BYTES, or the scratch; -1 when memory ends."""
+    if length <= ARRAY_BYTES:
+        out[0] = few
+        return merge_short(tables, piece, length, few)
+    return merge_long(tables, scratch, piece, length, out)
+
+
+cdef inline uint32_t keep_ids(Front* front, Py_ssize_t n, const uint32_t* ids) noexcept nogil:
+    cdef uint32_t at = front.n_arena
+    if n == 1:
+        return ids[0]
+    memcpy(front.arena + at, ids, n * sizeof(uint32_t))
+    front.n_arena += <uint32_t> n
+    return at
+
+
+cdef inline void remember(Front* front, uint32_t index, piece_key key, Py_ssize_t n, const uint32_t* ids) noexcept nogil:
+    """Put a piece in the first way of its bucket; the one in the last way is forgotten."""
+    cdef bucket* at = &front.buckets[index]
+    cdef uint32_t* values
+    at.lo[3] = at.lo[2]
+    at.lo[2] = at.lo[1]
+    at.lo[1] = at.lo[0]
+    at.lo[0] = key.lo
+    at.hi[3] = at.hi[2]
+    at.hi[2] = at.hi[1]
+    at.hi[1] = at.hi[0]
+    at.hi[0] = key.hi | <uint64_t> n << 60
+    if front.values != NULL:
+        values = front.values + index * WAYS
+        values[3] = values[2]
+        values[2] = values[1]
+        values[1] = values[0]
+        values[0] = keep_ids(front, n, ids)
+
+
+cdef inline void remember_long(
+    Front* front, uint32_t index, const long_key* key, Py_ssize_t n, const uint32_t* ids
+) noexcept nogil:
+    cdef long_bucket* at = &front.longs[index]
+    cdef uint32_t* values
+    at.ways[1] = at.ways[0]
+    at.ways[0] = key[0]
+    at.ways[0].words[3] |= <uint64_t> n << 60
+    if front.values != NULL:
+        values = front.values + LONG_VALUES + index * 2
+        values[1] = values[0]
+        values[0] = keep_ids(front, n, ids)
+
+
+cdef Py_ssize_t resolve(
+    const Tables* tables, Scratch* scratch, Front* front, const uint8_t* piece, Py_ssize_t length,
+    uint32_t* few, uint32_t** out
+) noexcept nogil:
+    """Find the ids of a piece that the front does not hold, and let it hold it. -1 when memory ends."""
+    cdef uint32_t found
+    cdef piece_key key
+    cdef long_key longer
+    cdef Py_ssize_t n = 1
+    out[0] = few
+    if length > SHORT_BYTES:
+        found = long_id(tables, piece, length)
+        if found != NONE:
+            few[0] = found
+        else:
+            n = merge(tables, scratch, piece, length, few, out)
+        if length <= MEDIUM_BYTES and 0 < n <= MOST_COUNT:
+            longer = long_key_of(piece, <size_t> length)
+            remember_long(front, <uint32_t> (hash_long_key(&longer) >> (64 - LONG_BITS)), &longer, n, few)
+        return n
+    key = key_of(piece, length)
+    found = token_id(tables, piece, length)
+    if found != NONE:
+        few[0] = found
+    else:
+        n = merge_short(tables, piece, length, few)
+    remember(front, <uint32_t> (hash_key(key) >> (64 - FRONT_BITS)), key, n, few)
+    return n
+
+
+cdef inline unsigned int look_up(
+    const Front* front, const uint8_t* piece, Py_ssize_t length, uint32_t* slot
+) noexcept nogil:
+    """Count the tokens of a piece, 32 bytes readable, that the front holds; 0 if it does not."""
+    cdef long_key key
+    cdef unsigned int count, way = 0
+    cdef uint64_t index
+    if length <= SHORT_BYTES:
+        return find_count(front.buckets, 64 - FRONT_BITS, key_of(piece, length), slot)
+    if length > MEDIUM_BYTES:
+        return 0
+    key = long_key_of(piece, <size_t> length)
+    index = hash_long_key(&key) >> (64 - LONG_BITS)
+    count = find_long_count(&front.longs[index], &key, &way)
+    slot[0] = LONG_VALUES + <uint32_t> index * 2 + way
+    return count
+
+
+cdef inline void begin_job(const Tables* tables, Job* job, const uint8_t* piece, int length) noexcept nogil:
+    cdef int i
+    cdef uint32_t rank
+    for i in range(LANES):
+        job.ranks[i] = NONE
+    for i in range(length):
+        job.ids[i] = tables.byte_ids[piece[i]]
+    for i in range(length - 1):
+        rank = tables.byte_pairs[<Py_ssize_t> piece[i] << 8 | piece[i + 1]]
+        job.ranks[i] = NONE if rank == NONE else rank << 5 | <uint32_t> i
+    # The last lane stands for what is before and after the piece.
+    job.ids[LANES - 1] = NO_ID
+    job.parts = <uint32_t> bits_below(length) | <uint32_t> 1 << (LANES - 1)
+    job.left = LANES - 1
+    job.right = LANES - 1
+    job.left_pair = pair_of(NO_ID, NO_ID)
+    job.right_pair = job.left_pair
+
+
+cdef inline bint go_on(const Tables* tables, Job* job) noexcept nogil:
+    """Make the next merge of a job, and ask for the memory that the one after it needs; False when there is none."""
+    # Branches here would be guessed wrong half of the time; so there are none.
+    cdef uint32_t best = NONE, found, below
+    cdef int i, at, after
+    found = merge_of(tables, job.left_pair)
+    job.ranks[job.left] = found << 5 | <uint32_t> job.left if found else <uint32_t> NONE
+    found = merge_of(tables, job.right_pair)
+    job.ranks[job.right] = found << 5 | <uint32_t> job.right if found else <uint32_t> NONE
+    # The place in the lowest bits: of equal merges the leftmost goes first.
+    for i in range(LANES):
+        best = min(best, job.ranks[i])
+    if best == NONE:
+        return False
+    at = <int> (best & (LANES - 1))
+    after = at + 1 + lowest_bit(job.parts >> (at + 1))
+    job.ids[at] = best >> 5
+    job.parts ^= <uint32_t> 1 << after
+    job.ranks[after] = NONE
+    below = job.parts & <uint32_t> bits_below(at)
+    job.left = highest_bit(below) if below else LANES - 1
+    job.left_pair = pair_of(job.ids[job.left], job.ids[at])
+    job.right = at
+    job.right_pair = pair_of(job.ids[at], job.ids[at + 1 + lowest_bit(job.parts >> (at + 1))])
+    prefetch(&tables.pairs[hash_pair(job.left_pair) >> tables.pair_shift])
+    prefetch(&tables.pairs[hash_pair(job.right_pair) >> tables.pair_shift])
+    return True
+
+
+cdef Py_ssize_t end_job(Front* front, Job* job, const uint8_t* piece, Py_ssize_t length) noexcept nogil:
+    """Let the front hold the piece of a finished job; return how many tokens it has."""
+    cdef uint32_t ids[LANES]
+    cdef uint32_t parts = job.parts & <uint32_t> bits_below(LANES - 1)
+    cdef uint32_t slot = 0
+    cdef Py_ssize_t n = 0
+    cdef piece_key key
+    cdef long_key longer
+    while parts:
+        ids[n] = job.ids[lowest_bit(parts)]
+        n += 1
+        parts &= parts - 1
+    # A piece that came twice may have been two jobs; in two ways of a bucket it would be counted twice.
+    if look_up(front, piece, length, &slot):
+        return n
+    if length <= SHORT_BYTES:
+        key = key_of(piece, length)
+        remember(front, <uint32_t> (hash_key(key) >> (64 - FRONT_BITS)), key, n, ids)
+    elif n <= MOST_COUNT:
+        longer = long_key_of(piece, <size_t> length)
+        remember_long(front, <uint32_t> (hash_long_key(&longer) >> (64 - LONG_BITS)), &longer, n, ids)
+    return n
+
+
+cdef Py_ssize_t settle(
+    const Tables* tables, Scratch* scratch, const uint8_t* text, Py_ssize_t n, Front* front
+) noexcept nogil:
+    """Let the front hold the first `n` pieces of `scratch.misses` that are short enough, and count all their tokens.
+
+    -1 when memory ends.
+    """
+    cdef const uint32_t* starts = scratch.starts
+    cdef Py_ssize_t i, at, length, total = 0, found
+    cdef uint32_t ids[ARRAY_BYTES]
+    cdef uint32_t slot = 0, token
+    cdef uint32_t* many
+    cdef piece_key key
+    cdef long_key longer
+    cdef unsigned int count
+    cdef int n_jobs = 0, running
+    cdef Job* jobs = scratch.jobs
+    for i in range(n):
+        at = scratch.misses[i]
+        length = <Py_ssize_t> starts[at + 1] - starts[at]
+        if length <= SHORT_BYTES:
+            prefetch(&tables.buckets[hash_key(key_of(text + starts[at], length)) >> tables.bucket_shift])
+    i = 0
+    while i < n or n_jobs:
+        while i < n and n_jobs < JOBS:
+            at = scratch.misses[i]
+            i += 1
+            length = <Py_ssize_t> starts[at + 1] - starts[at]
+            # Longer ones were not looked up yet, and a short one may have come twice.
+            count = look_up(front, text + starts[at], length, &slot)
+            if count:
+                total += count
+                continue
+            if length <= SHORT_BYTES:
+                token = short_slot(tables, text + starts[at], length)
+                # For a count the id is not needed, and reading it would wait for memory.
+                if token != NONE and front.values != NULL:
+                    token = tables.bucket_ids[token]
+            else:
+                token = long_id(tables, text + starts[at], length)
+            if token == NONE:
+                if length <= MEDIUM_BYTES:
+                    begin_job(tables, &jobs[n_jobs], text + starts[at], <int> length)
+                    jobs[n_jobs].piece = <uint32_t> at
+                    n_jobs += 1
+                    continue
+                found = merge(tables, scratch, text + starts[at], length, ids, &many)
+                if found < 0:
+                    return -1
+                total += found
+                continue
+            total += 1
+            if length <= SHORT_BYTES:
+                key = key_of(text + starts[at], length)
+                remember(front, <uint32_t> (hash_key(key) >> (64 - FRONT_BITS)), key, 1, &token)
+            elif length <= MEDIUM_BYTES:
+                longer = long_key_of(text + starts[at], <size_t> length)
+                remember_long(front, <uint32_t> (hash_long_key(&longer) >> (64 - LONG_BITS)), &longer, 1, &token)
+        running = 0
+        while running < n_jobs:
+            if go_on(tables, &jobs[running]):
+                running += 1
+                continue
+            at = jobs[running].piece
+            total += end_job(front, &jobs[running], text + starts[at], <Py_ssize_t> starts[at + 1] - starts[at])
+            n_jobs -= 1
+            if running < n_jobs:
+                jobs[running] = jobs[n_jobs]
+    return total
+
+
+cdef Py_ssize_t collect(
+    const Tables* tables, Scratch* scratch, Part* part, Py_ssize_t at, Py_ssize_t stop, Py_ssize_t* n_found
+) noexcept nogil:
+    """Find where pieces begin from `at` on, until there are many or `stop` is passed; return where the last one ends.
+
+    Their places, counted from `at`, and that end stand in `scratch.starts`. A window must be readable up to `stop`.
+    A long piece is cut where no token can span; that changes no token. -1 when a piece is too long for all.
+    """
+    cdef Py_ssize_t base = at, n = 0, end = part.length
+    cdef const uint8_t* text = part.text
+    cdef const uint8_t* classes = part.classes
+    cdef uint64_t starts, hard = 0
+    cdef int last, family = tables.family
+    cdef window_masks masks
+    while at < stop and n < BATCH:
+        if part.whole <= at:
+            if classes == NULL:
+                read_ascii(text + at, &masks)
+                if family == O200K:
+                    starts = window_starts(&masks, text + at, <int> min(WINDOW, end - at), O200K, True, &hard)
+                else:
+                    starts = window_starts(&masks, text + at, <int> min(WINDOW, end - at), family, True, &hard)
+                last = highest_bit(starts)
+                starts ^= <uint64_t> 1 << last
+            else:
+                read_classes(text + at, classes + at, &masks)
+                if family == O200K:
+                    starts = window_starts(&masks, text + at, <int> min(WINDOW, end - at), O200K, False, &hard)
+                else:
+                    starts = window_starts(&masks, text + at, <int> min(WINDOW, end - at), family, False, &hard)
+                last = highest_bit(starts)
+                starts = (starts | masks.cut) & bits_below(last)
+            n += put_bits(starts, <uint32_t> (at - base), scratch.starts + n)
+            at += last
+            if (last and not hard) or at == end:
+                continue
+            part.whole = piece_end(text, at, end, family)
+            if part.whole - base > MOST_BYTES:
+                if part.whole - at > MOST_BYTES:
+                    return -1
+                break
+        scratch.starts[n] = <uint32_t> (at - base)
+        n += 1
+        if classes == NULL:
+            at = part.whole
+        else:
+            at += 1
+            while at < part.whole and not classes[at] & BIT_CUT:
+                at += 1
+    scratch.starts[n] = <uint32_t> (at - base)
+    n_found[0] = n
+    return at
+
+
+cdef Py_ssize_t take(
+    const Tables* tables, Scratch* scratch, const uint8_t* text, Py_ssize_t n, Front* front, bint wanted
+) noexcept nogil:
+    """Count the tokens of the `n` pieces at `scratch.starts`; append their ids if wanted. -1 when memory ends."""
+    cdef const uint32_t* starts = scratch.starts
+    cdef Py_ssize_t i, at, length, n_misses = 0, total = 0, found
+    cdef uint32_t few[ARRAY_BYTES]
+    cdef uint32_t slot = 0, value
+    cdef uint32_t* many
+    cdef uint32_t* ids
+    cdef unsigned int count
+    if not wanted:
+        total = <Py_ssize_t> count_pieces(
+            front.buckets, 64 - FRONT_BITS, text, starts, n, scratch.misses, &n_misses)
+        if not n_misses:
+            return total
+        found = settle(tables, scratch, text, n_misses, front)
+        return -1 if found < 0 else total + found
+    for i in range(n):
+        length = <Py_ssize_t> starts[i + 1] - starts[i]
+        if length > SHORT_BYTES:
+            count = 0
+        else:
+            count = find_count(front.buckets, 64 - FRONT_BITS, key_of(text + starts[i], length), &slot)
+            scratch.values[i] = front.values[slot]
+        scratch.counts[i] = <uint8_t> count
+        scratch.misses[n_misses] = <uint16_t> i
+        n_misses += count == 0
+    if n_misses:
+        found = settle(tables, scratch, text, n_misses, front)
+        if found < 0:
+            return -1
+    if make_room(<void**> &scratch.ids, &scratch.ids_room,
+                 (scratch.n_ids + starts[n] + 1) * sizeof(uint32_t)) < 0:
+        return -1
+    ids = scratch.ids + scratch.n_ids
+    for i in range(n):
+        count = scratch.counts[i]
+        value = scratch.values[i]
+        if count == 1:
+            ids[0] = value
+            ids += 1
+            continue
+        length = <Py_ssize_t> starts[i + 1] - starts[i]
+        if count == 0:
+            count = look_up(front, text + starts[i], length, &slot)
+            value = front.values[slot] if count else 0
+        if count == 1:
+            ids[0] = value
+            ids += 1
+        elif count:
+            memcpy(ids, front.arena + value, count * sizeof(uint32_t))
+            ids += count
+        else:
+            found = resolve(tables, scratch, front, text + starts[i], length, few, &many)
+            if found < 0:
+                return -1
+            memcpy(ids, many, found * sizeof(uint32_t))
+            ids += found
+    total = (ids - scratch.ids) - <Py_ssize_t> scratch.n_ids
+    scratch.n_ids += <size_t> total
+    return total
+
+
+cdef Py_ssize_t take_part(const Tables* tables, Scratch* scratch, Part* part, bint wanted) noexcept nogil:
+    """Count the tokens of a part; append their ids if wanted. -1 when memory ends."""
+    cdef Front* front = &scratch.encoded if wanted else &scratch.counted
+    cdef Py_ssize_t at = 0, done, n = 0, found, total = 0, stop = part.length
+    cdef uint8_t tail[2 * READ_AHEAD + WINDOW]
+    cdef Part rest
+    part.whole = 0
+    if part.classes == NULL:
+        stop -= READ_AHEAD - 1
+    if front.buckets == NULL and make_front(front, wanted) < 0:
+        return -1
+    while at < part.length:
+        if wanted and front.n_arena > ARENA - BATCH * 2 * SHORT_BYTES:
+            forget(front)
+        done = at
+        if at < stop:
+            at = collect(tables, scratch, part, at, stop, &n)
+            if at < 0:
+                return -1
+            found = take(tables, scratch, part.text + done, n, front, wanted)
+        else:
+            # The end of a str is read from a copy, beyond which there is something to read.
+            memset(tail, 0, sizeof(tail))
+            memcpy(tail, part.text + at, part.length - at)
+            rest.text = tail
+            rest.classes = NULL
+            rest.length = part.length - at
+            rest.whole = 0
+            at += collect(tables, scratch, &rest, 0, rest.length, &n)
+            found = take(tables, scratch, tail, n, front, wanted)
+        if found < 0:
+            return -1
+        total += found
+    return total
+
+
+fill_kept_bytes()
+
+
+@cython.final
+cdef class Counts:
+    """Texts to count, and where their counts go; several threads may each run a part of them.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+    texts : list of str
+    out : writable buffer of int64, shape (len(texts),)
+
+    Raises
+    ------
+    TypeError
+        If one of the texts is not a ``str``.
+    ValueError
+        If `out` has another length.
+    """
+
+    cdef Vocabulary vocabulary
+    cdef list texts
+    cdef int64_t[::1] out
+    cdef Text* found
+    cdef bint stopped
+
+    def __cinit__(self, Vocabulary vocabulary not None, list texts not None, int64_t[::1] out not None):
+        cdef Py_ssize_t i, n = len(texts)
+        if out.shape[0] != n:
+            raise ValueError(f"{n} texts need {n} counts, not {out.shape[0]}")
+        self.vocabulary = vocabulary
+        # A list of our own: the pointers below live as long as the texts in it.
+        self.texts = list(texts)
+        self.out = out
+        self.found = <Text*> malloc(max(n, 1) * sizeof(Text))
+        if self.found == NULL:
+            raise MemoryError
+        for i in range(n):
+            text = self.texts[i]
+            if not isinstance(text, str):
+                raise TypeError(f"text {i} is {type(text).__name__}, not str")
+            self.found[i] = text_of(<str> text)
+            if self.found[i].kind > 1:
+                vocabulary.index_cuts()
+
+    def __dealloc__(self):
+        free(self.found)
+
+    def stop(self):
+        """Ask every running part to end soon; their counts are then unfinished."""
+        self.stopped = True
+
+    def run(self, Py_ssize_t first, Py_ssize_t last, bint signals=True):
+        """Count the texts ``[first, last)``; look for signals between slices unless told not to.
+
+        Raises
+        ------
+        IndexError
+            If there are no such texts.
+        """
+        if not 0 <= first <= last <= len(self.texts):
+            raise IndexError(f"no texts [{first}, {last}) among {len(self.texts)}")
+        cdef Scratch* scratch = self.vocabulary.take_scratch()
+        cdef Tables* tables = &self.vocabulary.tables
+        cdef Py_ssize_t i = first, n, done
+        cdef int more
+        cdef Part part
+        cdef bint failed = False
+        try:
+            while i < last and not self.stopped:
+                with nogil:
+                    done = 0
+                    while i < last and done < SLICE_BYTES:
+                        more = next_part(tables, scratch, &self.found[i], &part)
+                        if more <= 0:
+                            failed = more < 0
+                            if failed:
+                                break
+                            self.found[i].done = 0
+                            # An empty text is work too: a million of them must not keep Ctrl-C waiting.
+                            done += 1
+                            i += 1
+                            continue
+                        n = take_part(tables, scratch, &part, False)
+                        if n < 0:
+                            failed = True
+                            break
+                        done += part.length
+                        self.out[i] += n
+                if failed:
+                    raise MemoryError
+                if signals:
+                    PyErr_CheckSignals()
+        finally:
+            self.vocabulary.give_scratch(scratch)
+
+
+@cython.final
+cdef class Vocabulary:
+    """The tables of one vocabulary; read-only once made, so any number of threads may share one.
+
+    Parameters
+    ----------
+    merges : bytes
+        256 bytes, the byte of each of the first 256 ids; then for every further id the id of the left and
+        of the right part it is merged from, of 24 bits each, as six planes (left low, middle, high byte,
+        then right). An id that no token has is all ones.
+    family : int
+        The split pattern, one of `split.FAMILIES`.
+
+    Raises
+    ------
+    ValueError
+        If this is no such list: sizes, a part that is not an earlier id, a byte or pair given twice.
+    """
+
+    cdef Tables tables
+    cdef Scratch* free_scratch
+
+    def __cinit__(self, const uint8_t[::1] merges not None, int family):
+        cdef Py_ssize_t n = merges.shape[0] - 256
+        if n < 0 or n % 6 or n // 6 + 256 >= (1 << ID_BITS):
+            raise ValueError(f"{merges.shape[0]} bytes are no list of merges")
+        if not 0 <= family < FAMILIES_COUNT:
+            raise ValueError(f"no family {family}")
+        self.tables.family = family
+        self.tables.n_ids = <uint32_t> (n // 6 + 256)
+        self.read_tokens(merges)
+        self.index_tokens()
+        self.index_pairs(merges)
+        self.index_classes()
+
+    def __dealloc__(self):
+        cdef Scratch* scratch
+        free(self.tables.starts)
+        free(self.tables.pool)
+        free_block(self.tables.bucket_memory, (self.tables.bucket_mask + 2) * sizeof(bucket))
+        free(self.tables.bucket_ids)
+        free(self.tables.longs)
+        free_block(self.tables.pairs, (self.tables.pair_mask + 1) * sizeof(pair_bucket))
+        free(self.tables.byte_pairs)
+        free(self.tables.classes)
+        free(self.tables.cuts)
+        while self.free_scratch != NULL:
+            scratch = self.free_scratch
+            self.free_scratch = scratch.next
+            free_scratch(scratch)
+
+    cdef int read_tokens(self, const uint8_t[::1] merges) except -1:
+        """Spell every token: its left part, then its right part."""
+        cdef Tables* tables = &self.tables
+        cdef Py_ssize_t n = tables.n_ids, i, total = 256, length
+        cdef uint32_t left, right, start
+        tables.starts = <uint32_t*> malloc((n + 1) * sizeof(uint32_t))
+        if tables.starts == NULL:
+            raise MemoryError
+        for i in range(256):
+            tables.byte_ids[i] = NONE
+        for i in range(256):
+            if tables.byte_ids[merges[i]] != NONE:
+                raise ValueError(f"byte {merges[i]} is given twice")
+            tables.byte_ids[merges[i]] = <uint32_t> i
+            tables.starts[i] = <uint32_t> i
+        tables.starts[256] = 256
+        for i in range(256, n):
+            left = part_of(merges, i, 0)
+            right = part_of(merges, i, 3)
+            length = 0
+            if left != HOLE or right != HOLE:
+                if left >= <uint32_t> i or right >= <uint32_t> i:
+                    raise ValueError(f"id {i} is merged from ids that are not earlier")
+                length = <Py_ssize_t> (tables.starts[left + 1] - tables.starts[left])
+                length += <Py_ssize_t> (tables.starts[right + 1] - tables.starts[right])
+                if length > ARRAY_BYTES:
+                    raise ValueError(f"id {i} has {length} bytes")
+            total += length
+            tables.longest = max(tables.longest, length)
+            tables.starts[i + 1] = <uint32_t> total
+        # Copies below are of SHORT_BYTES + 1 bytes where that is enough; the next token mends the excess.
+        tables.pool = <uint8_t*> malloc(total + 2 * ARRAY_BYTES)
+        if tables.pool == NULL:
+            raise MemoryError
+        for i in range(256):
+            tables.pool[i] = merges[i]
+        for i in range(256, n):
+            left = part_of(merges, i, 0)
+            right = part_of(merges, i, 3)
+            start = tables.starts[i]
+            if left != HOLE:
+                length = <Py_ssize_t> (tables.starts[left + 1] - tables.starts[left])
+                memcpy(tables.pool + start, tables.pool + tables.starts[left], length)
+                memcpy(tables.pool + start + length, tables.pool + tables.starts[right],
+                       tables.starts[right + 1] - tables.starts[right])
+        return 0
+
+    cdef int index_tokens(self) except -1:
+        cdef Tables* tables = &self.tables
+        cdef Py_ssize_t n = tables.n_ids, i, length
+        cdef uint64_t size = 16, at, n_short = 0
+        cdef uint32_t start
+        cdef piece_key key
+        cdef int way
+        for i in range(n):
+            n_short += tables.starts[i + 1] - tables.starts[i] <= SHORT_BYTES
+        # Up to three quarters full: a miss mostly ends in its first bucket, and the table stays near the caches.
+        while size * 3 < n_short:
+            size *= 2
+        tables.bucket_mask = size - 1
+        tables.bucket_shift = 64 - <unsigned int> highest_bit(size)
+        tables.bucket_memory = new_block((size + 1) * sizeof(bucket))
+        tables.bucket_ids = <uint32_t*> malloc(size * WAYS * sizeof(uint32_t))
+        tables.long_mask = size // 4 - 1
+        tables.longs = <uint32_t*> malloc(size // 4 * sizeof(uint32_t))
+        if tables.bucket_memory == NULL or tables.bucket_ids == NULL or tables.longs == NULL:
+            raise MemoryError
+        tables.buckets = on_a_line(tables.bucket_memory)
+        for i in range(<Py_ssize_t> (size // 4)):
+            tables.longs[i] = NONE
+        for i in range(n):
+            start = tables.starts[i]
+            length = <Py_ssize_t> (tables.starts[i + 1] - start)
+            if length == 0:
+                continue
+            if length > SHORT_BYTES:
+                at = hash_bytes(tables.pool + start, length) & tables.long_mask
+                while tables.longs[at] != NONE:
+                    at = (at + 1) & tables.long_mask
+                tables.longs[at] = <uint32_t> i
+                continue
+            key = key_of(tables.pool + start, length)
+            at = hash_key(key) >> tables.bucket_shift
+            way = 0
+            while tables.buckets[at].hi[way]:
+                if tables.buckets[at].lo[way] == key.lo and tables.buckets[at].hi[way] == key.hi:
+                    raise ValueError(f"id {i} is spelled like an earlier one")
+                way += 1
+                if way == WAYS:
+                    way = 0
+                    at = (at + 1) & tables.bucket_mask
+            tables.buckets[at].lo[way] = key.lo
+            tables.buckets[at].hi[way] = key.hi
+            tables.bucket_ids[at * WAYS + way] = <uint32_t> i
+        return 0
+
+    cdef int index_pairs(self, const uint8_t[::1] merges) except -1:
+        cdef Tables* tables = &self.tables
+        cdef Py_ssize_t n = tables.n_ids, i
+        cdef uint64_t size = 16, at, pair
+        cdef uint32_t left, right
+        cdef int slot
+        while size * 4 < <uint64_t> n:
+            size *= 2
+        tables.pair_mask = size - 1
+        tables.pair_shift = 64 - <unsigned int> highest_bit(size)
+        tables.pairs = <pair_bucket*> new_block(size * sizeof(pair_bucket))
+        tables.byte_pairs = <uint32_t*> malloc(256 * 256 * sizeof(uint32_t))
+        if tables.pairs == NULL or tables.byte_pairs == NULL:
+            raise MemoryError
+        for i in range(256 * 256):
+            tables.byte_pairs[i] = NONE
+        for i in range(256, n):
+            left = part_of(merges, i, 0)
+            right = part_of(merges, i, 3)
+            if left == HOLE:
+                continue
+            if left < 256 and right < 256:
+                tables.byte_pairs[<Py_ssize_t> tables.pool[left] << 8 | tables.pool[right]] = <uint32_t> i
+            pair = pair_of(left, right)
+            at = hash_pair(pair) >> tables.pair_shift
+            slot = 0
+            while tables.pairs[at].entries[slot]:
+                slot += 1
+                if slot == PAIRS:
+                    slot = 0
+                    at = (at + 1) & tables.pair_mask
+            tables.pairs[at].entries[slot] = pair << ID_BITS | <uint64_t> i
+        return 0
+
+    cdef int index_classes(self) except -1:
+        cdef Tables* tables = &self.tables
+        cdef uint32_t code
+        cdef int kind
+        cdef bint marks = tables.family == O200K
+        tables.classes = <uint8_t*> malloc(0x10000)
+        if tables.classes == NULL:
+            raise MemoryError
+        for kind in range(8):
+            tables.class_bits[kind] = BIT_PUNCTUATION
+        tables.class_bits[<int> CLASS_SPACE] = BIT_SPACE
+        tables.class_bits[<int> CLASS_NEWLINE] = BIT_NEWLINE
+        tables.class_bits[<int> CLASS_NUMBER] = BIT_NUMBER
+        # Only o200k tells letters apart, and takes marks for letters.
+        if marks:
+            tables.class_bits[<int> CLASS_MARK] = BIT_CASELESS | BIT_PUNCTUATION
+        tables.class_bits[<int> CLASS_CASELESS] = BIT_CASELESS if marks else BIT_LOWER
+        tables.class_bits[<int> CLASS_LOWER] = BIT_LOWER
+        tables.class_bits[<int> CLASS_UPPER] = BIT_UPPER if marks else BIT_LOWER
+        for code in range(0x10000):
+            tables.classes[code] = tables.class_bits[class_of(code)]
+        return 0
+
+    cdef int index_cuts(self) except -1:
+        """Note for every character of three bytes which ones may stand after it inside a token.
+
+        A token that begins or ends within a character stands for all that fit.
+        """
+        cdef Tables* tables = &self.tables
+        cdef Py_ssize_t n = tables.n_ids, token, at, end, left, right, first
+        cdef const uint8_t* pool = tables.pool
+        cdef uint64_t* cuts
+        cdef uint64_t after
+        cdef uint32_t code, step, low
+        if tables.cuts != NULL:
+            return 0
+        cuts = <uint64_t*> calloc(0x10000, sizeof(uint64_t))
+        if cuts == NULL:
+            raise MemoryError
+        # No cut beside characters of other lengths.
+        for code in range(0x800):
+            cuts[code] = <uint64_t> 0xFFFFFFFFFFFFFFFF
+        for token in range(n):
+            first = tables.starts[token]
+            end = tables.starts[token + 1]
+            for at in range(first + 1, end):
+                if pool[at] >> 4 != 0xE or pool[at - 1] >> 6 != 2:
+                    continue
+                right = min(end - at, 3)
+                after = <uint64_t> 0xFFFFFFFFFFFFFFFF
+                if right == 3:
+                    code = (pool[at] & 0x0F) << 12 | (pool[at + 1] & 0x3F) << 6 | (pool[at + 2] & 0x3F)
+                    after = <uint64_t> 1 << hash_character(code)
+                left = at - 1
+                while left > first and pool[left] >> 6 == 2:
+                    left -= 1
+                if pool[left] >> 6 == 3:
+                    if pool[left] >> 4 == 0xE:
+                        code = (pool[left] & 0x0F) << 12 | (pool[left + 1] & 0x3F) << 6 | (pool[left + 2] & 0x3F)
+                        cuts[code] |= after
+                    continue
+                low = pool[at - 1] & 0x3F
+                step = 1 << 6
+                if at - left > 1:
+                    low |= (pool[at - 2] & 0x3F) << 6
+                    step = 1 << 12
+                for code in range(low, 0x10000, step):
+                    cuts[code] |= after
+        tables.cuts = cuts
+        return 0
+
+    cdef Scratch* take_scratch(self) except NULL:
+        # The GIL guards the list of free ones.
+        cdef Scratch* scratch = self.free_scratch
+        if scratch == NULL:
+            scratch = <Scratch*> calloc(1, sizeof(Scratch))
+            if scratch == NULL:
+                raise MemoryError
+            return scratch
+        self.free_scratch = scratch.next
+        return scratch
+
+    cdef void give_scratch(self, Scratch* scratch) noexcept:
+        trim_scratch(scratch)
+        scratch.next = self.free_scratch
+        self.free_scratch = scratch
+
+    def count(self, str text not None):
+        """Return how many tokens the text has, special-token texts counted as ordinary text."""
+        cdef Text found = text_of(text)
+        cdef Scratch* scratch
+        cdef Tables* tables = &self.tables
+        cdef Part part
+        cdef Py_ssize_t n = 0, total = 0
+        cdef int more = 1
+        if found.kind > 1 and tables.cuts == NULL:
+            self.index_cuts()
+        scratch = self.take_scratch()
+        if found.length < LONG_TEXT:
+            while more > 0 and n >= 0:
+                more = next_part(tables, scratch, &found, &part)
+                if more > 0:
+                    n = take_part(tables, scratch, &part, False)
+                    total += n
+            self.give_scratch(scratch)
+            if more < 0 or n < 0:
+                raise MemoryError
+            return total
+        try:
+            while more > 0:
+                with nogil:
+                    more = next_part(tables, scratch, &found, &part)
+                    if more > 0:
+                        n = take_part(tables, scratch, &part, False)
+                if more < 0 or n < 0:
+                    raise MemoryError
+                if more:
+                    total += n
+                PyErr_CheckSignals()
+            return total
+        finally:
+            self.give_scratch(scratch)
+
+    cdef int fill(self, str text, Scratch* scratch) except -1:
+        """Leave the ids of a text in the scratch."""
+        cdef Text found = text_of(text)
+        cdef Tables* tables = &self.tables
+        cdef Part part
+        cdef Py_ssize_t n = 0
+        cdef int more = 1
+        if found.kind > 1 and tables.cuts == NULL:
+            self.index_cuts()
+        scratch.n_ids = 0
+        while more > 0:
+            if found.length < LONG_TEXT:
+                more = next_part(tables, scratch, &found, &part)
+                if more > 0:
+                    n = take_part(tables, scratch, &part, True)
+            else:
+                with nogil:
+                    more = next_part(tables, scratch, &found, &part)
+                    if more > 0:
+                        n = take_part(tables, scratch, &part, True)
+                PyErr_CheckSignals()
+            if more < 0 or n < 0:
+                raise MemoryError
+        return 0
+
+    def encode(self, str text not None):
+        """Return the ids of a text as a list of int."""
+        cdef Scratch* scratch = self.take_scratch()
+        cdef size_t i
+        cdef list ids
+        try:
+            self.fill(text, scratch)
+            ids = [scratch.ids[i] for i in range(scratch.n_ids)]
+            return ids
+        finally:
+            self.give_scratch(scratch)
+
+    def encode_bytes(self, str text not None):
+        """Return the ids of a text as bytes: uint32, native order."""
+        cdef Scratch* scratch = self.take_scratch()
+        try:
+            self.fill(text, scratch)
+            return PyBytes_FromStringAndSize(<const char*> scratch.ids, scratch.n_ids * sizeof(uint32_t))
+        finally:
+            self.give_scratch(scratch)
+
+    def token_id(self, bytes token not None):
+        """Return the id of a token given by its bytes, or None."""
+        cdef const uint8_t* start = token
+        cdef Py_ssize_t length = len(token)
+        cdef uint8_t padded[16]
+        cdef uint32_t found = NONE
+        if 0 < length < 16:
+            # 16 bytes are read.
+            memset(padded, 0, 16)
+            memcpy(padded, start, length)
+            start = padded
+        if length:
+            found = token_id(&self.tables, start, length)
+        return None if found == NONE else found
+
+    def token_bytes(self, uint32_t token):
+        """Return the bytes of an id, or None where the vocabulary has none."""
+        cdef uint32_t start
+        if token >= self.tables.n_ids:
+            return None
+        start = self.tables.starts[token]
+        if self.tables.starts[token + 1] == start:
+            return None
+        return PyBytes_FromStringAndSize(<const char*> self.tables.pool + start, self.tables.starts[token + 1] - start)
+
+    @property
+    def n_ids(self):
+        """One more than the greatest id of a token."""
+        return self.tables.n_ids
+
+
+cdef inline uint32_t part_of(const uint8_t[::1] merges, Py_ssize_t token, Py_ssize_t plane) noexcept:
+    """Id of the left (plane 0) or right (plane 3) part of a token."""
+    cdef Py_ssize_t each = (merges.shape[0] - 256) // 6, at = token + plane * each
+    return merges[at] | <uint32_t> merges[at + each] << 8 | <uint32_t> merges[at + 2 * each] << 16

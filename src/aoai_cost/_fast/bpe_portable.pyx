@@ -1,0 +1,3 @@
+"""The kernels of `bpe.pxi` without vector code."""
+
+include "bpe.pxi"

@@ -1,0 +1,3 @@
+"""The kernels of `bpe.pxi` with SSE2."""
+
+include "bpe.pxi"

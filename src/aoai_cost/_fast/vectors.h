@@ -1,0 +1,367 @@
+/* Vector code for windows of 64 bytes and for buckets of four keys, at the level the compiler was told:
+ * AVX2, SSE2, or none of them. Each level gives the same answers; `windows.pxd` and `bpe.pxi` use it. */
+#ifndef AOAI_COST_VECTORS_H
+#define AOAI_COST_VECTORS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "words.h"
+
+#if defined(__AVX2__) && !defined(AOAI_COST_PORTABLE)
+#define AOAI_COST_LEVEL 2
+#include <immintrin.h>
+#elif defined(__SSE2__) && !defined(AOAI_COST_PORTABLE)
+#define AOAI_COST_LEVEL 1
+#include <emmintrin.h>
+#else
+#define AOAI_COST_LEVEL 0
+#endif
+
+/* One bit a byte of a window. A mark is caseless and punctuation; both bits may stand only together there. */
+typedef struct {
+    uint64_t upper, lower, caseless, number, punctuation, space, newline, cut; /* in the order of the class bits */
+    uint64_t inner, blank, apostrophe;
+} window_masks;
+
+/* Bits of a class byte, one for each of the first eight masks. */
+enum {
+    BIT_UPPER = 1, BIT_LOWER = 2, BIT_CASELESS = 4, BIT_NUMBER = 8,
+    BIT_PUNCTUATION = 16, BIT_SPACE = 32, BIT_NEWLINE = 64, BIT_CUT = 128
+};
+
+#if AOAI_COST_LEVEL == 2
+typedef __m256i vec;
+#define VEC_BYTES 32
+#define vec_load(p) _mm256_loadu_si256((const __m256i *)(p))
+#define vec_all(c) _mm256_set1_epi8((char)(c))
+#define vec_eq _mm256_cmpeq_epi8
+#define vec_gt _mm256_cmpgt_epi8
+#define vec_or _mm256_or_si256
+#define vec_and _mm256_and_si256
+#define vec_up(v, n) _mm256_slli_epi16(v, n)
+#define vec_bits(v) ((uint64_t)(uint32_t)_mm256_movemask_epi8(v))
+#elif AOAI_COST_LEVEL == 1
+typedef __m128i vec;
+#define VEC_BYTES 16
+#define vec_load(p) _mm_loadu_si128((const __m128i *)(p))
+#define vec_all(c) _mm_set1_epi8((char)(c))
+#define vec_eq _mm_cmpeq_epi8
+#define vec_gt _mm_cmpgt_epi8
+#define vec_or _mm_or_si128
+#define vec_and _mm_and_si128
+#define vec_up(v, n) _mm_slli_epi16(v, n)
+#define vec_bits(v) ((uint64_t)(uint32_t)_mm_movemask_epi8(v))
+#else
+/* One byte, as a signed number; truth is -1. */
+typedef int8_t vec;
+#define VEC_BYTES 1
+#define vec_load(p) ((vec)*(p))
+#define vec_all(c) ((vec)(c))
+#define vec_eq(a, b) ((vec)-((a) == (b)))
+#define vec_gt(a, b) ((vec)-((a) > (b)))
+#define vec_or(a, b) ((vec)((a) | (b)))
+#define vec_and(a, b) ((vec)((a) & (b)))
+#define vec_up(v, n) ((vec)(uint8_t)((uint8_t)(v) << (n)))
+#define vec_bits(v) ((uint64_t)((uint8_t)(v) >> 7))
+#endif
+
+static inline vec vec_between(vec bytes, int first, int last)
+{
+    return vec_and(vec_gt(bytes, vec_all(first - 1)), vec_gt(vec_all(last + 1), bytes));
+}
+
+/* Masks of 64 bytes of ASCII. */
+static inline void read_ascii(const uint8_t *text, window_masks *masks)
+{
+    uint64_t letter = 0, small = 0, number = 0, blank = 0, newline = 0, control = 0, apostrophe = 0;
+    for (int at = 0; at < 64; at += VEC_BYTES) {
+        vec bytes = vec_load(text + at);
+        letter |= vec_bits(vec_between(vec_or(bytes, vec_all(0x20)), 'a', 'z')) << at;
+        small |= vec_bits(vec_up(bytes, 2)) << at; /* bit 5 */
+        number |= vec_bits(vec_between(bytes, '0', '9')) << at;
+        blank |= vec_bits(vec_eq(bytes, vec_all(' '))) << at;
+        newline |= vec_bits(vec_or(vec_eq(bytes, vec_all('\n')), vec_eq(bytes, vec_all('\r')))) << at;
+        control |= vec_bits(vec_between(bytes, '\t', '\r')) << at;
+        apostrophe |= vec_bits(vec_eq(bytes, vec_all('\''))) << at;
+    }
+    masks->upper = letter & ~small;
+    masks->lower = letter & small;
+    masks->caseless = 0;
+    masks->number = number;
+    masks->space = blank | (control & ~newline);
+    masks->newline = newline;
+    masks->punctuation = ~(letter | number | blank | control);
+    masks->cut = 0;
+    masks->inner = 0;
+    masks->blank = blank;
+    masks->apostrophe = apostrophe;
+}
+
+/* Masks of 64 bytes of UTF-8 beside their class bytes. */
+static inline void read_classes(const uint8_t *text, const uint8_t *classes, window_masks *masks)
+{
+    memset(masks, 0, sizeof *masks);
+    for (int at = 0; at < 64; at += VEC_BYTES) {
+        vec bytes = vec_load(text + at), kinds = vec_load(classes + at);
+        masks->upper |= vec_bits(vec_up(kinds, 7)) << at;
+        masks->lower |= vec_bits(vec_up(kinds, 6)) << at;
+        masks->caseless |= vec_bits(vec_up(kinds, 5)) << at;
+        masks->number |= vec_bits(vec_up(kinds, 4)) << at;
+        masks->punctuation |= vec_bits(vec_up(kinds, 3)) << at;
+        masks->space |= vec_bits(vec_up(kinds, 2)) << at;
+        masks->newline |= vec_bits(vec_up(kinds, 1)) << at;
+        masks->cut |= vec_bits(kinds) << at;
+        masks->inner |= vec_bits(vec_gt(vec_all(0xC0), bytes)) << at; /* 80-BF, the lowest as signed bytes */
+        masks->blank |= vec_bits(vec_eq(bytes, vec_all(' '))) << at;
+        masks->apostrophe |= vec_bits(vec_eq(bytes, vec_all('\''))) << at;
+    }
+}
+
+/* ---- pieces of up to 15 bytes: four keys in a cache line. The highest four bits of a key hold the count it stands
+ * for, which is never 0 where there is a key. */
+typedef struct { uint64_t lo[4], hi[4]; } bucket;
+
+#define COUNT_SHIFT 60
+#define COUNT_FREE 0x0FFFFFFFFFFFFFFFULL /* all of the high word but the count */
+
+/* Which of the four ways holds a key: one bit a way. */
+static inline unsigned ways_of(const bucket *at, piece_key key)
+{
+#if AOAI_COST_LEVEL == 2
+    __m256i lo = _mm256_load_si256((const __m256i *)at->lo), hi = _mm256_load_si256((const __m256i *)at->hi);
+    lo = _mm256_cmpeq_epi64(lo, _mm256_set1_epi64x((long long)key.lo));
+    hi = _mm256_and_si256(hi, _mm256_set1_epi64x((long long)COUNT_FREE));
+    hi = _mm256_cmpeq_epi64(hi, _mm256_set1_epi64x((long long)key.hi));
+    return (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_and_si256(lo, hi)));
+#else
+    unsigned found = 0;
+    for (int way = 0; way < 4; way++)
+        found |= (unsigned)(((at->lo[way] ^ key.lo) | ((at->hi[way] ^ key.hi) & COUNT_FREE)) == 0) << way;
+    return found;
+#endif
+}
+
+/* Find a key in its bucket: which of the four ways, or 4. */
+static inline unsigned find_way(const bucket *at, piece_key key)
+{
+    return (unsigned)__builtin_ctz(ways_of(at, key) | 0x10);
+}
+
+/* Find a piece of 1 to 15 bytes, 16 readable, in `buckets`: its count, 0 if it is not there; `slot` is where. */
+static inline unsigned find_count(const bucket *buckets, unsigned shift, piece_key key, uint32_t *slot)
+{
+    uint64_t index = hash_key(key) >> shift;
+    const bucket *at = buckets + index;
+    unsigned way = find_way(at, key);
+    *slot = (uint32_t)index * 4 + way; /* a fifth way is the first of the bucket after; there is one */
+    return way < 4 ? (unsigned)(at->hi[way] >> COUNT_SHIFT) : 0;
+}
+
+/* Count the tokens of pieces that `buckets` holds; list those it does not hold, and those of more than 15 bytes.
+ * The pieces lie end to end: piece i is the bytes from starts[i] to starts[i + 1], 16 of them readable. */
+static inline uint64_t count_pieces(
+    const bucket *buckets, unsigned shift, const uint8_t *text, const uint32_t *starts, ptrdiff_t n,
+    uint16_t *missing, ptrdiff_t *n_missing)
+{
+    ptrdiff_t n_missed = 0;
+    uint64_t total = 0;
+#if AOAI_COST_LEVEL == 2
+    const __m256i relevant = _mm256_set1_epi64x((long long)COUNT_FREE);
+    __m256i sums = _mm256_setzero_si256();
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const uint32_t length = starts[i + 1] - starts[i];
+        missing[n_missed] = (uint16_t)i;
+        if (length > 15) {
+            n_missed++;
+            continue;
+        }
+        piece_key words = key_of(text + starts[i], (ptrdiff_t)length);
+        const bucket *at = buckets + (hash_key(words) >> shift);
+        __m256i hi = _mm256_load_si256((const __m256i *)at->hi);
+        __m256i equal = _mm256_and_si256(
+            _mm256_cmpeq_epi64(_mm256_load_si256((const __m256i *)at->lo), _mm256_set1_epi64x((long long)words.lo)),
+            _mm256_cmpeq_epi64(_mm256_and_si256(hi, relevant), _mm256_set1_epi64x((long long)words.hi)));
+        sums = _mm256_add_epi64(sums, _mm256_and_si256(_mm256_srli_epi64(hi, COUNT_SHIFT), equal));
+        n_missed += _mm256_movemask_pd(_mm256_castsi256_pd(equal)) == 0;
+    }
+    uint64_t parts[4];
+    _mm256_storeu_si256((__m256i *)parts, sums);
+    total = parts[0] + parts[1] + parts[2] + parts[3];
+#else
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const uint32_t length = starts[i + 1] - starts[i];
+        uint32_t slot;
+        unsigned count = length > 15 ? 0
+            : find_count(buckets, shift, key_of(text + starts[i], (ptrdiff_t)length), &slot);
+        total += count;
+        missing[n_missed] = (uint16_t)i;
+        n_missed += count == 0;
+    }
+#endif
+    *n_missing = n_missed;
+    return total;
+}
+
+/* ---- merges: eight in a cache line, each left << 36 | right << 18 | merged, 0 where there is none. */
+typedef struct { uint64_t entries[8]; } pair_bucket;
+
+/* What `pair` merges into, in a bucket; 0 if it does not stand there. */
+static inline uint32_t find_pair(const pair_bucket *at, uint64_t pair)
+{
+#if AOAI_COST_LEVEL == 2
+    const __m256i wanted = _mm256_set1_epi64x((long long)pair);
+    __m256i first = _mm256_load_si256((const __m256i *)at->entries);
+    __m256i second = _mm256_load_si256((const __m256i *)(at->entries + 4));
+    first = _mm256_and_si256(first, _mm256_cmpeq_epi64(_mm256_srli_epi64(first, 18), wanted));
+    second = _mm256_and_si256(second, _mm256_cmpeq_epi64(_mm256_srli_epi64(second, 18), wanted));
+    first = _mm256_or_si256(first, second);
+    __m128i half = _mm_or_si128(_mm256_castsi256_si128(first), _mm256_extracti128_si256(first, 1));
+    half = _mm_or_si128(half, _mm_unpackhi_epi64(half, half));
+    return (uint32_t)_mm_cvtsi128_si32(half) & 0x3FFFF;
+#else
+    uint64_t found = 0;
+    for (int i = 0; i < 8; i++)
+        found |= at->entries[i] & -(uint64_t)(at->entries[i] >> 18 == pair);
+    return (uint32_t)found & 0x3FFFF;
+#endif
+}
+
+/* ---- pieces of 16 to 31 bytes: two keys in a cache line. The last byte holds length - 16 and the count. */
+typedef struct { uint64_t words[4]; } long_key;
+typedef struct { long_key ways[2]; } long_bucket;
+
+static inline long_key long_key_of(const uint8_t *text, size_t length)
+{
+    long_key key;
+    memcpy(&key, text, 32);
+    if (length < 24) {
+        key.words[2] &= ((uint64_t)1 << 8 * (length - 16)) - 1;
+        key.words[3] = 0;
+    } else
+        key.words[3] &= ((uint64_t)1 << 8 * (length - 24)) - 1;
+    key.words[3] |= (uint64_t)(length - 16) << 56;
+    return key;
+}
+
+static inline uint64_t hash_long_key(const long_key *key)
+{
+    piece_key halves = {key->words[0] ^ (key->words[2] * 0xd6e8feb86659fd93ULL >> 9), key->words[1] ^ key->words[3]};
+    return hash_key(halves);
+}
+
+static inline unsigned find_long_count(const long_bucket *at, const long_key *key, unsigned *way)
+{
+    for (*way = 0; *way < 2; ++*way) {
+        const uint64_t *other = at->ways[*way].words;
+        if (other[0] == key->words[0] && other[1] == key->words[1] && other[2] == key->words[2] &&
+            ((other[3] ^ key->words[3]) & COUNT_FREE) == 0)
+            return (unsigned)(other[3] >> 60);
+    }
+    return 0;
+}
+
+/* ---- UTF-8 and class bytes of characters that come in blocks: how many were written, none if they are others. */
+#if AOAI_COST_LEVEL
+static inline __m128i classes_of_ascii(__m128i bytes)
+{
+#define ALL(c) _mm_set1_epi8((char)(c))
+#define BETWEEN(v, a, b) _mm_and_si128(_mm_cmpgt_epi8(v, ALL((a)-1)), _mm_cmpgt_epi8(ALL((b) + 1), v))
+    __m128i letter = BETWEEN(_mm_or_si128(bytes, ALL(0x20)), 'a', 'z');
+    __m128i number = BETWEEN(bytes, '0', '9'), blank = _mm_cmpeq_epi8(bytes, ALL(' '));
+    __m128i white = _mm_or_si128(blank, BETWEEN(bytes, '\t', '\r'));
+    __m128i newline = _mm_or_si128(_mm_cmpeq_epi8(bytes, ALL('\n')), _mm_cmpeq_epi8(bytes, ALL('\r')));
+    __m128i other = _mm_or_si128(_mm_or_si128(letter, number), white);
+    /* 1 for a capital, 2 for a small letter. */
+    __m128i cased = _mm_add_epi8(_mm_and_si128(_mm_srli_epi16(bytes, 5), ALL(1)), ALL(1));
+    __m128i kinds = _mm_and_si128(letter, cased);
+    kinds = _mm_or_si128(kinds, _mm_and_si128(number, ALL(BIT_NUMBER)));
+    kinds = _mm_or_si128(kinds, _mm_andnot_si128(other, ALL(BIT_PUNCTUATION)));
+    kinds = _mm_or_si128(kinds, _mm_and_si128(_mm_andnot_si128(newline, white), ALL(BIT_SPACE)));
+    return _mm_or_si128(kinds, _mm_and_si128(newline, ALL(BIT_NEWLINE)));
+#undef ALL
+#undef BETWEEN
+}
+
+/* Write 16 characters of `kind` bytes each if all are ASCII: 16, else 0. */
+static inline int write_ascii_block(int kind, const uint8_t *at, uint8_t *out, uint8_t *classes)
+{
+    const __m128i *from = (const __m128i *)at;
+    __m128i bytes, all;
+    if (kind == 1) {
+        bytes = _mm_loadu_si128(from);
+        if (_mm_movemask_epi8(bytes))
+            return 0;
+    } else if (kind == 2) {
+        __m128i first = _mm_loadu_si128(from), second = _mm_loadu_si128(from + 1);
+        all = _mm_and_si128(_mm_or_si128(first, second), _mm_set1_epi16((short)0xFF80));
+        if (_mm_movemask_epi8(_mm_cmpeq_epi8(all, _mm_setzero_si128())) != 0xFFFF)
+            return 0;
+        bytes = _mm_packus_epi16(first, second);
+    } else {
+        __m128i a = _mm_loadu_si128(from), b = _mm_loadu_si128(from + 1);
+        __m128i c = _mm_loadu_si128(from + 2), d = _mm_loadu_si128(from + 3);
+        all = _mm_and_si128(_mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d)), _mm_set1_epi32((int)0xFFFFFF80));
+        if (_mm_movemask_epi8(_mm_cmpeq_epi8(all, _mm_setzero_si128())) != 0xFFFF)
+            return 0;
+        bytes = _mm_packus_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, d));
+    }
+    _mm_storeu_si128((__m128i *)out, bytes);
+    _mm_storeu_si128((__m128i *)classes, classes_of_ascii(bytes));
+    return 16;
+}
+#else
+static inline int write_ascii_block(int kind, const uint8_t *at, uint8_t *out, uint8_t *classes) { return 0; }
+#endif
+
+#if AOAI_COST_LEVEL == 2
+/* Which bytes of eight pairs to keep: always the first, the second where its bit is set. */
+static uint8_t KEPT_BYTES_OF_PAIRS[256][16];
+
+static void fill_kept_bytes(void)
+{
+    for (int bits = 0; bits < 256; bits++) {
+        int n = 0;
+        memset(KEPT_BYTES_OF_PAIRS[bits], 0x80, 16);
+        for (int pair = 0; pair < 8; pair++) {
+            KEPT_BYTES_OF_PAIRS[bits][n++] = (uint8_t)(2 * pair);
+            if (bits >> pair & 1)
+                KEPT_BYTES_OF_PAIRS[bits][n++] = (uint8_t)(2 * pair + 1);
+        }
+    }
+}
+
+/* Write 8 characters of 1 or 2 bytes each if all are below U+0800: how many bytes, else 0. 16 are overwritten. */
+static inline int write_pair_block(
+    int kind, const uint8_t *at, const uint8_t *table, uint8_t *out, uint8_t *classes)
+{
+    __m128i codes, pairs, ascii, kinds, kept;
+    if (kind == 1)
+        codes = _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)at));
+    else if (kind == 2) {
+        codes = _mm_loadu_si128((const __m128i *)at);
+        if (!_mm_testz_si128(codes, _mm_set1_epi16((short)0xF800)))
+            return 0;
+    } else
+        return 0;
+    ascii = _mm_cmpgt_epi16(_mm_set1_epi16(0x80), codes);
+    pairs = _mm_or_si128(_mm_srli_epi16(codes, 6), _mm_slli_epi16(_mm_and_si128(codes, _mm_set1_epi16(0x3F)), 8));
+    pairs = _mm_blendv_epi8(_mm_or_si128(pairs, _mm_set1_epi16((short)0x80C0)), codes, ascii);
+    unsigned wide = ~(unsigned)_mm_movemask_epi8(_mm_packs_epi16(ascii, ascii)) & 0xFF;
+    kept = _mm_loadu_si128((const __m128i *)KEPT_BYTES_OF_PAIRS[wide]);
+    uint64_t eight = 0;
+    for (int i = 0; i < 8; i++)
+        eight |= (uint64_t)table[kind == 1 ? at[i] : (uint16_t)(at[2 * i] | at[2 * i + 1] << 8)] << (8 * i);
+    kinds = _mm_cvtsi64_si128((long long)eight);
+    _mm_storeu_si128((__m128i *)out, _mm_shuffle_epi8(pairs, kept));
+    _mm_storeu_si128((__m128i *)classes, _mm_shuffle_epi8(_mm_unpacklo_epi8(kinds, kinds), kept));
+    return 8 + __builtin_popcount(wide);
+}
+#else
+static void fill_kept_bytes(void) {}
+
+static inline int write_pair_block(
+    int kind, const uint8_t *at, const uint8_t *table, uint8_t *out, uint8_t *classes) { return 0; }
+#endif
+#endif
