@@ -42,8 +42,10 @@ if TYPE_CHECKING:
         count_tokens,
         count_tokens_batch,
         encoding_for_model,
+        encoding_name_for_model,
         get_encoding,
         image_size,
+        list_encoding_names,
     )
 
 _ROOMS = {
@@ -62,8 +64,10 @@ _ROOMS = {
         "count_tokens",
         "count_tokens_batch",
         "encoding_for_model",
+        "encoding_name_for_model",
         "get_encoding",
         "image_size",
+        "list_encoding_names",
     ),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
@@ -102,10 +106,12 @@ __all__ = [
     "count_tokens",
     "count_tokens_batch",
     "encoding_for_model",
+    "encoding_name_for_model",
     "estimate_request",
     "get_encoding",
     "get_model",
     "image_size",
+    "list_encoding_names",
     "list_models",
     "read_deployments",
     "read_usage",

@@ -159,6 +159,15 @@ def test_a_count_never_fails_on_the_text_of_a_special_token() -> None:
         get_encoding("cl100k_base").encode("a<|endoftext|>")
 
 
+def test_a_special_text_is_found_wherever_it_stands() -> None:
+    encoding = get_encoding("o200k_harmony")
+    text = "<|start|><|<|end|>|><|reserved_200013|"
+    assert encoding.decode(encoding.encode(text, allowed_special="all")) == text
+    assert encoding.encode(text, allowed_special={"<|end|>"}, disallowed_special=()).count(200007) == 1
+    with pytest.raises(ValueError, match=r"'<\|start\|>'"):
+        encoding.encode(text, allowed_special={"<|end|>"})
+
+
 def test_openings_of_special_tokens_take_linear_time() -> None:
     encoding = get_encoding("o200k_harmony")
     text = "<|" * 100_000
@@ -185,8 +194,18 @@ def test_a_batch_equals_one_by_one_and_threads_change_nothing(many: list[str], t
 def test_a_batch_takes_what_yields_text() -> None:
     encoding = get_encoding("o200k_base")
     listed = ["hello world", "", "a"]
-    for many in (listed, tuple(listed), np.array(listed, dtype=object), pd.Series(listed), iter(listed)):
+    # A NumPy array of texts yields numpy.str_, which is a subclass of str.
+    for many in (
+        listed,
+        tuple(listed),
+        np.array(listed),
+        np.array(listed, dtype=object),
+        pd.Series(listed),
+        iter(listed),
+    ):
         assert encoding.count_batch(many).tolist() == [2, 0, 1]
+    assert [encoding.count(text) for text in np.array(listed)] == [2, 0, 1]
+    assert encoding.encode_flat(np.array(listed))[1].tolist() == [0, 2, 2, 3]
     assert encoding.count_batch([]).shape == (0,)
 
 
@@ -338,8 +357,9 @@ def test_ids_that_do_not_fit() -> None:
     for number in (-1, 1 << 32):
         with pytest.raises(OverflowError):
             encoding.decode([number])
-    with pytest.raises(TypeError):
-        encoding.decode("abc")  # type: ignore[arg-type]
+    for wrong in ("abc", [1.0], {1: 2}):
+        with pytest.raises(TypeError):
+            encoding.decode(wrong)  # type: ignore[arg-type]
     with pytest.raises(UnicodeDecodeError):
         encoding.decode(encoding.encode_ordinary("\U0001f9ff")[:1], errors="strict")
 

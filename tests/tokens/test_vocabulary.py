@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from reference_tokens import official_file, packaged_ranks
+from reference_tokens import BYTE_RANKS, official_file, packaged_ranks
 from tiktoken_ext import openai_public
 
 from aoai_cost._fast.bpe import Vocabulary
 from aoai_cost._fast.split import FAMILIES
 from aoai_cost.errors import VocabularyError
 from aoai_cost.tokens import build_vocabularies
-from aoai_cost.tokens.build_vocabularies import pack_official, read_official
+from aoai_cost.tokens.build_vocabularies import list_merges, official_name, pack_official, read_official
 from aoai_cost.tokens.encoding import ENCODING_NAMES
 from aoai_cost.tokens.vocabulary import OFFICIAL_DIGESTS, load_merges, packaged_path
 
@@ -52,6 +52,29 @@ def test_the_build_refuses_another_file(tmp_path: Path) -> None:
         pack_official("r50k_base", tmp_path / "file")
     with pytest.raises(VocabularyError, match="cannot be read"):
         pack_official("r50k_base", tmp_path / "absent")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_tokens_tell_their_vocabulary(name: str) -> None:
+    ranks = packaged_ranks(name)
+    assert official_name(dict(sorted(ranks.items()))) == name
+    assert official_name({**ranks, b"one more token": 260_000}) is None
+
+
+@pytest.mark.parametrize(
+    ("tokens", "reason"),
+    [
+        pytest.param({b"ab": 1 << 18}, "up to 262144", id="an id too great"),
+        pytest.param({b"ab": 255}, "257 tokens with 256 ids", id="two tokens of one id"),
+        pytest.param({b"abc": 256}, "not made by its own merges", id="a token that is never merged"),
+        pytest.param({b"a" * 129: 256}, "more than 128 bytes", id="a token too long"),
+        pytest.param({b"": 256}, "a token is empty", id="an empty token"),
+        pytest.param({b"a": 300}, "the single bytes", id="a byte elsewhere"),
+    ],
+)
+def test_tokens_that_merges_alone_do_not_tell(tokens: dict[bytes, int], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        list_merges({**BYTE_RANKS, **tokens})
 
 
 def damaged(change: str, content: bytes) -> bytes:

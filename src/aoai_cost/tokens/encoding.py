@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from itertools import accumulate, pairwise
+from operator import index
+from typing import TYPE_CHECKING, Any, Literal
 
-from .._fast.bpe import Counts, Vocabulary
-from .._fast.split import FAMILIES
-from ..errors import UnknownNameError, VocabularyError
-from .vocabulary import load_merges, packaged_path
+from ..errors import UnknownNameError
+from .backends import Backend, backend_of, packaged_backend, tiktoken_backend
+from .specials import SpecialTokens
+from .vocabulary import make_tiktoken
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["ENCODING_NAMES", "Encoding", "get_encoding"]
+__all__ = ["ENCODING_NAMES", "Encoding", "get_encoding", "list_encoding_names"]
 
 _END_OF_TEXT = "<|endoftext|>"
 _END_OF_PROMPT = "<|endofprompt|>"
@@ -70,8 +71,6 @@ _ENCODINGS: dict[str, tuple[str, str, dict[str, int]]] = {
 ENCODING_NAMES = tuple(sorted(_ENCODINGS))
 
 _loaded: dict[str, Encoding] = {}
-_vocabularies: dict[tuple[str, str], Vocabulary] = {}
-_loading = threading.Lock()
 
 
 def get_encoding(name: str) -> Encoding:
@@ -98,35 +97,54 @@ def get_encoding(name: str) -> Encoding:
         near = get_close_matches(name[:100], ENCODING_NAMES, cutoff=0.4) or ENCODING_NAMES
         raise UnknownNameError("encoding", name, near)
     file, family, specials = _ENCODINGS[name]
-    # One at a time: two threads that want the same vocabulary must not both build it.
-    with _loading:
-        if name not in _loaded:
-            if (file, family) not in _vocabularies:
-                _vocabularies[file, family] = _load_vocabulary(file, family)
-            _loaded[name] = Encoding(name, _vocabularies[file, family], specials)
-        return _loaded[name]
+    made = Encoding._of(name, packaged_backend(file, family), SpecialTokens(specials))
+    return _loaded.setdefault(name, made)
 
 
-def _load_vocabulary(file: str, family: str) -> Vocabulary:
-    merges = load_merges(file)
-    try:
-        return Vocabulary(merges, FAMILIES[family])
-    except ValueError as error:
-        raise VocabularyError(file, str(packaged_path(file)), str(error)) from None
+def list_encoding_names() -> list[str]:
+    """Return the names that `get_encoding` knows.
+
+    Examples
+    --------
+    >>> list_encoding_names()[:2]
+    ['cl100k_base', 'gpt2']
+    """
+    return list(ENCODING_NAMES)
 
 
 class Encoding:
-    """One encoding, with the answers of ``tiktoken.Encoding``; made by `get_encoding`.
+    """One encoding, with the methods, answers and errors of ``tiktoken.Encoding``.
 
-    An encoding is read-only: any number of threads may share it.
+    `get_encoding` gives those that are packaged, `Encoding.from_tiktoken` that of any ``tiktoken.Encoding``; made
+    directly, an encoding is described as tiktoken describes it. It is read-only: any number of threads may share it.
+
+    Parameters
+    ----------
+    name : str
+    pat_str : str
+        The pattern that cuts a text into pieces.
+    mergeable_ranks : mapping of bytes to int
+        The id of each token; the lower, the earlier it is merged.
+    special_tokens : mapping of str to int
+        The id of each special token.
+    explicit_n_vocab : int, optional
+        How many tokens there must be.
 
     Attributes
     ----------
     name : str
     backend : str
-        ``"compiled"``: this package's own code.
+        ``"compiled"``: this package's own code. ``"tiktoken"``: tiktoken, where the pattern is not one of those
+        compiled here, or merges alone do not tell the vocabulary.
     special_tokens_set : set of str
         The special tokens, such as ``"<|endoftext|>"``.
+
+    Raises
+    ------
+    ValueError
+        If two tokens have one id, or a special token is empty; for what else cannot be, what tiktoken raises.
+    AssertionError
+        If the tokens are not `explicit_n_vocab`, with ids up to one less.
 
     Examples
     --------
@@ -135,27 +153,126 @@ class Encoding:
     [15339, 1917]
     >>> encoding.decode([15339, 1917])
     'hello world'
+
+    A packaged encoding with more special tokens:
+
+    >>> chat = Encoding(
+    ...     "cl100k_im",
+    ...     pat_str=encoding._pat_str,
+    ...     mergeable_ranks=encoding._mergeable_ranks,
+    ...     special_tokens={**encoding._special_tokens, "<|im_start|>": 100264},
+    ... )
+    >>> chat.encode("<|im_start|>hello", allowed_special="all"), chat.backend
+    ([100264, 15339], 'compiled')
     """
 
-    def __init__(self, name: str, vocabulary: Vocabulary, special_tokens: dict[str, int]) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        pat_str: str,
+        mergeable_ranks: Mapping[bytes, int],
+        special_tokens: Mapping[str, int],
+        explicit_n_vocab: int | None = None,
+    ) -> None:
+        greatest = max(max(mergeable_ranks.values()), max(special_tokens.values(), default=0))
+        n_tokens = len(mergeable_ranks) + len(special_tokens)
+        if explicit_n_vocab and not n_tokens == explicit_n_vocab == greatest + 1:
+            raise AssertionError(f"{n_tokens} tokens with ids up to {greatest}, not {explicit_n_vocab}")
+        if len(set(mergeable_ranks.values())) < len(mergeable_ranks):
+            raise ValueError(f"{len(mergeable_ranks)} tokens with {len(set(mergeable_ranks.values()))} ids")
+        specials = SpecialTokens.as_tiktoken(special_tokens)
+        backend: Backend | None = backend_of(pat_str, mergeable_ranks)
+        if backend is None:
+            backend = tiktoken_backend(make_tiktoken(name, pat_str, mergeable_ranks, special_tokens))
+        self._fill(name, backend, specials)
+
+    @classmethod
+    def from_tiktoken(cls, encoding: Any) -> Encoding:
+        """Return the encoding that gives the answers of a ``tiktoken.Encoding``.
+
+        Its backend is ``"compiled"`` where that can be: a pattern of the r50k, cl100k or o200k encodings and tokens
+        that are made by their own merges, whatever the special tokens. Otherwise it is ``"tiktoken"``: the same
+        methods and answers at tiktoken's own speed.
+
+        Parameters
+        ----------
+        encoding : tiktoken.Encoding
+
+        Raises
+        ------
+        TypeError
+            If `encoding` is no such object.
+        ValueError
+            If a special token is empty.
+
+        Examples
+        --------
+        >>> from tiktoken import Encoding as Theirs
+        >>> letters = {bytes([byte]): byte for byte in range(256)}
+        >>> theirs = Theirs("letters", pat_str=r"\\w+", mergeable_ranks=letters, special_tokens={})
+        >>> ours = Encoding.from_tiktoken(theirs)
+        >>> ours.encode("hi"), ours.backend
+        ([104, 105], 'tiktoken')
+        """
+        try:
+            name, pat_str = encoding.name, encoding._pat_str
+            ranks, special_tokens = encoding._mergeable_ranks, encoding._special_tokens
+        except AttributeError:
+            raise TypeError(f"not a tiktoken.Encoding: {type(encoding).__name__}") from None
+        if isinstance(encoding, cls):
+            return encoding
+        backend = backend_of(pat_str, ranks) or tiktoken_backend(encoding)
+        if name in _ENCODINGS and dict(special_tokens) == _ENCODINGS[name][2]:
+            packaged = get_encoding(name)
+            if packaged._backend is backend:
+                return packaged
+        return cls._of(name, backend, SpecialTokens.as_tiktoken(special_tokens))
+
+    @classmethod
+    def _of(cls, name: str, backend: Backend, specials: SpecialTokens) -> Encoding:
+        made = cls.__new__(cls)
+        made._fill(name, backend, specials)
+        return made
+
+    def _fill(self, name: str, backend: Backend, specials: SpecialTokens) -> None:
         self.name = name
-        self.backend = "compiled"
-        self.special_tokens_set = set(special_tokens)
-        self._vocabulary = vocabulary
-        self._specials = special_tokens
-        self._special_bytes = {number: token.encode() for token, number in special_tokens.items()}
-        self._longest_special = max(map(len, special_tokens))
+        self.backend = backend.name
+        self.special_tokens_set = specials.set
+        self._backend = backend
+        self._vocabulary = backend.vocabulary
+        self._specials = specials
 
     def __repr__(self) -> str:
         return f"<Encoding {self.name!r}>"
 
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return get_encoding, (self.name,)
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        if self is _loaded.get(self.name):
+            return get_encoding, (self.name,)
+        return _described, (self.name, self._pat_str, self._mergeable_ranks, self._special_tokens)
+
+    def __copy__(self) -> Encoding:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Encoding:
+        return self
+
+    @property
+    def _pat_str(self) -> str:
+        return self._backend.pat_str
+
+    @property
+    def _mergeable_ranks(self) -> dict[bytes, int]:
+        return self._backend.ranks
+
+    @property
+    def _special_tokens(self) -> dict[str, int]:
+        return self._specials.ids
 
     @property
     def max_token_value(self) -> int:
         """The greatest id of all tokens, special ones included."""
-        return max(self._vocabulary.n_ids - 1, *self._special_bytes)
+        return max(self._vocabulary.n_ids - 1, *self._special_tokens.values(), 0)
 
     @property
     def n_vocab(self) -> int:
@@ -164,12 +281,30 @@ class Encoding:
 
     @property
     def eot_token(self) -> int:
-        """The id of ``<|endoftext|>``."""
-        return self._specials[_END_OF_TEXT]
+        """The id of ``<|endoftext|>``; a KeyError where there is none."""
+        return self._special_tokens[_END_OF_TEXT]
 
     def is_special_token(self, token: int) -> bool:
-        """Tell whether an id is that of a special token."""
-        return token in self._special_bytes
+        """Tell whether an id is that of a special token.
+
+        Raises
+        ------
+        AssertionError
+            If `token` is not an ``int``.
+        """
+        if not isinstance(token, int):
+            raise AssertionError(f"an id is an int, not {type(token).__name__}")
+        return token in self._specials.bytes_of
+
+    def token_byte_values(self) -> list[bytes]:
+        """Return the bytes of every token that is not special, in the order of the bytes.
+
+        Examples
+        --------
+        >>> len(get_encoding("r50k_base").token_byte_values())
+        50256
+        """
+        return list(self._backend.sorted_tokens)
 
     def count(self, text: str) -> int:
         """Count the tokens of a text, as ``len(encode_ordinary(text))`` but without making the ids.
@@ -187,7 +322,7 @@ class Encoding:
         >>> get_encoding("o200k_base").count("<|endoftext|>")
         7
         """
-        return self._vocabulary.count(text)
+        return self._vocabulary.count(text if type(text) is str else _plain(text))
 
     def count_batch(self, texts: Iterable[str], *, threads: int = 1) -> npt.NDArray[np.int64]:
         """Count the tokens of many texts.
@@ -221,7 +356,7 @@ class Encoding:
         if threads < 1:
             raise ValueError(f"threads must be at least 1, not {threads}")
         out = np.zeros(len(listed), dtype=np.int64)
-        counts = Counts(self._vocabulary, listed, out)
+        counts = self._backend.counts(listed, out)
         if threads == 1 or len(listed) < 2:
             counts.run(0, len(listed))
             return out
@@ -249,7 +384,7 @@ class Encoding:
         >>> get_encoding("o200k_base").encode_ordinary("hello world")
         [24912, 2375]
         """
-        return self._vocabulary.encode(text)
+        return self._vocabulary.encode(text if type(text) is str else _plain(text))
 
     def encode(
         self,
@@ -281,12 +416,81 @@ class Encoding:
         >>> get_encoding("cl100k_base").encode("hi<|endoftext|>", allowed_special="all")
         [6151, 100257]
         """
-        allowed, disallowed = self._rules(allowed_special, disallowed_special)
-        return self._encode(text, allowed, disallowed)
+        before, rest = self._cut(text, allowed_special, disallowed_special)
+        ids = self._vocabulary.encode(rest)
+        return before + ids if before else ids
+
+    def encode_to_numpy(
+        self,
+        text: str,
+        *,
+        allowed_special: Literal["all"] | AbstractSet[str] = frozenset(),
+        disallowed_special: Literal["all"] | Collection[str] = "all",
+    ) -> npt.NDArray[np.uint32]:
+        """Return the ids of a text as an array; the rules are those of `encode`.
+
+        Returns
+        -------
+        ndarray of uint32, shape (n,)
+            Read-only.
+
+        Raises
+        ------
+        ValueError
+            If a disallowed text stands in `text`; of its kind UnicodeEncodeError, if there is a lone surrogate.
+        TypeError
+            If `text` is not a ``str``, or `allowed_special` not a set.
+
+        Examples
+        --------
+        >>> get_encoding("cl100k_base").encode_to_numpy("hello world")
+        array([15339,  1917], dtype=uint32)
+        """
+        import numpy as np
+
+        before, rest = self._cut(text, allowed_special, disallowed_special)
+        text.encode()  # as in tiktoken, a surrogate is an error here
+        ids = np.array(before, dtype=np.uint32).tobytes() + self._vocabulary.encode_bytes(rest)
+        return np.frombuffer(ids, dtype=np.uint32)
+
+    def encode_with_unstable(
+        self,
+        text: str,
+        *,
+        allowed_special: Literal["all"] | AbstractSet[str] = frozenset(),
+        disallowed_special: Literal["all"] | Collection[str] = "all",
+    ) -> tuple[list[int], list[list[int]]]:
+        """Return the ids that more text cannot change, and what the rest may become; the rules are those of `encode`.
+
+        Returns
+        -------
+        stable : list of int
+        completions : list of list of int
+            In no order that means something. Each continues `stable`, and together they spell a text that starts
+            with the given one.
+
+        Raises
+        ------
+        ValueError
+            If a disallowed text stands in `text`; of its kind UnicodeEncodeError, if there is a lone surrogate.
+        TypeError
+            If `text` is not a ``str``, or `allowed_special` not a set.
+
+        Examples
+        --------
+        >>> encoding = get_encoding("r50k_base")
+        >>> stable, completions = encoding.encode_with_unstable("hello fanta")
+        >>> encoding.decode(stable), [8842] in completions, encoding.decode([8842])
+        ('hello', True, ' fantasy')
+        """
+        before, rest = self._cut(text, allowed_special, disallowed_special)
+        text.encode()  # as in tiktoken, a surrogate is an error here
+        stable, completions = self._backend.complete(rest)
+        return before + stable, completions
 
     def encode_batch(
         self,
-        texts: Sequence[str],
+        text: Sequence[str],
         *,
         num_threads: int = 8,
         allowed_special: Literal["all"] | AbstractSet[str] = frozenset(),
@@ -297,7 +501,7 @@ class Encoding:
         Raises
         ------
         TypeError
-            If `texts` is one ``str``, or one of them is not a ``str``.
+            If `text` is one ``str``, or one of them is not a ``str``.
         ValueError
             If a disallowed text stands in one of them, or `num_threads` is less than 1.
 
@@ -306,17 +510,19 @@ class Encoding:
         >>> get_encoding("cl100k_base").encode_batch(["hello", "world"])
         [[15339], [14957]]
         """
-        allowed, disallowed = self._rules(allowed_special, disallowed_special)
+        allowed = self._specials.allowed(allowed_special)
+        disallowed = self._specials.disallowed(disallowed_special, allowed)
+        encode = partial(self.encode, allowed_special=allowed, disallowed_special=disallowed)
         with _threads(num_threads) as pool:
-            return list(pool.map(lambda text: self._encode(text, allowed, disallowed), _listed(texts)))
+            return list(pool.map(encode, _listed(text)))
 
-    def encode_ordinary_batch(self, texts: Sequence[str], *, num_threads: int = 8) -> list[list[int]]:
+    def encode_ordinary_batch(self, text: Sequence[str], *, num_threads: int = 8) -> list[list[int]]:
         """Return the ids of many texts; the text of a special token is ordinary text.
 
         Raises
         ------
         TypeError
-            If `texts` is one ``str``, or one of them is not a ``str``.
+            If `text` is one ``str``, or one of them is not a ``str``.
         ValueError
             If `num_threads` is less than 1.
 
@@ -326,7 +532,7 @@ class Encoding:
         [[15339], [14957]]
         """
         with _threads(num_threads) as pool:
-            return list(pool.map(self._vocabulary.encode, _listed(texts)))
+            return list(pool.map(self._vocabulary.encode, _listed(text)))
 
     def encode_flat(self, texts: Iterable[str]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
         """Return the ids of many texts end to end; the text of a special token is ordinary text.
@@ -368,10 +574,10 @@ class Encoding:
         >>> get_encoding("r50k_base").encode_single_token("hello")
         31373
         """
-        token = text_or_bytes.encode() if isinstance(text_or_bytes, str) else text_or_bytes
+        token = _token(text_or_bytes)
         found = self._vocabulary.token_id(token)
         if found is None:
-            found = next((number for special, number in self._specials.items() if special.encode() == token), None)
+            found = self._specials.ids_of.get(token)
         if found is None:
             raise KeyError(token)
         return found
@@ -392,7 +598,7 @@ class Encoding:
         b'hello world'
         """
         given: object = tokens
-        if isinstance(given, str) or not hasattr(given, "__getitem__"):
+        if isinstance(given, str | dict) or not hasattr(type(given), "__getitem__"):
             raise TypeError(f"tokens must be a sequence of int, not {type(tokens).__name__}")
         try:
             return b"".join([self._bytes_of(token) for token in tokens])
@@ -429,10 +635,7 @@ class Encoding:
         >>> get_encoding("r50k_base").decode_single_token_bytes(31373)
         b'hello'
         """
-        try:
-            return self._bytes_of(token)
-        except KeyError:
-            raise KeyError(str(token)) from None
+        return self._bytes_of(token)
 
     def decode_tokens_bytes(self, tokens: Sequence[int]) -> list[bytes]:
         """Return the bytes of each token, to show where a text is cut.
@@ -449,60 +652,133 @@ class Encoding:
         """
         return [self.decode_single_token_bytes(token) for token in tokens]
 
+    def decode_with_offsets(self, tokens: Sequence[int]) -> tuple[str, list[int]]:
+        """Return the text of tokens, and where in it each token starts.
+
+        A token that starts inside a character starts where that character does.
+
+        Raises
+        ------
+        KeyError
+            If an id is that of no token.
+        UnicodeDecodeError
+            If the bytes are no UTF-8.
+
+        Examples
+        --------
+        >>> get_encoding("r50k_base").decode_with_offsets([31373, 995])
+        ('hello world', [0, 5])
+        """
+        spelled = self.decode_tokens_bytes(tokens)
+        # Every byte that does not continue a character begins one.
+        begun = [0, *accumulate(sum(byte & 0xC0 != 0x80 for byte in token) for token in spelled)]
+        inside = [token[0] & 0xC0 == 0x80 for token in spelled]
+        offsets = [max(0, n - within) for n, within in zip(begun, inside, strict=False)]
+        return b"".join(spelled).decode("utf-8", errors="strict"), offsets
+
+    def decode_batch(
+        self, batch: Sequence[Sequence[int]], *, errors: str = "replace", num_threads: int = 8
+    ) -> list[str]:
+        """Return the texts of many sequences of tokens; see `decode`.
+
+        Raises
+        ------
+        KeyError
+            If an id is that of no token.
+        ValueError
+            If `num_threads` is less than 1.
+
+        Examples
+        --------
+        >>> get_encoding("r50k_base").decode_batch([[31373], [995]])
+        ['hello', ' world']
+        """
+        with _threads(num_threads) as pool:
+            return list(pool.map(partial(self.decode, errors=errors), batch))
+
+    def decode_bytes_batch(self, batch: Sequence[Sequence[int]], *, num_threads: int = 8) -> list[bytes]:
+        """Return the bytes of many sequences of tokens; see `decode_bytes`.
+
+        Raises
+        ------
+        KeyError
+            If an id is that of no token.
+        ValueError
+            If `num_threads` is less than 1.
+
+        Examples
+        --------
+        >>> get_encoding("r50k_base").decode_bytes_batch([[31373], [995]])
+        [b'hello', b' world']
+        """
+        with _threads(num_threads) as pool:
+            return list(pool.map(self.decode_bytes, batch))
+
+    def _encode_single_piece(self, text_or_bytes: str | bytes) -> list[int]:
+        """Return the ids of a text or of bytes that are not cut into pieces; special tokens are ordinary text."""
+        return self._backend.encode_piece(_token(text_or_bytes))
+
+    def _encode_bytes(self, text: bytes) -> list[int]:
+        """Return the ids of bytes that should be UTF-8; special tokens are ordinary text."""
+        if not isinstance(text, bytes):
+            raise TypeError(f"text must be bytes, not {type(text).__name__}")
+        return self._backend.encode_utf8(text)
+
+    def _encode_only_native_bpe(self, text: str) -> list[int]:
+        """Return the ids of a text without surrogates; special tokens are ordinary text."""
+        return self._backend.encode_natively(_plain(text))
+
     def _bytes_of(self, token: int) -> bytes:
-        found = self._vocabulary.token_bytes(token)
-        return self._special_bytes[token] if found is None else found
+        number = index(token)
+        found = self._vocabulary.token_bytes(number)
+        if found is None:
+            found = self._specials.bytes_of.get(number)
+        if found is None:
+            raise KeyError(str(number))
+        return found
 
-    def _rules(
-        self, allowed: Literal["all"] | AbstractSet[str], disallowed: Literal["all"] | Collection[str]
-    ) -> tuple[AbstractSet[str], frozenset[str]]:
-        """Return which special tokens split the text, and which texts raise."""
-        if allowed == "all":
-            allowed = self.special_tokens_set
-        if not isinstance(allowed, AbstractSet):
-            raise TypeError(f"allowed_special must be 'all' or a set of str, not {type(allowed).__name__}")
-        if disallowed == "all":
-            return allowed, frozenset(self.special_tokens_set - allowed)
-        return allowed, frozenset(disallowed or ())
-
-    def _encode(self, text: str, allowed: AbstractSet[str], disallowed: frozenset[str]) -> list[int]:
-        if not isinstance(text, str):
-            raise TypeError(f"text must be a str, not {type(text).__name__}")
-        if disallowed:
-            self._refuse(text, disallowed)
+    def _cut(
+        self, text: str, allowed: Literal["all"] | AbstractSet[str], disallowed: Literal["all"] | Collection[str]
+    ) -> tuple[list[int], str]:
+        """Return the ids up to the last allowed special token, and the text after it, once nothing in it is refused."""
+        specials = self._specials
+        allowed = specials.allowed(allowed)
+        refused = specials.disallowed(disallowed or (), allowed)
+        text = _plain(text)
+        if refused:
+            specials.refuse(text, refused)
         if not allowed:
-            return self._vocabulary.encode(text)
+            return [], text
+        if allowed is not specials.set:
+            "".join(allowed).encode()  # what cannot be a special token is an error, as in tiktoken
+        text = specials.readable(text)
         ids: list[int] = []
         done = 0
-        for start, special in self._specials_in(text):
-            # Special texts that are not allowed stay ordinary, and what overlaps them may still be found.
-            if special in allowed and start >= done:
-                ids += self._vocabulary.encode(text[done:start])
-                ids.append(self._specials[special])
-                done = start + len(special)
-        return ids + self._vocabulary.encode(text[done:]) if ids else self._vocabulary.encode(text)
+        for start, special in specials.find(text, allowed):
+            ids += self._vocabulary.encode(text[done:start])
+            ids.append(specials.ids[special])
+            done = start + len(special)
+        return ids, text[done:]
 
-    def _specials_in(self, text: str) -> Iterator[tuple[int, str]]:
-        """Yield where special texts stand, allowed or not, from left to right."""
-        # All special tokens are <|...|> with no |> inside, so at most one starts at any place.
-        start = text.find("<|")
-        while start >= 0:
-            # Bounded, or a text of nothing but openings would take quadratic time.
-            end = text.find("|>", start + 2, start + self._longest_special)
-            if end >= 0 and text[start : end + 2] in self._specials:
-                yield start, text[start : end + 2]
-            start = text.find("<|", start + 1)
 
-    def _refuse(self, text: str, disallowed: frozenset[str]) -> None:
-        """Raise if one of the disallowed texts, which need not be special tokens, stands in the text."""
-        found = [(start, special) for start, special in self._specials_in(text) if special in disallowed][:1]
-        found += [(text.find(other), other) for other in disallowed - self.special_tokens_set if other in text]
-        if found:
-            raise ValueError(
-                f"Encountered text corresponding to disallowed special token {min(found)[1][:100]!r}.\n"
-                "To encode it as a special token, pass it in `allowed_special`; to encode it as ordinary text, "
-                "leave it out of `disallowed_special`, or pass `disallowed_special=()` for all special tokens.\n"
-            )
+def _described(name: str, pat_str: str, ranks: dict[bytes, int], special_tokens: dict[str, int]) -> Encoding:
+    return Encoding(name, pat_str=pat_str, mergeable_ranks=ranks, special_tokens=special_tokens)
+
+
+def _plain(text: str) -> str:
+    """Return a text as exactly ``str``: the kernels take no subclass, such as the texts of NumPy."""
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a str, not {type(text).__name__}")
+    return text if type(text) is str else str.__str__(text)
+
+
+def _token(text_or_bytes: str | bytes) -> bytes:
+    """Return the bytes of a token as exactly ``bytes``."""
+    if isinstance(text_or_bytes, str):
+        return text_or_bytes.encode()
+    if not isinstance(text_or_bytes, bytes):
+        raise TypeError(f"a token is a str or bytes, not {type(text_or_bytes).__name__}")
+    return bytes(text_or_bytes)
 
 
 def _threads(n: int) -> ThreadPoolExecutor:
@@ -514,4 +790,4 @@ def _threads(n: int) -> ThreadPoolExecutor:
 def _listed(texts: Iterable[str]) -> list[str]:
     if isinstance(texts, str):
         raise TypeError("texts must be many, not one str")
-    return list(texts)
+    return [str.__str__(text) if isinstance(text, str) and type(text) is not str else text for text in texts]

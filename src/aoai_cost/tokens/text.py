@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["count_tokens", "count_tokens_batch", "encoding_for_model"]
+__all__ = ["count_tokens", "count_tokens_batch", "encoding_for_model", "encoding_name_for_model"]
 
 
 def encoding_for_model(model: str) -> Encoding:
@@ -31,10 +31,28 @@ def encoding_for_model(model: str) -> Encoding:
     >>> encoding_for_model("gpt-4o").name
     'o200k_base'
     """
+    return get_encoding(encoding_name_for_model(model))
+
+
+def encoding_name_for_model(model: str) -> str:
+    """Return the name of the encoding of a model.
+
+    Raises
+    ------
+    UnknownNameError
+        If no such model is known.
+    RequestError
+        If the model has no text encoding, or none that is known.
+
+    Examples
+    --------
+    >>> encoding_name_for_model("gpt-4o")
+    'o200k_base'
+    """
     found = get_model(model)
     if found.encoding is None:
         raise RequestError("model", f"no text encoding is known for {found.name!r} ({found.kind})")
-    return get_encoding(found.encoding)
+    return found.encoding
 
 
 def _chosen(model: str | None, encoding: str | None) -> Encoding:

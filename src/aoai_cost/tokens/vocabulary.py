@@ -1,4 +1,4 @@
-"""The packaged vocabularies: their form, and how they are loaded.
+"""Where vocabularies come from: the packaged ones, their form and how they are loaded; tiktoken for all others.
 
 A vocabulary travels as its list of merges: of every token, the ids of the two parts it is merged from.
 That is all there is to know, since every token is spelled by its parts, and it is what merging needs; no
@@ -23,11 +23,23 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from ..errors import VocabularyError
 
-__all__ = ["HEADER", "HOLE", "MAGIC", "OFFICIAL_DIGESTS", "load_merges", "packaged_path"]
+__all__ = [
+    "HEADER",
+    "HOLE",
+    "MAGIC",
+    "OFFICIAL_DIGESTS",
+    "ask_tiktoken",
+    "load_merges",
+    "make_tiktoken",
+    "packaged_path",
+]
 
 # SHA-256 of the official files, as tiktoken_ext/openai_public.py states them.
 OFFICIAL_DIGESTS = {
@@ -78,3 +90,37 @@ def load_merges(name: str, path: Path | None = None) -> bytes:
     if len(merges) != 256 + 6 * (n_ids - 256) or hashlib.sha256(merges).digest() != digest:
         raise VocabularyError(name, str(path), "is damaged; install the package again")
     return merges
+
+
+def make_tiktoken(
+    name: str, pat_str: str, mergeable_ranks: Mapping[bytes, int], special_tokens: Mapping[str, int]
+) -> Any:
+    """Return a ``tiktoken.Encoding``; what tiktoken refuses raises what tiktoken raises."""
+    import tiktoken  # only what cannot be compiled pays for it
+
+    return tiktoken.Encoding(
+        name, pat_str=pat_str, mergeable_ranks=dict(mergeable_ranks), special_tokens=dict(special_tokens)
+    )
+
+
+def ask_tiktoken(special_tokens: Mapping[str, int]) -> tuple[frozenset[str], dict[int, str]]:
+    """Return the special tokens that tiktoken never finds in a text, and the text it decodes each id to.
+
+    Where several special tokens start at one place, tiktoken takes the one that comes first in the order of a
+    hash table of its own; so a token is found nowhere if one that it starts with comes before it. Of the texts of
+    one id it decodes to the last in that order. The order depends on the texts and on the order they are given in,
+    and nothing but tiktoken tells it. Special tokens that cannot be raise what tiktoken raises.
+
+    Examples
+    --------
+    >>> hidden, texts = ask_tiktoken({"<a>": 300, "<b>": 301})
+    >>> hidden, texts
+    (frozenset(), {300: '<a>', 301: '<b>'})
+    """
+    numbered = {special: 256 + i for i, special in enumerate(special_tokens)}
+    finds = make_tiktoken("finds", ".", {bytes([byte]): byte for byte in range(256)}, numbered)
+    hidden = (special for special in numbered if finds.encode(special, allowed_special="all")[0] != numbered[special])
+    numbers = set(special_tokens.values())
+    unused = next(number for number in count() if number not in numbers)
+    shown = make_tiktoken("shown", ".", {b"x": unused}, special_tokens)
+    return frozenset(hidden), {number: shown.decode([number]) for number in numbers}
