@@ -120,6 +120,8 @@ cdef struct Tables:
     uint8_t* classes            # class bits of the first 0x10000 characters
     uint8_t class_bits[16]      # class bits of each class of `classes.h`
     uint64_t* cuts              # of each character, which ones may follow it inside a token; NULL until needed
+    uint32_t* characters        # ids of the first 0x10000 characters, or NONE; NULL until needed
+    uint32_t* splitting         # by two bytes at a border: the least id of a token over it that splits a character
 
 
 cdef struct Front:
@@ -729,19 +731,65 @@ cdef inline unsigned int look_up(
     return count
 
 
+cdef inline uint32_t whole_character(
+    const Tables* tables, const uint8_t* piece, int at, int length, int* width
+) noexcept nogil:
+    """Id of the character of two or three bytes at `at` if its bytes surely merge into it first, else NONE.
+
+    They do if every token that ends or begins within the character, and holds the byte beside it, comes later.
+    """
+    cdef uint32_t lead = piece[at], code, found
+    if lead < 0xE0:
+        width[0] = 2
+        code = (lead & 0x1F) << 6 | (piece[at + 1] & 0x3F)
+    elif lead < 0xF0:
+        width[0] = 3
+        code = (lead & 0x0F) << 12 | (piece[at + 1] & 0x3F) << 6 | (piece[at + 2] & 0x3F)
+    else:
+        return NONE
+    found = tables.characters[code]
+    if at and tables.splitting[<Py_ssize_t> piece[at - 1] << 8 | lead] < found:
+        return NONE
+    at += width[0]
+    if at < length and tables.splitting[<Py_ssize_t> piece[at - 1] << 8 | piece[at]] < found:
+        return NONE
+    return found
+
+
 cdef inline void begin_job(const Tables* tables, Job* job, const uint8_t* piece, int length) noexcept nogil:
-    cdef int i
-    cdef uint32_t rank
+    cdef int i = 0, width = 1, after
+    cdef uint32_t rank, found, parts = 0
+    cdef bint plain = True
     for i in range(LANES):
         job.ranks[i] = NONE
-    for i in range(length):
-        job.ids[i] = tables.byte_ids[piece[i]]
-    for i in range(length - 1):
-        rank = tables.byte_pairs[<Py_ssize_t> piece[i] << 8 | piece[i + 1]]
-        job.ranks[i] = NONE if rank == NONE else rank << 5 | <uint32_t> i
     # The last lane stands for what is before and after the piece.
     job.ids[LANES - 1] = NO_ID
-    job.parts = <uint32_t> bits_below(length) | <uint32_t> 1 << (LANES - 1)
+    i = 0
+    while i < length:
+        parts |= <uint32_t> 1 << i
+        if piece[i] >= 0xC0 and tables.characters != NULL:
+            found = whole_character(tables, piece, i, length, &width)
+            if found != NONE:
+                job.ids[i] = found
+                plain = False
+                i += width
+                continue
+        job.ids[i] = tables.byte_ids[piece[i]]
+        i += 1
+    job.parts = parts | <uint32_t> 1 << (LANES - 1)
+    if plain:
+        for i in range(length - 1):
+            rank = tables.byte_pairs[<Py_ssize_t> piece[i] << 8 | piece[i + 1]]
+            job.ranks[i] = NONE if rank == NONE else rank << 5 | <uint32_t> i
+    else:
+        i = 0
+        while True:
+            after = i + 1 + lowest_bit(job.parts >> (i + 1))
+            if after == LANES - 1:
+                break
+            found = merge_of(tables, pair_of(job.ids[i], job.ids[after]))
+            job.ranks[i] = found << 5 | <uint32_t> i if found else <uint32_t> NONE
+            i = after
     job.left = LANES - 1
     job.right = LANES - 1
     job.left_pair = pair_of(NO_ID, NO_ID)
@@ -1069,7 +1117,7 @@ cdef class Counts:
             if not isinstance(text, str):
                 raise TypeError(f"text {i} is {type(text).__name__}, not str")
             self.found[i] = text_of(<str> text)
-            if self.found[i].kind > 1:
+            if self.found[i].kind:
                 vocabulary.index_cuts()
 
     def __dealloc__(self):
@@ -1170,6 +1218,8 @@ cdef class Vocabulary:
         free(self.tables.byte_pairs)
         free(self.tables.classes)
         free(self.tables.cuts)
+        free(self.tables.characters)
+        free(self.tables.splitting)
         while self.free_scratch != NULL:
             scratch = self.free_scratch
             self.free_scratch = scratch.next
@@ -1373,7 +1423,45 @@ cdef class Vocabulary:
                     step = 1 << 12
                 for code in range(low, 0x10000, step):
                     cuts[code] |= after
+        self.index_characters()
         tables.cuts = cuts
+        return 0
+
+    cdef int index_characters(self) except -1:
+        """Note which characters are tokens, and which tokens split one that they share with their neighbours."""
+        cdef Tables* tables = &self.tables
+        cdef Py_ssize_t n = tables.n_ids, token, first, end, at, border
+        cdef const uint8_t* pool = tables.pool
+        cdef uint32_t code
+        tables.characters = <uint32_t*> malloc(0x10000 * sizeof(uint32_t))
+        tables.splitting = <uint32_t*> malloc(0x10000 * sizeof(uint32_t))
+        if tables.characters == NULL or tables.splitting == NULL:
+            raise MemoryError
+        for at in range(0x10000):
+            tables.characters[at] = NONE
+            tables.splitting[at] = NONE
+        for token in range(n):
+            first = tables.starts[token]
+            end = tables.starts[token + 1]
+            if end - first == 2 and pool[first] >> 5 == 6:
+                tables.characters[(pool[first] & 0x1F) << 6 | (pool[first + 1] & 0x3F)] = <uint32_t> token
+            elif end - first == 3 and pool[first] >> 4 == 0xE:
+                code = (pool[first] & 0x0F) << 12 | (pool[first + 1] & 0x3F) << 6 | (pool[first + 2] & 0x3F)
+                tables.characters[code] = <uint32_t> token
+            # A character that is cut off at the end of the token, and does not begin it.
+            at = end - 1
+            while at > first and pool[at] >> 6 == 2:
+                at -= 1
+            if at > first and pool[at] >= 0xC0 and at + 2 + (pool[at] >= 0xE0) + (pool[at] >= 0xF0) > end:
+                border = <Py_ssize_t> pool[at - 1] << 8 | pool[at]
+                tables.splitting[border] = min(tables.splitting[border], <uint32_t> token)
+            # One that is cut off at its beginning, and does not end it.
+            at = first
+            while at < end and pool[at] >> 6 == 2:
+                at += 1
+            if first < at < end:
+                border = <Py_ssize_t> pool[at - 1] << 8 | pool[at]
+                tables.splitting[border] = min(tables.splitting[border], <uint32_t> token)
         return 0
 
     cdef Scratch* take_scratch(self) except NULL:
@@ -1400,7 +1488,7 @@ cdef class Vocabulary:
         cdef Part part
         cdef Py_ssize_t n = 0, total = 0
         cdef int more = 1
-        if found.kind > 1 and tables.cuts == NULL:
+        if found.kind and tables.cuts == NULL:
             self.index_cuts()
         scratch = self.take_scratch()
         if found.length < LONG_TEXT:
@@ -1435,7 +1523,7 @@ cdef class Vocabulary:
         cdef Part part
         cdef Py_ssize_t n = 0
         cdef int more = 1
-        if found.kind > 1 and tables.cuts == NULL:
+        if found.kind and tables.cuts == NULL:
             self.index_cuts()
         scratch.n_ids = 0
         while more > 0:
