@@ -6,12 +6,13 @@ KERNELS := $(wildcard src/aoai_cost/_fast/*.pyx src/aoai_cost/_fast/*.pxd src/ao
 UV := $(shell command -v uv 2>/dev/null)
 INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 CHECKED := build/checked
+PEERS = $(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['peers'])"
 # The newest interpreter beside $(PYTHON) that really starts, on PATH or among pyenv's; empty where there is none.
 NEWEST ?= $(shell for v in 3.15 3.14 3.13 3.12; do for p in python$$v $(HOME)/.pyenv/versions/$$v.*/bin/python; do \
 	$$p -c '' 2>/dev/null && echo $$p && exit; done; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt types bench checked deep newest golden dist clean
+.PHONY: help demo test lint fmt types bench compare checked deep newest golden dist clean
 
 help:  ## list the words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +31,12 @@ $(VENV)/.test: $(VENV)/.installed
 
 $(VENV)/.dev: $(VENV)/.test
 	$(INSTALL) --editable '.[dev]'
+	@touch $@
+
+# One by one, so that a peer with nothing for this interpreter or machine is left out of the table and stops nothing.
+$(VENV)/.peers: $(VENV)/.test
+	@for peer in $$($(PEERS)); do \
+		$(INSTALL) "$$peer" || echo "not to be had here, so not measured: $$peer"; done
 	@touch $@
 
 # Exit code 3 says that some rows are listed and not in the total; the example log has such rows on purpose.
@@ -53,8 +60,12 @@ types: $(VENV)/.dev  ## mypy strict, and the stubs against the compiled modules
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest aoai_cost._fast
 
-bench: $(VENV)/.test  ## time against the references, after checking that the answers are equal
+bench: $(VENV)/.peers  ## time the tokenizer beside its peers, and the rest, after checking that the answers are equal
+	$(BIN)/python benchmarks/table.py --json build/bench.json $(BENCH)
 	$(BIN)/python -m pytest benchmarks -q --benchmark-enable --benchmark-only
+
+compare: $(VENV)/.installed  ## the last `make bench` against the saved run
+	$(BIN)/python benchmarks/compare.py $(RUNS)
 
 checked: $(VENV)/.dev  ## the kernels' tests on a build with bounds and overflow checks
 	AOAI_COST_CHECKED=1 $(BIN)/python setup.py --quiet build --build-base $(CHECKED)

@@ -1,9 +1,8 @@
-"""Counting and encoding beside tiktoken, each through its fastest call for one thread.
+"""Counting and encoding beside tiktoken: sizes from 10 to 10 million characters, the worst texts, and threads.
 
-Texts are the corpora in ``AOAI_COST_TEST_DATA`` (default ``../shared``) where they are, and texts made here where
-not. Before anything is timed the ids are compared with tiktoken's. The saved run gives MB of UTF-8 a second.
-tiktoken has no count, so its encode stands beside ours. Every round reads the same text again, which flatters
-caches: a first pass over new text is slower.
+`table.py` measures real texts, beside more tokenizers. Before anything is timed the ids are compared with tiktoken's.
+The saved run gives MB of UTF-8 a second. tiktoken has no count, so its encode stands beside ours. Every round reads
+the same text again, which flatters caches: a first pass over new text is slower.
 """
 
 from __future__ import annotations
@@ -20,27 +19,11 @@ from reference_tokens import tiktoken_encoding
 from aoai_cost import get_encoding
 
 CORPORA = Path(os.environ.get("AOAI_COST_TEST_DATA", Path(__file__).resolve().parents[2] / "shared")) / "corpora"
-MOST_BYTES = 1_000_000
 SOURCES = sorted((Path(__file__).resolve().parents[1] / "src").rglob("*.py"))
-MADE = {
-    "code": "".join(path.read_text("utf-8") for path in SOURCES),
-    "languages": "How much is the fish? Сколько стоит рыба? この魚はいくらですか。这条鱼多少钱？ Was kostet er?\n"
-    * 3_000,
-}
+CODE = "".join(path.read_text("utf-8") for path in SOURCES)
 WORST = {"one letter": "a" * 1_000_000, "blanks": " " * 900_000, "equals signs": "=" * 1_000_000}
-LADDER = {f"{n:,} characters": (MADE["code"] * 200)[:n] for n in (10, 1_000, 100_000, 10_000_000)}
-
-
-def corpora() -> dict[str, str]:
-    """Return name -> the first megabyte of each corpus, cut at a line."""
-    found = {}
-    for path in sorted(CORPORA.glob("*.txt")):
-        text = path.read_bytes()[:MOST_BYTES].decode("utf-8", errors="ignore")
-        found[path.stem] = text[: text.rfind("\n") + 1]
-    return found
-
-
-TEXTS = {**(corpora() or MADE), **WORST, **LADDER}
+LADDER = {f"{n:,} characters": (CODE * 200)[:n] for n in (10, 1_000, 100_000, 10_000_000)}
+TEXTS = {**WORST, **LADDER}
 
 
 def count(name: str) -> Callable[[str], Any]:
@@ -100,9 +83,8 @@ def tiktoken_loop(threads: int) -> Callable[[list[str]], Any]:
     ids=lambda value: getattr(value, "__name__", f"{value} threads"),
 )
 def test_many_messages(benchmark: BenchmarkFixture, make: Callable[[int], Any], threads: int) -> None:
-    many = [line for text in (corpora() or MADE).values() for line in text.splitlines() if 20 <= len(line) <= 400][
-        :20_000
-    ]
+    texts = [path.read_text("utf-8") for path in sorted(CORPORA.glob("*.txt"))] or [CODE]
+    many = [line for text in texts for line in text[:1_000_000].splitlines() if 20 <= len(line) <= 400][:20_000]
     expected = [len(ids) for ids in tiktoken_encoding("o200k_base").encode_ordinary_batch(many)]
     assert get_encoding("o200k_base").count_batch(many, threads=threads).tolist() == expected
     benchmark.group = f"{len(many):,} messages of 20 to 400 characters"
