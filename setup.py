@@ -27,10 +27,12 @@ directives = {
     "cdivision": not CHECKED,
 }
 
+AVX2 = ["-mavx2", "-mbmi", "-mbmi2", "-mlzcnt", "-mpopcnt"]
 LEVELS = {
     "bpe_portable": ["-DAOAI_COST_PORTABLE"],
     "bpe_sse2": ["-msse2"],
-    "bpe_avx2": ["-mavx2", "-mbmi", "-mbmi2", "-mlzcnt", "-mpopcnt"],
+    "bpe_avx2": AVX2,
+    "bpe_avx512": [*AVX2, *(f"-mavx512{part}" for part in ("f", "bw", "dq", "vl", "vbmi", "vbmi2"))],
 }
 
 extensions = [

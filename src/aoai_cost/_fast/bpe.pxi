@@ -31,7 +31,6 @@ cdef extern from "words.h" nogil:
     uint64_t hash_pair(uint64_t pair)
     uint64_t hash_bytes(const uint8_t* text, Py_ssize_t length)
     unsigned int hash_character(uint32_t code)
-    Py_ssize_t put_bits(uint64_t bits, uint32_t base, uint32_t* out)
     void put_word(uint8_t* out, uint32_t word)
     void prefetch(const void* at)
     int lowest_bit(uint64_t bits)
@@ -43,6 +42,7 @@ cdef extern from "blocks.h" nogil:
 
 cdef extern from "vectors.h" nogil:
     enum:
+        ASCII_BLOCK
         BIT_UPPER, BIT_LOWER, BIT_CASELESS, BIT_NUMBER, BIT_PUNCTUATION, BIT_SPACE, BIT_NEWLINE, BIT_CUT
     ctypedef struct bucket:
         uint64_t lo[4]
@@ -63,9 +63,10 @@ cdef extern from "vectors.h" nogil:
     long_key long_key_of(const uint8_t* text, size_t length)
     uint64_t hash_long_key(const long_key* key)
     unsigned int find_long_count(const long_bucket* at, const long_key* key, unsigned int* way)
-    int write_ascii_block(int kind, const uint8_t* at, uint8_t* out, uint8_t* classes)
+    int write_ascii_block(int kind, const uint8_t* at, const uint8_t* table, uint8_t* out, uint8_t* classes)
     int write_pair_block(int kind, const uint8_t* at, const uint8_t* table, uint8_t* out, uint8_t* classes)
     void fill_kept_bytes()
+    Py_ssize_t put_bits(uint64_t bits, uint32_t base, uint32_t* out)
     void read_ascii(const uint8_t* text, window_masks* masks)
     void read_classes(const uint8_t* text, const uint8_t* classes, window_masks* masks)
 
@@ -84,6 +85,8 @@ cdef enum:
     LANES = 32                  # bytes of a piece that is merged beside others
     JOBS = 16                   # so many at once: what one waits for, another works through
     LONG_BITS = 13              # and 2 ** 13 of longer pieces, 512 KiB
+    WIDE_BITS = 10              # and 2 ** 10 of those longer still, 128 KiB
+    WIDE_BYTES = 122            # what one of these holds
     MEDIUM_BYTES = 31           # what a long key holds beside its length
     BATCH = 0x200               # pieces found before they are looked up: their places stay in the nearest cache
     WINDOW = 64
@@ -91,7 +94,7 @@ cdef enum:
     PART_BYTES = 0x4000         # of a text that is not ASCII, this much is made UTF-8 at once
     SLICE_BYTES = 0x100000      # signals are looked at between slices
     KEPT_BYTES = 0x100000       # a scratch buffer above this is released after use
-    FRONT_BYTES = 0x180080      # both, and a bucket and a line more
+    FRONT_BYTES = 0x1A0080      # all of them, and a bucket and a line more
     ARENA = 0x10000             # ids of the pieces in a front
     LONG_VALUES = 0x10004       # of which these belong to buckets
     MOST_COUNT = 15             # that a key has room for
@@ -128,9 +131,16 @@ cdef struct Front:
     bucket* buckets             # pieces seen -> how many tokens, in the highest bits of a key
     void* memory
     long_bucket* longs
+    Wide* wides
     uint32_t* values            # of each way: the id, or where the ids stand in the arena; the longer ones after it
     uint32_t* arena
     uint32_t n_arena
+
+
+cdef struct Wide:               # a longer piece that was seen, of one token or of several
+    uint32_t value              # as `values` of a front
+    uint8_t length, count
+    uint8_t text[WIDE_BYTES]
 
 
 cdef struct Job:                # a piece of up to LANES bytes that is being merged
@@ -140,6 +150,7 @@ cdef struct Job:                # a piece of up to LANES bytes that is being mer
     int left, right             # where a pair has changed and is not looked up yet
     uint64_t left_pair, right_pair
     uint32_t piece              # which one of the batch
+    bint plain                  # all parts are bytes yet
 
 
 cdef struct Scratch:
@@ -154,7 +165,7 @@ cdef struct Scratch:
     size_t merge_room
     Front counted
     Front encoded
-    uint32_t starts[BATCH + 2 * WINDOW + 8]
+    uint32_t starts[BATCH + 2 * WINDOW]
     uint32_t values[BATCH + 2 * WINDOW]
     uint8_t counts[BATCH + 2 * WINDOW]
     uint16_t misses[BATCH + 2 * WINDOW]
@@ -191,6 +202,7 @@ cdef int make_front(Front* front, bint with_values) noexcept nogil:
     if front.memory == NULL:
         return -1
     front.longs = <long_bucket*> (on_a_line(front.memory) + (1 << FRONT_BITS) + 1)
+    front.wides = <Wide*> (front.longs + (1 << LONG_BITS))
     if with_values:
         front.values = <uint32_t*> malloc((LONG_VALUES + 2 * (1 << LONG_BITS)) * sizeof(uint32_t))
         front.arena = <uint32_t*> malloc(ARENA * sizeof(uint32_t))
@@ -203,6 +215,7 @@ cdef int make_front(Front* front, bint with_values) noexcept nogil:
 cdef void forget(Front* front) noexcept nogil:
     memset(front.buckets, 0, (1 << FRONT_BITS) * sizeof(bucket))
     memset(front.longs, 0, (1 << LONG_BITS) * sizeof(long_bucket))
+    memset(front.wides, 0, (1 << WIDE_BITS) * sizeof(Wide))
     front.n_arena = 0
 
 
@@ -282,12 +295,13 @@ cdef inline Py_ssize_t write_characters(
     cdef int written
     while i < length and n < most:
         code = character_at(kind, data, i)
-        if length - i >= 16 and code < 0x800:
+        if length - i >= ASCII_BLOCK and code < 0x800:
             if code < 0x80:
-                written = write_ascii_block(kind, <const uint8_t*> data + i * kind, out + n, classes + n)
+                written = write_ascii_block(
+                    kind, <const uint8_t*> data + i * kind, tables.classes, out + n, classes + n)
                 if written:
-                    n += 16
-                    i += 16
+                    n += written
+                    i += written
                     before = 0
                     continue
             written = write_pair_block(kind, <const uint8_t*> data + i * kind, tables.classes, out + n, classes + n)
@@ -415,7 +429,7 @@ cdef int next_part(const Tables* tables, Scratch* scratch, Text* text, Part* par
 
 cdef int room_for_part(Scratch* scratch, Py_ssize_t n, Py_ssize_t most) noexcept nogil:
     """Let the text and the class bytes each hold `most` bytes, a block, and what is read after them."""
-    cdef size_t each = <size_t> most + 16 + READ_AHEAD
+    cdef size_t each = <size_t> most + ASCII_BLOCK + READ_AHEAD
     cdef uint8_t* memory
     if 2 * each <= scratch.text_room:
         return 0
@@ -640,47 +654,93 @@ cdef Py_ssize_t merge(
     return merge_long(tables, scratch, piece, length, out)
 
 
-cdef inline uint32_t keep_ids(Front* front, Py_ssize_t n, const uint32_t* ids) noexcept nogil:
-    cdef uint32_t at = front.n_arena
-    if n == 1:
-        return ids[0]
-    memcpy(front.arena + at, ids, n * sizeof(uint32_t))
-    front.n_arena += <uint32_t> n
-    return at
-
-
-cdef inline void remember(Front* front, uint32_t index, piece_key key, Py_ssize_t n, const uint32_t* ids) noexcept nogil:
-    """Put a piece in the first way of its bucket; the one in the last way is forgotten."""
-    cdef bucket* at = &front.buckets[index]
-    cdef uint32_t* values
-    at.lo[3] = at.lo[2]
-    at.lo[2] = at.lo[1]
-    at.lo[1] = at.lo[0]
-    at.lo[0] = key.lo
-    at.hi[3] = at.hi[2]
-    at.hi[2] = at.hi[1]
-    at.hi[1] = at.hi[0]
-    at.hi[0] = key.hi | <uint64_t> n << 60
-    if front.values != NULL:
-        values = front.values + index * WAYS
-        values[3] = values[2]
-        values[2] = values[1]
-        values[1] = values[0]
-        values[0] = keep_ids(front, n, ids)
-
-
-cdef inline void remember_long(
-    Front* front, uint32_t index, const long_key* key, Py_ssize_t n, const uint32_t* ids
+cdef inline unsigned int look_up(
+    const Front* front, const uint8_t* piece, Py_ssize_t length, uint32_t* value
 ) noexcept nogil:
-    cdef long_bucket* at = &front.longs[index]
+    """Count the tokens of a piece, 32 bytes readable, that the front holds; 0 if it does not."""
+    cdef long_key key
+    cdef unsigned int count, way = 0
+    cdef uint32_t slot = 0
+    cdef uint64_t index
+    cdef const Wide* wide
+    if length <= SHORT_BYTES:
+        count = find_count(front.buckets, 64 - FRONT_BITS, key_of(piece, length), &slot)
+    elif length <= MEDIUM_BYTES:
+        key = long_key_of(piece, <size_t> length)
+        index = hash_long_key(&key) >> (64 - LONG_BITS)
+        count = find_long_count(&front.longs[index], &key, &way)
+        slot = LONG_VALUES + <uint32_t> index * 2 + way
+    else:
+        if length > WIDE_BYTES:
+            return 0
+        wide = &front.wides[hash_bytes(piece, length) >> (64 - WIDE_BITS)]
+        if wide.length != length or memcmp(wide.text, piece, length):
+            return 0
+        value[0] = wide.value
+        return wide.count
+    if count and front.values != NULL:
+        value[0] = front.values[slot]
+    return count
+
+
+cdef void remember(
+    Front* front, const uint8_t* piece, Py_ssize_t length, Py_ssize_t n, const uint32_t* ids
+) noexcept nogil:
+    """Let the front hold a piece of `n` tokens, if there is room for one like it; an older one is forgotten.
+
+    It must not hold it yet: in two ways of a bucket it would be counted twice.
+    """
+    cdef piece_key key
+    cdef long_key longer
+    cdef bucket* at
+    cdef long_bucket* long_at
+    cdef Wide* wide
+    cdef uint64_t index
+    cdef uint32_t value = ids[0]
     cdef uint32_t* values
-    at.ways[1] = at.ways[0]
-    at.ways[0] = key[0]
-    at.ways[0].words[3] |= <uint64_t> n << 60
-    if front.values != NULL:
-        values = front.values + LONG_VALUES + index * 2
-        values[1] = values[0]
-        values[0] = keep_ids(front, n, ids)
+    if length > WIDE_BYTES or (n > MOST_COUNT and length <= MEDIUM_BYTES):
+        return
+    if front.values != NULL and n > 1:
+        value = front.n_arena
+        if value + <uint32_t> n > ARENA:
+            return
+        memcpy(front.arena + value, ids, n * sizeof(uint32_t))
+        front.n_arena += <uint32_t> n
+    if length <= SHORT_BYTES:
+        key = key_of(piece, length)
+        index = hash_key(key) >> (64 - FRONT_BITS)
+        at = &front.buckets[index]
+        at.lo[3] = at.lo[2]
+        at.lo[2] = at.lo[1]
+        at.lo[1] = at.lo[0]
+        at.lo[0] = key.lo
+        at.hi[3] = at.hi[2]
+        at.hi[2] = at.hi[1]
+        at.hi[1] = at.hi[0]
+        at.hi[0] = key.hi | <uint64_t> n << 60
+        if front.values != NULL:
+            values = front.values + index * WAYS
+            values[3] = values[2]
+            values[2] = values[1]
+            values[1] = values[0]
+            values[0] = value
+    elif length <= MEDIUM_BYTES:
+        longer = long_key_of(piece, <size_t> length)
+        index = hash_long_key(&longer) >> (64 - LONG_BITS)
+        long_at = &front.longs[index]
+        long_at.ways[1] = long_at.ways[0]
+        long_at.ways[0] = longer
+        long_at.ways[0].words[3] |= <uint64_t> n << 60
+        if front.values != NULL:
+            values = front.values + LONG_VALUES + index * 2
+            values[1] = values[0]
+            values[0] = value
+    else:
+        wide = &front.wides[hash_bytes(piece, length) >> (64 - WIDE_BITS)]
+        wide.value = value
+        wide.length = <uint8_t> length
+        wide.count = <uint8_t> n
+        memcpy(wide.text, piece, length)
 
 
 cdef Py_ssize_t resolve(
@@ -688,47 +748,16 @@ cdef Py_ssize_t resolve(
     uint32_t* few, uint32_t** out
 ) noexcept nogil:
     """Find the ids of a piece that the front does not hold, and let it hold it. -1 when memory ends."""
-    cdef uint32_t found
-    cdef piece_key key
-    cdef long_key longer
+    cdef uint32_t found = token_id(tables, piece, length)
     cdef Py_ssize_t n = 1
     out[0] = few
-    if length > SHORT_BYTES:
-        found = long_id(tables, piece, length)
-        if found != NONE:
-            few[0] = found
-        else:
-            n = merge(tables, scratch, piece, length, few, out)
-        if length <= MEDIUM_BYTES and 0 < n <= MOST_COUNT:
-            longer = long_key_of(piece, <size_t> length)
-            remember_long(front, <uint32_t> (hash_long_key(&longer) >> (64 - LONG_BITS)), &longer, n, few)
-        return n
-    key = key_of(piece, length)
-    found = token_id(tables, piece, length)
     if found != NONE:
         few[0] = found
     else:
-        n = merge_short(tables, piece, length, few)
-    remember(front, <uint32_t> (hash_key(key) >> (64 - FRONT_BITS)), key, n, few)
+        n = merge(tables, scratch, piece, length, few, out)
+    if n > 0:
+        remember(front, piece, length, n, out[0])
     return n
-
-
-cdef inline unsigned int look_up(
-    const Front* front, const uint8_t* piece, Py_ssize_t length, uint32_t* slot
-) noexcept nogil:
-    """Count the tokens of a piece, 32 bytes readable, that the front holds; 0 if it does not."""
-    cdef long_key key
-    cdef unsigned int count, way = 0
-    cdef uint64_t index
-    if length <= SHORT_BYTES:
-        return find_count(front.buckets, 64 - FRONT_BITS, key_of(piece, length), slot)
-    if length > MEDIUM_BYTES:
-        return 0
-    key = long_key_of(piece, <size_t> length)
-    index = hash_long_key(&key) >> (64 - LONG_BITS)
-    count = find_long_count(&front.longs[index], &key, &way)
-    slot[0] = LONG_VALUES + <uint32_t> index * 2 + way
-    return count
 
 
 cdef inline uint32_t whole_character(
@@ -757,27 +786,40 @@ cdef inline uint32_t whole_character(
 
 
 cdef inline void begin_job(const Tables* tables, Job* job, const uint8_t* piece, int length) noexcept nogil:
+    """Set out the parts of a piece, and ask for the memory that `rank_pairs` needs."""
     cdef int i = 0, width = 1, after
-    cdef uint32_t rank, found, parts = 0
-    cdef bint plain = True
-    for i in range(LANES):
-        job.ranks[i] = NONE
+    cdef uint32_t found, parts = 0
     # The last lane stands for what is before and after the piece.
     job.ids[LANES - 1] = NO_ID
-    i = 0
+    job.plain = True
     while i < length:
         parts |= <uint32_t> 1 << i
         if piece[i] >= 0xC0 and tables.characters != NULL:
             found = whole_character(tables, piece, i, length, &width)
             if found != NONE:
                 job.ids[i] = found
-                plain = False
+                job.plain = False
                 i += width
                 continue
         job.ids[i] = tables.byte_ids[piece[i]]
         i += 1
     job.parts = parts | <uint32_t> 1 << (LANES - 1)
-    if plain:
+    if not job.plain:
+        i = 0
+        while True:
+            after = i + 1 + lowest_bit(job.parts >> (i + 1))
+            if after == LANES - 1:
+                break
+            prefetch(&tables.pairs[hash_pair(pair_of(job.ids[i], job.ids[after])) >> tables.pair_shift])
+            i = after
+
+
+cdef inline void rank_pairs(const Tables* tables, Job* job, const uint8_t* piece, int length) noexcept nogil:
+    cdef int i = 0, after
+    cdef uint32_t rank, found
+    for i in range(LANES):
+        job.ranks[i] = NONE
+    if job.plain:
         for i in range(length - 1):
             rank = tables.byte_pairs[<Py_ssize_t> piece[i] << 8 | piece[i + 1]]
             job.ranks[i] = NONE if rank == NONE else rank << 5 | <uint32_t> i
@@ -799,15 +841,19 @@ cdef inline void begin_job(const Tables* tables, Job* job, const uint8_t* piece,
 cdef inline bint go_on(const Tables* tables, Job* job) noexcept nogil:
     """Make the next merge of a job, and ask for the memory that the one after it needs; False when there is none."""
     # Branches here would be guessed wrong half of the time; so there are none.
-    cdef uint32_t best = NONE, found, below
+    cdef uint32_t best = NONE, found, left_rank, right_rank, below
     cdef int i, at, after
-    found = merge_of(tables, job.left_pair)
-    job.ranks[job.left] = found << 5 | <uint32_t> job.left if found else <uint32_t> NONE
-    found = merge_of(tables, job.right_pair)
-    job.ranks[job.right] = found << 5 | <uint32_t> job.right if found else <uint32_t> NONE
     # The place in the lowest bits: of equal merges the leftmost goes first.
     for i in range(LANES):
         best = min(best, job.ranks[i])
+    # The two new ranks are not read back as part of a vector, which would wait for their stores.
+    found = merge_of(tables, job.left_pair)
+    left_rank = found << 5 | <uint32_t> job.left if found else <uint32_t> NONE
+    found = merge_of(tables, job.right_pair)
+    right_rank = found << 5 | <uint32_t> job.right if found else <uint32_t> NONE
+    best = min(best, min(left_rank, right_rank))
+    job.ranks[job.left] = left_rank
+    job.ranks[job.right] = right_rank
     if best == NONE:
         return False
     at = <int> (best & (LANES - 1))
@@ -815,8 +861,10 @@ cdef inline bint go_on(const Tables* tables, Job* job) noexcept nogil:
     job.ids[at] = best >> 5
     job.parts ^= <uint32_t> 1 << after
     job.ranks[after] = NONE
+    job.ranks[at] = NONE
     below = job.parts & <uint32_t> bits_below(at)
     job.left = highest_bit(below) if below else LANES - 1
+    job.ranks[job.left] = NONE
     job.left_pair = pair_of(job.ids[job.left], job.ids[at])
     job.right = at
     job.right_pair = pair_of(job.ids[at], job.ids[at + 1 + lowest_bit(job.parts >> (at + 1))])
@@ -829,23 +877,15 @@ cdef Py_ssize_t end_job(Front* front, Job* job, const uint8_t* piece, Py_ssize_t
     """Let the front hold the piece of a finished job; return how many tokens it has."""
     cdef uint32_t ids[LANES]
     cdef uint32_t parts = job.parts & <uint32_t> bits_below(LANES - 1)
-    cdef uint32_t slot = 0
+    cdef uint32_t value = 0
     cdef Py_ssize_t n = 0
-    cdef piece_key key
-    cdef long_key longer
     while parts:
         ids[n] = job.ids[lowest_bit(parts)]
         n += 1
         parts &= parts - 1
-    # A piece that came twice may have been two jobs; in two ways of a bucket it would be counted twice.
-    if look_up(front, piece, length, &slot):
-        return n
-    if length <= SHORT_BYTES:
-        key = key_of(piece, length)
-        remember(front, <uint32_t> (hash_key(key) >> (64 - FRONT_BITS)), key, n, ids)
-    elif n <= MOST_COUNT:
-        longer = long_key_of(piece, <size_t> length)
-        remember_long(front, <uint32_t> (hash_long_key(&longer) >> (64 - LONG_BITS)), &longer, n, ids)
+    # One that came twice may have been two jobs.
+    if not look_up(front, piece, length, &value):
+        remember(front, piece, length, n, ids)
     return n
 
 
@@ -859,26 +899,28 @@ cdef Py_ssize_t settle(
     cdef const uint32_t* starts = scratch.starts
     cdef Py_ssize_t i, at, length, total = 0, found
     cdef uint32_t ids[ARRAY_BYTES]
-    cdef uint32_t slot = 0, token
+    cdef uint32_t value = 0, token
     cdef uint32_t* many
-    cdef piece_key key
-    cdef long_key longer
     cdef unsigned int count
-    cdef int n_jobs = 0, running
-    cdef Job* jobs = scratch.jobs
+    cdef int n_jobs = 0, begun, running
+    cdef Job* jobs[JOBS]
+    cdef Job* job
     for i in range(n):
         at = scratch.misses[i]
         length = <Py_ssize_t> starts[at + 1] - starts[at]
         if length <= SHORT_BYTES:
             prefetch(&tables.buckets[hash_key(key_of(text + starts[at], length)) >> tables.bucket_shift])
+    for running in range(JOBS):
+        jobs[running] = &scratch.jobs[running]
     i = 0
     while i < n or n_jobs:
+        begun = n_jobs
         while i < n and n_jobs < JOBS:
             at = scratch.misses[i]
             i += 1
             length = <Py_ssize_t> starts[at + 1] - starts[at]
             # Longer ones were not looked up yet, and a short one may have come twice.
-            count = look_up(front, text + starts[at], length, &slot)
+            count = look_up(front, text + starts[at], length, &value)
             if count:
                 total += count
                 continue
@@ -889,34 +931,34 @@ cdef Py_ssize_t settle(
                     token = tables.bucket_ids[token]
             else:
                 token = long_id(tables, text + starts[at], length)
-            if token == NONE:
-                if length <= MEDIUM_BYTES:
-                    begin_job(tables, &jobs[n_jobs], text + starts[at], <int> length)
-                    jobs[n_jobs].piece = <uint32_t> at
-                    n_jobs += 1
-                    continue
+            if token != NONE:
+                total += 1
+                remember(front, text + starts[at], length, 1, &token)
+            elif length <= MEDIUM_BYTES:
+                job = jobs[n_jobs]
+                begin_job(tables, job, text + starts[at], <int> length)
+                job.piece = <uint32_t> at
+                n_jobs += 1
+            else:
                 found = merge(tables, scratch, text + starts[at], length, ids, &many)
                 if found < 0:
                     return -1
                 total += found
-                continue
-            total += 1
-            if length <= SHORT_BYTES:
-                key = key_of(text + starts[at], length)
-                remember(front, <uint32_t> (hash_key(key) >> (64 - FRONT_BITS)), key, 1, &token)
-            elif length <= MEDIUM_BYTES:
-                longer = long_key_of(text + starts[at], <size_t> length)
-                remember_long(front, <uint32_t> (hash_long_key(&longer) >> (64 - LONG_BITS)), &longer, 1, &token)
+                remember(front, text + starts[at], length, found, many)
+        for running in range(begun, n_jobs):
+            at = jobs[running].piece
+            rank_pairs(tables, jobs[running], text + starts[at], <int> (starts[at + 1] - starts[at]))
         running = 0
         while running < n_jobs:
-            if go_on(tables, &jobs[running]):
+            job = jobs[running]
+            if go_on(tables, job):
                 running += 1
                 continue
-            at = jobs[running].piece
-            total += end_job(front, &jobs[running], text + starts[at], <Py_ssize_t> starts[at + 1] - starts[at])
+            at = job.piece
+            total += end_job(front, job, text + starts[at], <Py_ssize_t> starts[at + 1] - starts[at])
             n_jobs -= 1
-            if running < n_jobs:
-                jobs[running] = jobs[n_jobs]
+            jobs[running] = jobs[n_jobs]
+            jobs[n_jobs] = job
     return total
 
 
@@ -1019,8 +1061,7 @@ cdef Py_ssize_t take(
             continue
         length = <Py_ssize_t> starts[i + 1] - starts[i]
         if count == 0:
-            count = look_up(front, text + starts[i], length, &slot)
-            value = front.values[slot] if count else 0
+            count = look_up(front, text + starts[i], length, &value)
         if count == 1:
             ids[0] = value
             ids += 1
@@ -1421,8 +1462,10 @@ cdef class Vocabulary:
                 if at - left > 1:
                     low |= (pool[at - 2] & 0x3F) << 6
                     step = 1 << 12
-                for code in range(low, 0x10000, step):
+                code = low
+                while code < 0x10000:
                     cuts[code] |= after
+                    code += step
         self.index_characters()
         tables.cuts = cuts
         return 0

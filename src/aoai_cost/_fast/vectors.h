@@ -1,5 +1,5 @@
-/* Vector code for windows of 64 bytes and for buckets of four keys, at the level the compiler was told:
- * AVX2, SSE2, or none of them. Each level gives the same answers; `windows.pxd` and `bpe.pxi` use it. */
+/* Vector code for windows of 64 bytes and for buckets of four keys, at the level the compiler was told: AVX-512 (of
+ * Ice Lake and Zen 4), AVX2, SSE2, or none. Each level gives the same answers; `windows.pxd` and `bpe.pxi` use it. */
 #ifndef AOAI_COST_VECTORS_H
 #define AOAI_COST_VECTORS_H
 
@@ -9,10 +9,15 @@
 
 #include "words.h"
 
-#if defined(__AVX2__) && !defined(AOAI_COST_PORTABLE)
+#if defined(AOAI_COST_PORTABLE)
+#define AOAI_COST_LEVEL 0
+#elif defined(__AVX512VBMI2__) && defined(__AVX512VBMI__) && defined(__AVX512BW__) && defined(__AVX512VL__)
+#define AOAI_COST_LEVEL 3
+#include <immintrin.h>
+#elif defined(__AVX2__)
 #define AOAI_COST_LEVEL 2
 #include <immintrin.h>
-#elif defined(__SSE2__) && !defined(AOAI_COST_PORTABLE)
+#elif defined(__SSE2__)
 #define AOAI_COST_LEVEL 1
 #include <emmintrin.h>
 #else
@@ -31,6 +36,65 @@ enum {
     BIT_PUNCTUATION = 16, BIT_SPACE = 32, BIT_NEWLINE = 64, BIT_CUT = 128
 };
 
+#if AOAI_COST_LEVEL == 3
+/* Masks of 64 bytes of ASCII. */
+static inline void read_ascii(const uint8_t *text, window_masks *masks)
+{
+#define ALL(c) _mm512_set1_epi8((char)(c))
+#define BETWEEN(v, a, b) _mm512_cmple_epu8_mask(_mm512_sub_epi8(v, ALL(a)), ALL((b) - (a)))
+    const __m512i bytes = _mm512_loadu_si512(text);
+    const uint64_t letter = BETWEEN(_mm512_or_si512(bytes, ALL(0x20)), 'a', 'z');
+    const uint64_t small = _mm512_test_epi8_mask(bytes, ALL(0x20));
+    const uint64_t blank = _mm512_cmpeq_epi8_mask(bytes, ALL(' ')), control = BETWEEN(bytes, '\t', '\r');
+    masks->upper = letter & ~small;
+    masks->lower = letter & small;
+    masks->caseless = masks->cut = masks->inner = 0;
+    masks->number = BETWEEN(bytes, '0', '9');
+    masks->newline = _mm512_cmpeq_epi8_mask(bytes, ALL('\n')) | _mm512_cmpeq_epi8_mask(bytes, ALL('\r'));
+    masks->space = blank | (control & ~masks->newline);
+    masks->punctuation = ~(letter | masks->number | blank | control);
+    masks->blank = blank;
+    masks->apostrophe = _mm512_cmpeq_epi8_mask(bytes, ALL('\''));
+#undef BETWEEN
+}
+
+/* Masks of 64 bytes of UTF-8 beside their class bytes. */
+static inline void read_classes(const uint8_t *text, const uint8_t *classes, window_masks *masks)
+{
+    const __m512i bytes = _mm512_loadu_si512(text), kinds = _mm512_loadu_si512(classes);
+    masks->upper = _mm512_test_epi8_mask(kinds, ALL(BIT_UPPER));
+    masks->lower = _mm512_test_epi8_mask(kinds, ALL(BIT_LOWER));
+    masks->caseless = _mm512_test_epi8_mask(kinds, ALL(BIT_CASELESS));
+    masks->number = _mm512_test_epi8_mask(kinds, ALL(BIT_NUMBER));
+    masks->punctuation = _mm512_test_epi8_mask(kinds, ALL(BIT_PUNCTUATION));
+    masks->space = _mm512_test_epi8_mask(kinds, ALL(BIT_SPACE));
+    masks->newline = _mm512_test_epi8_mask(kinds, ALL(BIT_NEWLINE));
+    masks->cut = _mm512_movepi8_mask(kinds);
+    masks->inner = _mm512_cmplt_epi8_mask(bytes, ALL(0xC0)); /* 80-BF, the lowest as signed bytes */
+    masks->blank = _mm512_cmpeq_epi8_mask(bytes, ALL(' '));
+    masks->apostrophe = _mm512_cmpeq_epi8_mask(bytes, ALL('\''));
+#undef ALL
+}
+
+/* Write the places of the bits to `out`, plus `base`, and return how many; up to 32 more are overwritten. */
+static inline ptrdiff_t put_bits(uint64_t bits, uint32_t base, uint32_t *out)
+{
+    static const uint8_t PLACES[64] = {
+        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
+        32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60,
+        61, 62, 63};
+    const ptrdiff_t n = (ptrdiff_t)__builtin_popcountll(bits);
+    const __m512i first = _mm512_set1_epi32((int)base);
+    const __m512i places = _mm512_maskz_compress_epi8(bits, _mm512_loadu_si512(PLACES));
+    _mm512_storeu_si512(out, _mm512_add_epi32(first, _mm512_cvtepu8_epi32(_mm512_castsi512_si128(places))));
+    _mm512_storeu_si512(out + 16, _mm512_add_epi32(first, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(places, 1))));
+    if (n > 32) {
+        _mm512_storeu_si512(out + 32, _mm512_add_epi32(first, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(places, 2))));
+        _mm512_storeu_si512(out + 48, _mm512_add_epi32(first, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(places, 3))));
+    }
+    return n;
+}
+#else
 #if AOAI_COST_LEVEL == 2
 typedef __m256i vec;
 #define VEC_BYTES 32
@@ -119,6 +183,25 @@ static inline void read_classes(const uint8_t *text, const uint8_t *classes, win
     }
 }
 
+/* Write the places of the bits to `out`, plus `base`, and return how many; up to 32 more are overwritten. */
+static inline ptrdiff_t put_bits(uint64_t bits, uint32_t base, uint32_t *out)
+{
+    ptrdiff_t n = __builtin_popcountll(bits);
+    while (bits) {
+        for (int i = 0; i < 8; i++) {
+#if defined(__BMI__)
+            out[i] = base + (uint32_t)_tzcnt_u64(bits);
+#else
+            out[i] = base + (uint32_t)__builtin_ctzll(bits | (uint64_t)1 << 63);
+#endif
+            bits &= bits - 1;
+        }
+        out += 8;
+    }
+    return n;
+}
+#endif
+
 /* ---- pieces of up to 15 bytes: four keys in a cache line. The highest four bits of a key hold the count it stands
  * for, which is never 0 where there is a key. */
 typedef struct { uint64_t lo[4], hi[4]; } bucket;
@@ -129,7 +212,7 @@ typedef struct { uint64_t lo[4], hi[4]; } bucket;
 /* Which of the four ways holds a key: one bit a way. */
 static inline unsigned ways_of(const bucket *at, piece_key key)
 {
-#if AOAI_COST_LEVEL == 2
+#if AOAI_COST_LEVEL >= 2
     __m256i lo = _mm256_load_si256((const __m256i *)at->lo), hi = _mm256_load_si256((const __m256i *)at->hi);
     lo = _mm256_cmpeq_epi64(lo, _mm256_set1_epi64x((long long)key.lo));
     hi = _mm256_and_si256(hi, _mm256_set1_epi64x((long long)COUNT_FREE));
@@ -167,7 +250,7 @@ static inline uint64_t count_pieces(
 {
     ptrdiff_t n_missed = 0;
     uint64_t total = 0;
-#if AOAI_COST_LEVEL == 2
+#if AOAI_COST_LEVEL >= 2
     const __m256i relevant = _mm256_set1_epi64x((long long)COUNT_FREE);
     __m256i sums = _mm256_setzero_si256();
     for (ptrdiff_t i = 0; i < n; i++) {
@@ -180,11 +263,20 @@ static inline uint64_t count_pieces(
         piece_key words = key_of(text + starts[i], (ptrdiff_t)length);
         const bucket *at = buckets + (hash_key(words) >> shift);
         __m256i hi = _mm256_load_si256((const __m256i *)at->hi);
+#if AOAI_COST_LEVEL == 3
+        __mmask8 same = _mm256_cmpeq_epi64_mask(
+            _mm256_load_si256((const __m256i *)at->lo), _mm256_set1_epi64x((long long)words.lo));
+        same = _mm256_mask_testn_epi64_mask(
+            same, _mm256_xor_si256(hi, _mm256_set1_epi64x((long long)words.hi)), relevant);
+        sums = _mm256_mask_add_epi64(sums, same, sums, _mm256_srli_epi64(hi, COUNT_SHIFT));
+        n_missed += same == 0;
+#else
         __m256i equal = _mm256_and_si256(
             _mm256_cmpeq_epi64(_mm256_load_si256((const __m256i *)at->lo), _mm256_set1_epi64x((long long)words.lo)),
             _mm256_cmpeq_epi64(_mm256_and_si256(hi, relevant), _mm256_set1_epi64x((long long)words.hi)));
         sums = _mm256_add_epi64(sums, _mm256_and_si256(_mm256_srli_epi64(hi, COUNT_SHIFT), equal));
         n_missed += _mm256_movemask_pd(_mm256_castsi256_pd(equal)) == 0;
+#endif
     }
     uint64_t parts[4];
     _mm256_storeu_si256((__m256i *)parts, sums);
@@ -210,7 +302,7 @@ typedef struct { uint64_t entries[8]; } pair_bucket;
 /* What `pair` merges into, in a bucket; 0 if it does not stand there. */
 static inline uint32_t find_pair(const pair_bucket *at, uint64_t pair)
 {
-#if AOAI_COST_LEVEL == 2
+#if AOAI_COST_LEVEL >= 2
     const __m256i wanted = _mm256_set1_epi64x((long long)pair);
     __m256i first = _mm256_load_si256((const __m256i *)at->entries);
     __m256i second = _mm256_load_si256((const __m256i *)(at->entries + 4));
@@ -263,6 +355,34 @@ static inline unsigned find_long_count(const long_bucket *at, const long_key *ke
 }
 
 /* ---- UTF-8 and class bytes of characters that come in blocks: how many were written, none if they are others. */
+#if AOAI_COST_LEVEL == 3
+#define ASCII_BLOCK 32
+/* Write ASCII_BLOCK characters of `kind` bytes each if all are ASCII: how many, else 0. `table` holds their class bytes. */
+static inline int write_ascii_block(int kind, const uint8_t *at, const uint8_t *table, uint8_t *out, uint8_t *classes)
+{
+    __m256i bytes;
+    if (kind == 1) {
+        bytes = _mm256_loadu_si256((const __m256i *)at);
+        if (_mm256_movepi8_mask(bytes))
+            return 0;
+    } else if (kind == 2) {
+        __m512i codes = _mm512_loadu_si512(at);
+        if (_mm512_test_epi16_mask(codes, _mm512_set1_epi16((short)0xFF80)))
+            return 0;
+        bytes = _mm512_cvtepi16_epi8(codes);
+    } else {
+        __m512i first = _mm512_loadu_si512(at), second = _mm512_loadu_si512(at + 64);
+        if (_mm512_test_epi32_mask(_mm512_or_si512(first, second), _mm512_set1_epi32((int)0xFFFFFF80)))
+            return 0;
+        bytes = _mm256_set_m128i(_mm512_cvtepi32_epi8(second), _mm512_cvtepi32_epi8(first));
+    }
+    _mm256_storeu_si256((__m256i *)out, bytes);
+    _mm256_storeu_si256((__m256i *)classes, _mm512_castsi512_si256(_mm512_permutex2var_epi8(
+        _mm512_loadu_si512(table), _mm512_castsi256_si512(bytes), _mm512_loadu_si512(table + 64))));
+    return ASCII_BLOCK;
+}
+#else
+#define ASCII_BLOCK 16
 #if AOAI_COST_LEVEL
 static inline __m128i classes_of_ascii(__m128i bytes)
 {
@@ -284,8 +404,8 @@ static inline __m128i classes_of_ascii(__m128i bytes)
 #undef BETWEEN
 }
 
-/* Write 16 characters of `kind` bytes each if all are ASCII: 16, else 0. */
-static inline int write_ascii_block(int kind, const uint8_t *at, uint8_t *out, uint8_t *classes)
+/* Write ASCII_BLOCK characters of `kind` bytes each if all are ASCII: how many, else 0. `table` holds their class bytes. */
+static inline int write_ascii_block(int kind, const uint8_t *at, const uint8_t *table, uint8_t *out, uint8_t *classes)
 {
     const __m128i *from = (const __m128i *)at;
     __m128i bytes, all;
@@ -309,13 +429,17 @@ static inline int write_ascii_block(int kind, const uint8_t *at, uint8_t *out, u
     }
     _mm_storeu_si128((__m128i *)out, bytes);
     _mm_storeu_si128((__m128i *)classes, classes_of_ascii(bytes));
-    return 16;
+    return ASCII_BLOCK;
 }
 #else
-static inline int write_ascii_block(int kind, const uint8_t *at, uint8_t *out, uint8_t *classes) { return 0; }
+static inline int write_ascii_block(int kind, const uint8_t *at, const uint8_t *table, uint8_t *out, uint8_t *classes)
+{
+    return 0;
+}
+#endif
 #endif
 
-#if AOAI_COST_LEVEL == 2
+#if AOAI_COST_LEVEL >= 2
 /* Which bytes of eight pairs to keep: always the first, the second where its bit is set. */
 static uint8_t KEPT_BYTES_OF_PAIRS[256][16];
 

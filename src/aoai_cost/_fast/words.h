@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#if defined(__BMI__)
+#if defined(__SSE4_2__) && !defined(AOAI_COST_PORTABLE)
 #include <immintrin.h>
 #endif
 
@@ -41,7 +41,11 @@ static inline piece_key key_of(const uint8_t *text, ptrdiff_t length)
 /* The highest bits are the best ones. */
 static inline uint64_t hash_key(piece_key key)
 {
+#if defined(__SSE4_2__) && !defined(AOAI_COST_PORTABLE)
+    return _mm_crc32_u64(_mm_crc32_u64(0, key.lo), key.hi) << 32;
+#else
     return (key.lo ^ (key.hi * 0xd6e8feb86659fd93ULL >> 7)) * 0x9e3779b97f4a7c15ULL;
+#endif
 }
 
 static inline uint64_t hash_pair(uint64_t pair)
@@ -66,24 +70,6 @@ static inline int lowest_bit(uint64_t bits) { return __builtin_ctzll(bits); }
 static inline int highest_bit(uint64_t bits) { return 63 - __builtin_clzll(bits); }
 static inline int count_bits(uint64_t bits) { return __builtin_popcountll(bits); }
 static inline uint64_t bits_below(int n) { return n < 64 ? ((uint64_t)1 << n) - 1 : ~(uint64_t)0; }
-
-/* Write the places of the bits to `out`, plus `base`, and return how many; up to 7 more are overwritten. */
-static inline ptrdiff_t put_bits(uint64_t bits, uint32_t base, uint32_t *out)
-{
-    ptrdiff_t n = __builtin_popcountll(bits);
-    while (bits) {
-        for (int i = 0; i < 8; i++) {
-#if defined(__BMI__)
-            out[i] = base + (uint32_t)_tzcnt_u64(bits);
-#else
-            out[i] = base + (uint32_t)__builtin_ctzll(bits | (uint64_t)1 << 63);
-#endif
-            bits &= bits - 1;
-        }
-        out += 8;
-    }
-    return n;
-}
 
 static inline void put_word(uint8_t *out, uint32_t word) { memcpy(out, &word, 4); }
 

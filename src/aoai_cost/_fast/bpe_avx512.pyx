@@ -1,0 +1,3 @@
+"""The kernels of `bpe.pxi` with AVX-512."""
+
+include "bpe.pxi"
