@@ -7,12 +7,17 @@ UV := $(shell command -v uv 2>/dev/null)
 INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 CHECKED := build/checked
 PEERS = $(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['peers'])"
+SANITIZED := build/sanitized
+FUZZED := build/fuzz
+# How long `make fuzz` goes on, in all; a failure names its seed.
+FUZZ_SECONDS ?= 60
+FUZZ_SEED ?= 1
 # The newest interpreter beside $(PYTHON) that really starts, on PATH or among pyenv's; empty where there is none.
 NEWEST ?= $(shell for v in 3.15 3.14 3.13 3.12; do for p in python$$v $(HOME)/.pyenv/versions/$$v.*/bin/python; do \
 	$$p -c '' 2>/dev/null && echo $$p && exit; done; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt types bench compare checked deep newest golden dist clean
+.PHONY: help demo test lint fmt types bench compare checked sanitized deep fuzz newest golden dist clean
 
 help:  ## list the words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +42,10 @@ $(VENV)/.dev: $(VENV)/.test
 $(VENV)/.peers: $(VENV)/.test
 	@for peer in $$($(PEERS)); do \
 		$(INSTALL) "$$peer" || echo "not to be had here, so not measured: $$peer"; done
+	@touch $@
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	$(INSTALL) --editable '.[fuzz]'
 	@touch $@
 
 # Exit code 3 says that some rows are listed and not in the total; the example log has such rows on purpose.
@@ -71,8 +80,29 @@ checked: $(VENV)/.dev  ## the kernels' tests on a build with bounds and overflow
 	AOAI_COST_CHECKED=1 $(BIN)/python setup.py --quiet build --build-base $(CHECKED)
 	PYTHONPATH=$$(echo $(CHECKED)/lib.*) $(BIN)/python -m pytest -q tests/tokens
 
-deep: $(VENV)/.dev checked  ## many examples, and the slow checks
+# Memory from malloc, so that the end of a str is the end of its block.
+WATCHED = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc PYTHONPATH=$(SANITIZED)/lib
+
+# pytest must leave the streams alone, or it swallows the reports. Left out: megabytes of corpora and the packing of the
+# vocabularies, which is time in Python and in tiktoken.
+sanitized: $(VENV)/.dev  ## the kernels' tests under the address and the undefined-behaviour sanitizer
+	AOAI_COST_SANITIZED=1 $(BIN)/python setup.py --quiet build --build-base $(SANITIZED) --build-lib $(SANITIZED)/lib
+	$(WATCHED) $(BIN)/python -c 'from aoai_cost._fast import split; assert "$(SANITIZED)" in split.__file__, split.__file__'
+	$(WATCHED) $(BIN)/python -m pytest --capture=sys -q tests/tokens --ignore tests/tokens/test_corpora.py \
+		--deselect tests/tokens/test_vocabulary.py::test_the_build_writes_every_vocabulary
+
+deep: $(VENV)/.dev checked sanitized  ## many examples, and the slow checks
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -m "not dist"
+
+# Half of the time guided by coverage, over kernels that clang has marked; half at random, over the plain ones.
+fuzz: $(VENV)/.fuzz  ## differential fuzzing against tiktoken for FUZZ_SECONDS (60), from FUZZ_SEED (1)
+	clang=$$(.ci/clang) && AOAI_COST_FUZZED=1 CC=$$clang LDSHARED="$$clang -shared" \
+		$(BIN)/python setup.py --quiet build --build-base $(FUZZED) --build-lib $(FUZZED)/lib
+	LD_PRELOAD=$$($(BIN)/python -c 'import atheris; print(atheris.path())')/asan_with_fuzzer.so \
+	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONPATH=$(FUZZED)/lib \
+	$(BIN)/python tests/fuzz_tokens.py --corpus $(FUZZED)/corpus --seconds $$(($(FUZZ_SECONDS) / 2)) --seed $(FUZZ_SEED)
+	$(BIN)/python tests/fuzz_tokens.py --seconds $$(($(FUZZ_SECONDS) / 2)) --seed $(FUZZ_SEED)
 
 newest: $(VENV)/.test  ## the quick suite on the newest interpreter of this machine
 ifeq ($(NEWEST),)

@@ -1,7 +1,8 @@
 """The compiled modules; everything else about the package stands in pyproject.toml.
 
-``AOAI_COST_CHECKED=1`` builds with bounds, overflow and None checks, into a build folder of its own,
-so a checked and a plain build never mix (see `make deep`).
+``AOAI_COST_CHECKED=1`` builds with bounds, overflow and None checks, ``AOAI_COST_SANITIZED=1`` with gcc's address and
+undefined-behaviour sanitizers, ``AOAI_COST_FUZZED=1`` with clang's address sanitizer and the marks that guide a fuzzer.
+Each has a build folder of its own, so these builds never mix (see `make deep` and `make fuzz`).
 """
 
 import os
@@ -10,7 +11,21 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-CHECKED = os.environ.get("AOAI_COST_CHECKED") == "1"
+# Some Pythons are built with -fwrapv and hand it on: signed overflow would then be defined, and go unseen.
+_SEEN = ["-O1", "-g", "-fno-omit-frame-pointer", "-fno-wrapv"]
+FLAGS = {
+    "PLAIN": (["-O3"], []),
+    "CHECKED": (["-O1"], []),
+    "SANITIZED": (
+        [*_SEEN, "-fsanitize=address,undefined", "-fno-sanitize=object-size", "-fno-sanitize-recover=undefined"],
+        ["-fsanitize=address,undefined"],
+    ),
+    # Not linked with the sanitizer: what is preloaded brings it, and the fuzzer (see the Makefile).
+    "FUZZED": ([*_SEEN, "-fsanitize=address,fuzzer-no-link"], []),
+}
+BUILD = next((build for build in FLAGS if os.environ.get(f"AOAI_COST_{build}") == "1"), "PLAIN")
+CHECKED = BUILD == "CHECKED"
+COMPILE, LINK = FLAGS[BUILD]
 PACKAGE = "aoai_cost._fast"
 FOLDER = Path("src/aoai_cost/_fast")
 
@@ -40,7 +55,8 @@ extensions = [
         f"{PACKAGE}.{pyx.stem}",
         [pyx.as_posix()],
         depends=[path.as_posix() for pattern in ("*.pxd", "*.pxi", "*.h") for path in sorted(FOLDER.glob(pattern))],
-        extra_compile_args=["-O1" if CHECKED else "-O3", "-DCYTHON_INLINE=inline __attribute__((always_inline))", *LEVELS.get(pyx.stem, [])],
+        extra_compile_args=[*COMPILE, "-DCYTHON_INLINE=inline __attribute__((always_inline))", *LEVELS.get(pyx.stem, [])],
+        extra_link_args=LINK,
     )
     for pyx in sorted(FOLDER.glob("*.pyx"))
 ]
@@ -48,7 +64,7 @@ extensions = [
 setup(
     ext_modules=cythonize(
         extensions,
-        build_dir="build/cython-checked" if CHECKED else "build/cython",
+        build_dir="build/cython" if BUILD == "PLAIN" else f"build/cython-{BUILD.lower()}",
         compiler_directives=directives,
     ),
 )
