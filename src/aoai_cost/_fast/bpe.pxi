@@ -4,7 +4,7 @@ Compiled once for each level of vector code; `bpe` chooses one.
 """
 
 cimport cython
-from cpython.exc cimport PyErr_CheckSignals
+from cpython.exc cimport PyErr_CheckSignals, PyErr_Occurred
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
@@ -22,6 +22,7 @@ cdef extern from "Python.h":
     bint PyUnicode_IS_ASCII(object)
     Py_ssize_t PyUnicode_GET_LENGTH(object)
     object PyBytes_FromStringAndSize(const char*, Py_ssize_t)
+    int check_signals "PyErr_CheckSignals"()
 
 cdef extern from "words.h" nogil:
     ctypedef struct piece_key:
@@ -33,6 +34,10 @@ cdef extern from "words.h" nogil:
     unsigned int hash_character(uint32_t code)
     void put_word(uint8_t* out, uint32_t word)
     void prefetch(const void* at)
+    uint32_t rank_of(uint32_t id)
+    uint32_t lane_of(uint32_t id, uint32_t place, int place_bits)
+    uint32_t no_lane(int place_bits)
+    uint32_t least_lane(const uint32_t* lanes, Py_ssize_t n)
     int lowest_bit(uint64_t bits)
     int count_bits(uint64_t bits)
 
@@ -80,9 +85,12 @@ cdef enum:
     WAYS = 4                    # keys in a bucket: one cache line
     PAIRS = 8                   # and merges
     NO_ID = 0x3FFFF             # no token has it, and no merge
-    ARRAY_BYTES = 128           # longer pieces go through the heap; no token is longer
+    MOST_TOKEN_BYTES = 128      # of one token
+    ARRAY_BYTES = 512           # longer pieces are merged in stretches of so many
+    ARRAY_BITS = 9
     FRONT_BITS = 14             # 2 ** 14 buckets, 1 MiB: half of the second-level cache of a current server
     LANES = 32                  # bytes of a piece that is merged beside others
+    LANE_BITS = 5
     JOBS = 16                   # so many at once: what one waits for, another works through
     LONG_BITS = 13              # and 2 ** 13 of longer pieces, 512 KiB
     WIDE_BITS = 10              # and 2 ** 10 of those longer still, 128 KiB
@@ -118,7 +126,7 @@ cdef struct Tables:
     pair_bucket* pairs          # of two ids the one they merge into
     unsigned int pair_shift
     uint64_t pair_mask
-    uint32_t* byte_pairs        # merge of two single bytes
+    uint32_t* byte_pairs        # merge of two single bytes, or 0
     uint32_t byte_ids[256]
     uint8_t* classes            # class bits of the first 0x10000 characters
     uint8_t class_bits[16]      # class bits of each class of `classes.h`
@@ -145,7 +153,7 @@ cdef struct Wide:               # a longer piece that was seen, of one token or 
 
 cdef struct Job:                # a piece of up to LANES bytes that is being merged
     uint32_t ids[LANES]         # of the part that begins at each byte
-    uint32_t ranks[LANES]       # id of the merge with the part after it, and the place in the lowest five bits
+    uint32_t lanes[LANES]
     uint32_t parts              # one bit for the first byte of each part
     int left, right             # where a pair has changed and is not looked up yet
     uint64_t left_pair, right_pair
@@ -495,50 +503,57 @@ cdef inline uint32_t merge_of(const Tables* tables, uint64_t pair) noexcept nogi
     """Id of the token that a pair of ids merges into, 0 if there is none: that id is a single byte's."""
     cdef uint64_t at = hash_pair(pair) >> tables.pair_shift
     cdef uint32_t found = find_pair(&tables.pairs[at], pair)
-    while not found and tables.pairs[at].entries[PAIRS - 1]:
+    # Full buckets are rare, which this order tells the processor; whether a pair merges is anyone's guess.
+    while tables.pairs[at].entries[PAIRS - 1] and not found:
         at = (at + 1) & tables.pair_mask
         found = find_pair(&tables.pairs[at], pair)
     return found
 
 
-cdef inline uint32_t merged(const Tables* tables, uint32_t left, uint32_t right) noexcept nogil:
-    """Id of the token that `left` and `right` merge into, or NONE."""
-    cdef uint32_t found = merge_of(tables, pair_of(left, right))
-    return found if found else <uint32_t> NONE
-
-
 # ---- merging
+#
+# A lane is the rank of a merge, which is its id less one, above the place of its left part: the least lane is the
+# merge to make, of equal ones the leftmost. Where there is no merge its id is 0, and its lane not less than no_lane().
 
-cdef Py_ssize_t merge_short(const Tables* tables, const uint8_t* piece, Py_ssize_t n, uint32_t* ids) noexcept nogil:
-    """Merge a piece of 2 to ARRAY_BYTES bytes into `ids`; return how many there are."""
-    cdef uint32_t ranks[ARRAY_BYTES]
+cdef Py_ssize_t merge_array(const Tables* tables, const uint8_t* piece, Py_ssize_t n, uint32_t* ids) noexcept nogil:
+    """Merge a piece of 1 to ARRAY_BYTES bytes into `ids`; return how many there are."""
+    cdef uint32_t lanes[ARRAY_BYTES]
+    cdef uint16_t after[ARRAY_BYTES]
+    cdef uint16_t before[ARRAY_BYTES + 1]
     cdef uint32_t best
-    cdef Py_ssize_t i, at
+    cdef Py_ssize_t i, at, right, beyond, n_ids = 0
     for i in range(n):
         ids[i] = tables.byte_ids[piece[i]]
+        after[i] = <uint16_t> (i + 1)
+        before[i + 1] = <uint16_t> i
     for i in range(n - 1):
-        ranks[i] = tables.byte_pairs[<Py_ssize_t> piece[i] << 8 | piece[i + 1]]
-    while n > 1:
-        best = NONE
-        at = 0
-        for i in range(n - 1):
-            # Strictly less: of equal merges the leftmost goes first.
-            if ranks[i] < best:
-                best = ranks[i]
-                at = i
-        if best == NONE:
+        lanes[i] = lane_of(tables.byte_pairs[<Py_ssize_t> piece[i] << 8 | piece[i + 1]], <uint32_t> i, ARRAY_BITS)
+    for i in range(n - 1, (n + 15) // 16 * 16):
+        lanes[i] = NONE
+    while True:
+        best = least_lane(lanes, (n + 15) // 16 * 16)
+        if best >= no_lane(ARRAY_BITS):
             break
-        ids[at] = best
-        n -= 1
-        for i in range(at + 1, n):
-            ids[i] = ids[i + 1]
-            ranks[i - 1] = ranks[i]
-        # The loop moved rank i over rank i - 1; those of the new token are found anew.
+        at = best & (ARRAY_BYTES - 1)
+        right = after[at]
+        beyond = after[right]
+        ids[at] = (best >> ARRAY_BITS) + 1
+        after[at] = <uint16_t> beyond
+        before[beyond] = <uint16_t> at
+        lanes[right] = NONE
+        lanes[at] = NONE
+        if beyond < n:
+            lanes[at] = lane_of(merge_of(tables, pair_of(ids[at], ids[beyond])), <uint32_t> at, ARRAY_BITS)
         if at:
-            ranks[at - 1] = merged(tables, ids[at - 1], best)
-        if at < n - 1:
-            ranks[at] = merged(tables, best, ids[at + 1])
-    return n
+            i = before[at]
+            lanes[i] = lane_of(merge_of(tables, pair_of(ids[i], ids[at])), <uint32_t> i, ARRAY_BITS)
+    at = 0
+    while at < n:
+        # Never ahead of the read: every token is at least one byte long.
+        ids[n_ids] = ids[at]
+        at = after[at]
+        n_ids += 1
+    return n_ids
 
 
 cdef inline void sift_down(uint64_t* heap, Py_ssize_t n, Py_ssize_t at) noexcept nogil:
@@ -567,10 +582,10 @@ cdef inline void sift_up(uint64_t* heap, Py_ssize_t at) noexcept nogil:
     heap[at] = item
 
 
-cdef Py_ssize_t merge_long(
+cdef Py_ssize_t merge_heap(
     const Tables* tables, Scratch* scratch, const uint8_t* piece, Py_ssize_t n, uint32_t** out
 ) noexcept nogil:
-    """Merge a piece of any length, n log n; the ids stand in the scratch. -1 when memory ends."""
+    """Merge a piece of any length in n log n steps; the ids stand in the scratch. -1 when memory ends."""
     cdef uint32_t *ids
     cdef uint32_t *ranks
     cdef uint32_t *after
@@ -593,7 +608,9 @@ cdef Py_ssize_t merge_long(
         ids[i] = tables.byte_ids[piece[i]]
         after[i] = <uint32_t> (i + 1)
         before[i] = <uint32_t> (i - 1) if i else NONE
-        rank = tables.byte_pairs[<Py_ssize_t> piece[i] << 8 | piece[i + 1]] if i + 1 < n else NONE
+        rank = NONE
+        if i + 1 < n:
+            rank = rank_of(tables.byte_pairs[<Py_ssize_t> piece[i] << 8 | piece[i + 1]])
         ranks[i] = rank
         if rank != NONE:
             heap[n_heap] = <uint64_t> rank << 32 | <uint64_t> i
@@ -613,20 +630,21 @@ cdef Py_ssize_t merge_long(
             continue
         right = after[at]
         beyond = after[right]
+        rank += 1
         ids[at] = rank
         after[at] = beyond
         ranks[right] = NONE
         ranks[at] = NONE
         if beyond < <uint32_t> n:
             before[beyond] = at
-            ranks[at] = merged(tables, rank, ids[beyond])
+            ranks[at] = rank_of(merge_of(tables, pair_of(rank, ids[beyond])))
             if ranks[at] != NONE:
                 heap[n_heap] = <uint64_t> ranks[at] << 32 | at
                 n_heap += 1
                 sift_up(heap, n_heap - 1)
         if before[at] != NONE:
             right = before[at]
-            ranks[right] = merged(tables, ids[right], rank)
+            ranks[right] = rank_of(merge_of(tables, pair_of(ids[right], rank)))
             if ranks[right] != NONE:
                 heap[n_heap] = <uint64_t> ranks[right] << 32 | right
                 n_heap += 1
@@ -642,17 +660,93 @@ cdef Py_ssize_t merge_long(
     return n_ids
 
 
-# ---- pieces
+cdef bint holds(const Tables* tables, uint32_t left, uint32_t right) noexcept nogil:
+    """Tell whether two tokens stay as they are when their bytes are merged together."""
+    cdef uint8_t bytes[2 * MOST_TOKEN_BYTES]
+    cdef uint32_t ids[2 * MOST_TOKEN_BYTES]
+    cdef Py_ssize_t n = tables.starts[left + 1] - tables.starts[left]
+    cdef Py_ssize_t m = tables.starts[right + 1] - tables.starts[right]
+    memcpy(bytes, tables.pool + tables.starts[left], n)
+    memcpy(bytes + n, tables.pool + tables.starts[right], m)
+    return merge_array(tables, bytes, n + m, ids) == 2 and ids[0] == left
 
-cdef Py_ssize_t merge(
-    const Tables* tables, Scratch* scratch, const uint8_t* piece, Py_ssize_t length, uint32_t* few, uint32_t** out
+
+cdef Py_ssize_t merge_long(
+    const Tables* tables, Scratch* scratch, const uint8_t* piece, Py_ssize_t n, bint wanted
 ) noexcept nogil:
-    """Merge a piece that is no token into `few`, which holds ARRAY_BYTES, or the scratch; -1 when memory ends."""
-    if length <= ARRAY_BYTES:
-        out[0] = few
-        return merge_short(tables, piece, length, few)
-    return merge_long(tables, scratch, piece, length, out)
+    """Count the tokens of a piece of any length; append their ids if wanted. -1 when memory ends or at Ctrl-C.
 
+    Tokens are those of the whole if each two neighbours stay as they are when merged together. So a stretch of the
+    piece is merged, its last tokens are dropped, and the next stretch begins there: it must begin with the token that
+    was dropped first, or with one that stands beside the last one kept. The time is linear, the memory constant.
+    """
+    cdef uint32_t ids[ARRAY_BYTES]
+    cdef uint32_t last = NONE, expected = NONE
+    cdef uint32_t* many
+    cdef Py_ssize_t at = 0, size, m, kept, kept_bytes, total = 0, times, i, stretches = 0
+    while at < n:
+        stretches += 1
+        if stretches & 0xFFF == 0 and look_for_signals() < 0:
+            return -1
+        size = min(n - at, ARRAY_BYTES)
+        m = merge_array(tables, piece + at, size, ids)
+        if last != NONE and ids[0] != expected and not holds(tables, last, ids[0]):
+            # No stretch of this length tells; what comes later decides here. Not seen yet.
+            m = merge_heap(tables, scratch, piece, n, &many)
+            if m < 0:
+                return -1
+            if wanted:
+                scratch.n_ids -= <size_t> total
+                if append_ids(scratch, many, m, 1) < 0:
+                    return -1
+            return m
+        kept = m
+        kept_bytes = size
+        if at + size < n:
+            while size - kept_bytes < MOST_TOKEN_BYTES:
+                kept -= 1
+                kept_bytes -= <Py_ssize_t> (tables.starts[ids[kept] + 1] - tables.starts[ids[kept]])
+            last = ids[kept - 1]
+            expected = ids[kept]
+        times = 1
+        if kept < m and (expected == ids[0] or holds(tables, last, ids[0])):
+            # The same bytes again give the same tokens again.
+            while (
+                at + (times + 1) * kept_bytes + size <= n
+                and memcmp(piece + at, piece + at + times * kept_bytes, size) == 0
+            ):
+                times += 1
+        if wanted and append_ids(scratch, ids, kept, times) < 0:
+            return -1
+        total += kept * times
+        at += kept_bytes * times
+    return total
+
+
+cdef int append_ids(Scratch* scratch, const uint32_t* ids, Py_ssize_t n, Py_ssize_t times) noexcept nogil:
+    cdef Py_ssize_t i
+    if make_room(<void**> &scratch.ids, &scratch.ids_room,
+                 (scratch.n_ids + <size_t> (n * times)) * sizeof(uint32_t)) < 0:
+        return -1
+    for i in range(times):
+        memcpy(scratch.ids + scratch.n_ids, ids, n * sizeof(uint32_t))
+        scratch.n_ids += <size_t> n
+    return 0
+
+
+cdef int fail() except -1:
+    """Raise what stopped the work: the error that is set, or the end of memory."""
+    if PyErr_Occurred() == NULL:
+        raise MemoryError
+    return -1
+
+
+cdef int look_for_signals() noexcept nogil:
+    with gil:
+        return check_signals()
+
+
+# ---- pieces
 
 cdef inline unsigned int look_up(
     const Front* front, const uint8_t* piece, Py_ssize_t length, uint32_t* value
@@ -743,23 +837,6 @@ cdef void remember(
         memcpy(wide.text, piece, length)
 
 
-cdef Py_ssize_t resolve(
-    const Tables* tables, Scratch* scratch, Front* front, const uint8_t* piece, Py_ssize_t length,
-    uint32_t* few, uint32_t** out
-) noexcept nogil:
-    """Find the ids of a piece that the front does not hold, and let it hold it. -1 when memory ends."""
-    cdef uint32_t found = token_id(tables, piece, length)
-    cdef Py_ssize_t n = 1
-    out[0] = few
-    if found != NONE:
-        few[0] = found
-    else:
-        n = merge(tables, scratch, piece, length, few, out)
-    if n > 0:
-        remember(front, piece, length, n, out[0])
-    return n
-
-
 cdef inline uint32_t whole_character(
     const Tables* tables, const uint8_t* piece, int at, int length, int* width
 ) noexcept nogil:
@@ -816,21 +893,20 @@ cdef inline void begin_job(const Tables* tables, Job* job, const uint8_t* piece,
 
 cdef inline void rank_pairs(const Tables* tables, Job* job, const uint8_t* piece, int length) noexcept nogil:
     cdef int i = 0, after
-    cdef uint32_t rank, found
     for i in range(LANES):
-        job.ranks[i] = NONE
+        job.lanes[i] = NONE
     if job.plain:
         for i in range(length - 1):
-            rank = tables.byte_pairs[<Py_ssize_t> piece[i] << 8 | piece[i + 1]]
-            job.ranks[i] = NONE if rank == NONE else rank << 5 | <uint32_t> i
+            job.lanes[i] = lane_of(
+                tables.byte_pairs[<Py_ssize_t> piece[i] << 8 | piece[i + 1]], <uint32_t> i, LANE_BITS)
     else:
         i = 0
         while True:
             after = i + 1 + lowest_bit(job.parts >> (i + 1))
             if after == LANES - 1:
                 break
-            found = merge_of(tables, pair_of(job.ids[i], job.ids[after]))
-            job.ranks[i] = found << 5 | <uint32_t> i if found else <uint32_t> NONE
+            job.lanes[i] = lane_of(
+                merge_of(tables, pair_of(job.ids[i], job.ids[after])), <uint32_t> i, LANE_BITS)
             i = after
     job.left = LANES - 1
     job.right = LANES - 1
@@ -840,31 +916,27 @@ cdef inline void rank_pairs(const Tables* tables, Job* job, const uint8_t* piece
 
 cdef inline bint go_on(const Tables* tables, Job* job) noexcept nogil:
     """Make the next merge of a job, and ask for the memory that the one after it needs; False when there is none."""
-    # Branches here would be guessed wrong half of the time; so there are none.
-    cdef uint32_t best = NONE, found, left_rank, right_rank, below
-    cdef int i, at, after
-    # The place in the lowest bits: of equal merges the leftmost goes first.
-    for i in range(LANES):
-        best = min(best, job.ranks[i])
-    # The two new ranks are not read back as part of a vector, which would wait for their stores.
-    found = merge_of(tables, job.left_pair)
-    left_rank = found << 5 | <uint32_t> job.left if found else <uint32_t> NONE
-    found = merge_of(tables, job.right_pair)
-    right_rank = found << 5 | <uint32_t> job.right if found else <uint32_t> NONE
-    best = min(best, min(left_rank, right_rank))
-    job.ranks[job.left] = left_rank
-    job.ranks[job.right] = right_rank
-    if best == NONE:
+    # Branches on what is found here would be guessed wrong half of the time; so there are none.
+    cdef uint32_t best, left, right
+    cdef int at, after
+    best = least_lane(job.lanes, LANES)
+    # The two new lanes are not read back as part of a vector, which would wait for their stores.
+    left = lane_of(merge_of(tables, job.left_pair), <uint32_t> job.left, LANE_BITS)
+    right = lane_of(merge_of(tables, job.right_pair), <uint32_t> job.right, LANE_BITS)
+    best = min(best, min(left, right))
+    job.lanes[job.left] = left
+    job.lanes[job.right] = right
+    if best >= no_lane(LANE_BITS):
         return False
     at = <int> (best & (LANES - 1))
     after = at + 1 + lowest_bit(job.parts >> (at + 1))
-    job.ids[at] = best >> 5
+    job.ids[at] = (best >> LANE_BITS) + 1
     job.parts ^= <uint32_t> 1 << after
-    job.ranks[after] = NONE
-    job.ranks[at] = NONE
-    below = job.parts & <uint32_t> bits_below(at)
-    job.left = highest_bit(below) if below else LANES - 1
-    job.ranks[job.left] = NONE
+    job.lanes[after] = NONE
+    job.lanes[at] = NONE
+    # One less than the place of nothing is the last lane.
+    job.left = (highest_bit(<uint64_t> (job.parts & <uint32_t> bits_below(at)) << 1 | 1) - 1) & (LANES - 1)
+    job.lanes[job.left] = NONE
     job.left_pair = pair_of(job.ids[job.left], job.ids[at])
     job.right = at
     job.right_pair = pair_of(job.ids[at], job.ids[at + 1 + lowest_bit(job.parts >> (at + 1))])
@@ -892,15 +964,14 @@ cdef Py_ssize_t end_job(Front* front, Job* job, const uint8_t* piece, Py_ssize_t
 cdef Py_ssize_t settle(
     const Tables* tables, Scratch* scratch, const uint8_t* text, Py_ssize_t n, Front* front
 ) noexcept nogil:
-    """Let the front hold the first `n` pieces of `scratch.misses` that are short enough, and count all their tokens.
+    """Let the front hold the first `n` pieces of `scratch.misses`, and count their tokens; -1 when memory ends.
 
-    -1 when memory ends.
+    Those too long for any front are only counted, and left alone in a front that is asked for ids.
     """
     cdef const uint32_t* starts = scratch.starts
     cdef Py_ssize_t i, at, length, total = 0, found
     cdef uint32_t ids[ARRAY_BYTES]
     cdef uint32_t value = 0, token
-    cdef uint32_t* many
     cdef unsigned int count
     cdef int n_jobs = 0, begun, running
     cdef Job* jobs[JOBS]
@@ -939,12 +1010,15 @@ cdef Py_ssize_t settle(
                 begin_job(tables, job, text + starts[at], <int> length)
                 job.piece = <uint32_t> at
                 n_jobs += 1
-            else:
-                found = merge(tables, scratch, text + starts[at], length, ids, &many)
+            elif length <= ARRAY_BYTES:
+                found = merge_array(tables, text + starts[at], length, ids)
+                total += found
+                remember(front, text + starts[at], length, found, ids)
+            elif front.values == NULL:
+                found = merge_long(tables, scratch, text + starts[at], length, False)
                 if found < 0:
                     return -1
                 total += found
-                remember(front, text + starts[at], length, found, many)
         for running in range(begun, n_jobs):
             at = jobs[running].piece
             rank_pairs(tables, jobs[running], text + starts[at], <int> (starts[at + 1] - starts[at]))
@@ -1021,10 +1095,9 @@ cdef Py_ssize_t take(
 ) noexcept nogil:
     """Count the tokens of the `n` pieces at `scratch.starts`; append their ids if wanted. -1 when memory ends."""
     cdef const uint32_t* starts = scratch.starts
-    cdef Py_ssize_t i, at, length, n_misses = 0, total = 0, found
+    cdef Py_ssize_t i, length, n_misses = 0, total = 0, found, first
     cdef uint32_t few[ARRAY_BYTES]
-    cdef uint32_t slot = 0, value
-    cdef uint32_t* many
+    cdef uint32_t slot = 0, value, token
     cdef uint32_t* ids
     cdef unsigned int count
     if not wanted:
@@ -1051,7 +1124,8 @@ cdef Py_ssize_t take(
     if make_room(<void**> &scratch.ids, &scratch.ids_room,
                  (scratch.n_ids + starts[n] + 1) * sizeof(uint32_t)) < 0:
         return -1
-    ids = scratch.ids + scratch.n_ids
+    first = <Py_ssize_t> scratch.n_ids
+    ids = scratch.ids + first
     for i in range(n):
         count = scratch.counts[i]
         value = scratch.values[i]
@@ -1069,13 +1143,25 @@ cdef Py_ssize_t take(
             memcpy(ids, front.arena + value, count * sizeof(uint32_t))
             ids += count
         else:
-            found = resolve(tables, scratch, front, text + starts[i], length, few, &many)
-            if found < 0:
-                return -1
-            memcpy(ids, many, found * sizeof(uint32_t))
-            ids += found
-    total = (ids - scratch.ids) - <Py_ssize_t> scratch.n_ids
-    scratch.n_ids += <size_t> total
+            # Too long for the front, or already forgotten again.
+            token = token_id(tables, text + starts[i], length)
+            if token != NONE:
+                ids[0] = token
+                ids += 1
+            elif length <= ARRAY_BYTES:
+                found = merge_array(tables, text + starts[i], length, few)
+                memcpy(ids, few, found * sizeof(uint32_t))
+                ids += found
+            else:
+                scratch.n_ids = <size_t> (ids - scratch.ids)
+                if merge_long(tables, scratch, text + starts[i], length, True) < 0:
+                    return -1
+                if make_room(<void**> &scratch.ids, &scratch.ids_room,
+                             (scratch.n_ids + starts[n] - starts[i + 1] + 1) * sizeof(uint32_t)) < 0:
+                    return -1
+                ids = scratch.ids + scratch.n_ids
+    total = (ids - scratch.ids) - first
+    scratch.n_ids = <size_t> (ids - scratch.ids)
     return total
 
 
@@ -1206,7 +1292,7 @@ cdef class Counts:
                         done += part.length
                         self.out[i] += n
                 if failed:
-                    raise MemoryError
+                    fail()
                 if signals:
                     PyErr_CheckSignals()
         finally:
@@ -1291,13 +1377,13 @@ cdef class Vocabulary:
                     raise ValueError(f"id {i} is merged from ids that are not earlier")
                 length = <Py_ssize_t> (tables.starts[left + 1] - tables.starts[left])
                 length += <Py_ssize_t> (tables.starts[right + 1] - tables.starts[right])
-                if length > ARRAY_BYTES:
+                if length > MOST_TOKEN_BYTES:
                     raise ValueError(f"id {i} has {length} bytes")
             total += length
             tables.longest = max(tables.longest, length)
             tables.starts[i + 1] = <uint32_t> total
         # Copies below are of SHORT_BYTES + 1 bytes where that is enough; the next token mends the excess.
-        tables.pool = <uint8_t*> malloc(total + 2 * ARRAY_BYTES)
+        tables.pool = <uint8_t*> malloc(total + 2 * MOST_TOKEN_BYTES)
         if tables.pool == NULL:
             raise MemoryError
         for i in range(256):
@@ -1377,7 +1463,7 @@ cdef class Vocabulary:
         if tables.pairs == NULL or tables.byte_pairs == NULL:
             raise MemoryError
         for i in range(256 * 256):
-            tables.byte_pairs[i] = NONE
+            tables.byte_pairs[i] = 0
         for i in range(256, n):
             left = part_of(merges, i, 0)
             right = part_of(merges, i, 3)
@@ -1542,7 +1628,7 @@ cdef class Vocabulary:
                     total += n
             self.give_scratch(scratch)
             if more < 0 or n < 0:
-                raise MemoryError
+                fail()
             return total
         try:
             while more > 0:
@@ -1551,7 +1637,7 @@ cdef class Vocabulary:
                     if more > 0:
                         n = take_part(tables, scratch, &part, False)
                 if more < 0 or n < 0:
-                    raise MemoryError
+                    fail()
                 if more:
                     total += n
                 PyErr_CheckSignals()
@@ -1581,7 +1667,7 @@ cdef class Vocabulary:
                         n = take_part(tables, scratch, &part, True)
                 PyErr_CheckSignals()
             if more < 0 or n < 0:
-                raise MemoryError
+                fail()
         return 0
 
     def encode(self, str text not None):

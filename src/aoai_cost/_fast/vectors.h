@@ -302,7 +302,11 @@ typedef struct { uint64_t entries[8]; } pair_bucket;
 /* What `pair` merges into, in a bucket; 0 if it does not stand there. */
 static inline uint32_t find_pair(const pair_bucket *at, uint64_t pair)
 {
-#if AOAI_COST_LEVEL >= 2
+#if AOAI_COST_LEVEL == 3
+    const __m512i entries = _mm512_load_si512(at->entries);
+    const unsigned found = _mm512_cmpeq_epi64_mask(_mm512_srli_epi64(entries, 18), _mm512_set1_epi64((long long)pair));
+    return (uint32_t)at->entries[__builtin_ctz(found | 0x80)] & 0x3FFFF & -(uint32_t)(found != 0);
+#elif AOAI_COST_LEVEL == 2
     const __m256i wanted = _mm256_set1_epi64x((long long)pair);
     __m256i first = _mm256_load_si256((const __m256i *)at->entries);
     __m256i second = _mm256_load_si256((const __m256i *)(at->entries + 4));

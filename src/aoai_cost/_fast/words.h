@@ -76,6 +76,25 @@ static inline void put_word(uint8_t *out, uint32_t word) { memcpy(out, &word, 4)
 /* One of 64, from a character. */
 static inline unsigned hash_character(uint32_t code) { return code * 0x9e3779b1U >> 26; }
 
+/* Lanes, see `bpe.pxi`. No id is 0 here but that of no merge, whose rank wraps. */
+static inline uint32_t rank_of(uint32_t id) { return id - 1; }
+static inline uint32_t lane_of(uint32_t id, uint32_t place, int place_bits) { return (id - 1) << place_bits | place; }
+static inline uint32_t no_lane(int place_bits) { return 0xFFFFFFFFu << place_bits; }
+
+/* The least of a multiple of 16 lanes. */
+static inline uint32_t least_lane(const uint32_t *lanes, ptrdiff_t n)
+{
+    uint32_t least[16];
+    memcpy(least, lanes, sizeof least);
+    for (ptrdiff_t i = 16; i < n; i += 16)
+        for (int j = 0; j < 16; j++)
+            least[j] = lanes[i + j] < least[j] ? lanes[i + j] : least[j];
+    for (int width = 8; width; width /= 2)
+        for (int j = 0; j < width; j++)
+            least[j] = least[j + width] < least[j] ? least[j + width] : least[j];
+    return least[0];
+}
+
 static inline void prefetch(const void *at) { __builtin_prefetch(at); }
 
 #endif
