@@ -35,6 +35,7 @@ cdef extern from "words.h" nogil:
     void put_word(uint8_t* out, uint32_t word)
     void prefetch(const void* at)
     uint32_t rank_of(uint32_t id)
+    uint32_t first_border(const uint32_t* borders)
     uint32_t lane_of(uint32_t id, uint32_t place, int place_bits)
     uint32_t no_lane(int place_bits)
     uint32_t least_lane(const uint32_t* lanes, Py_ssize_t n)
@@ -89,6 +90,7 @@ cdef enum:
     ARRAY_BYTES = 512           # longer pieces are merged in stretches of so many
     ARRAY_BITS = 9
     FRONT_BITS = 14             # 2 ** 14 buckets, 1 MiB: half of the second-level cache of a current server
+    FIRST_TOKENS = 0x4000       # among which pairs of bytes are found that surely merge first
     LANES = 32                  # bytes of a piece that is merged beside others
     LANE_BITS = 5
     JOBS = 16                   # so many at once: what one waits for, another works through
@@ -127,6 +129,7 @@ cdef struct Tables:
     unsigned int pair_shift
     uint64_t pair_mask
     uint32_t* byte_pairs        # merge of two single bytes, or 0
+    uint32_t* borders           # by two bytes: twice the least id of a token that holds both, odd if it is the pair
     uint32_t byte_ids[256]
     uint8_t* classes            # class bits of the first 0x10000 characters
     uint8_t class_bits[16]      # class bits of each class of `classes.h`
@@ -158,7 +161,6 @@ cdef struct Job:                # a piece of up to LANES bytes that is being mer
     int left, right             # where a pair has changed and is not looked up yet
     uint64_t left_pair, right_pair
     uint32_t piece              # which one of the batch
-    bint plain                  # all parts are bytes yet
 
 
 cdef struct Scratch:
@@ -863,51 +865,61 @@ cdef inline uint32_t whole_character(
 
 
 cdef inline void begin_job(const Tables* tables, Job* job, const uint8_t* piece, int length) noexcept nogil:
-    """Set out the parts of a piece, and ask for the memory that `rank_pairs` needs."""
+    """Set out the parts of a piece, and ask for the memory that `rank_pairs` needs.
+
+    Merges that come first whatever else there is are made at once: see `whole_character`, and two bytes whose merge
+    comes before that of any token that holds one of them and the byte on its other side.
+    """
     cdef int i = 0, width = 1, after
-    cdef uint32_t found, parts = 0
+    cdef uint32_t found, parts = <uint32_t> bits_below(length), first, other = 0
+    cdef uint32_t borders[LANES]
     # The last lane stands for what is before and after the piece.
     job.ids[LANES - 1] = NO_ID
-    job.plain = True
-    while i < length:
-        parts |= <uint32_t> 1 << i
-        if piece[i] >= 0xC0 and tables.characters != NULL:
-            found = whole_character(tables, piece, i, length, &width)
-            if found != NONE:
-                job.ids[i] = found
-                job.plain = False
-                i += width
-                continue
+    for i in range(length):
+        other |= piece[i]
         job.ids[i] = tables.byte_ids[piece[i]]
-        i += 1
-    job.parts = parts | <uint32_t> 1 << (LANES - 1)
-    if not job.plain:
+    if other < 0x80:
+        for i in range(length - 1):
+            borders[i + 1] = tables.borders[<Py_ssize_t> piece[i] << 8 | piece[i + 1]]
+        borders[0] = NONE
+        borders[length] = NONE
+        for i in range(length - 1):
+            first = first_border(borders + i)
+            job.ids[i] += first & ((borders[i + 1] >> 1) - job.ids[i])
+            parts ^= (first & 2) << i
+    elif tables.characters != NULL:
         i = 0
-        while True:
-            after = i + 1 + lowest_bit(job.parts >> (i + 1))
-            if after == LANES - 1:
-                break
-            prefetch(&tables.pairs[hash_pair(pair_of(job.ids[i], job.ids[after])) >> tables.pair_shift])
-            i = after
+        while i < length:
+            width = 1
+            if piece[i] >= 0xC0:
+                found = whole_character(tables, piece, i, length, &width)
+                if found != NONE:
+                    job.ids[i] = found
+                    parts &= ~(<uint32_t> bits_below(i + width) & ~<uint32_t> bits_below(i + 1))
+                else:
+                    width = 1
+            i += width
+    job.parts = parts | <uint32_t> 1 << (LANES - 1)
+    i = 0
+    while True:
+        after = i + 1 + lowest_bit(job.parts >> (i + 1))
+        if after == LANES - 1:
+            break
+        prefetch(&tables.pairs[hash_pair(pair_of(job.ids[i], job.ids[after])) >> tables.pair_shift])
+        i = after
 
 
-cdef inline void rank_pairs(const Tables* tables, Job* job, const uint8_t* piece, int length) noexcept nogil:
+cdef inline void rank_pairs(const Tables* tables, Job* job) noexcept nogil:
     cdef int i = 0, after
     for i in range(LANES):
         job.lanes[i] = NONE
-    if job.plain:
-        for i in range(length - 1):
-            job.lanes[i] = lane_of(
-                tables.byte_pairs[<Py_ssize_t> piece[i] << 8 | piece[i + 1]], <uint32_t> i, LANE_BITS)
-    else:
-        i = 0
-        while True:
-            after = i + 1 + lowest_bit(job.parts >> (i + 1))
-            if after == LANES - 1:
-                break
-            job.lanes[i] = lane_of(
-                merge_of(tables, pair_of(job.ids[i], job.ids[after])), <uint32_t> i, LANE_BITS)
-            i = after
+    i = 0
+    while True:
+        after = i + 1 + lowest_bit(job.parts >> (i + 1))
+        if after == LANES - 1:
+            break
+        job.lanes[i] = lane_of(merge_of(tables, pair_of(job.ids[i], job.ids[after])), <uint32_t> i, LANE_BITS)
+        i = after
     job.left = LANES - 1
     job.right = LANES - 1
     job.left_pair = pair_of(NO_ID, NO_ID)
@@ -1020,8 +1032,7 @@ cdef Py_ssize_t settle(
                     return -1
                 total += found
         for running in range(begun, n_jobs):
-            at = jobs[running].piece
-            rank_pairs(tables, jobs[running], text + starts[at], <int> (starts[at + 1] - starts[at]))
+            rank_pairs(tables, jobs[running])
         running = 0
         while running < n_jobs:
             job = jobs[running]
@@ -1332,6 +1343,7 @@ cdef class Vocabulary:
         self.read_tokens(merges)
         self.index_tokens()
         self.index_pairs(merges)
+        self.index_borders()
         self.index_classes()
 
     def __dealloc__(self):
@@ -1343,6 +1355,7 @@ cdef class Vocabulary:
         free(self.tables.longs)
         free_block(self.tables.pairs, (self.tables.pair_mask + 1) * sizeof(pair_bucket))
         free(self.tables.byte_pairs)
+        free(self.tables.borders)
         free(self.tables.classes)
         free(self.tables.cuts)
         free(self.tables.characters)
@@ -1480,6 +1493,23 @@ cdef class Vocabulary:
                     slot = 0
                     at = (at + 1) & tables.pair_mask
             tables.pairs[at].entries[slot] = pair << ID_BITS | <uint64_t> i
+        return 0
+
+    cdef int index_borders(self) except -1:
+        """Note for two bytes the first token that holds them side by side, among the first tokens of all."""
+        cdef Tables* tables = &self.tables
+        cdef Py_ssize_t token, at, border, n = min(<Py_ssize_t> tables.n_ids, FIRST_TOKENS)
+        tables.borders = <uint32_t*> malloc(0x10000 * sizeof(uint32_t))
+        if tables.borders == NULL:
+            raise MemoryError
+        for at in range(0x10000):
+            # Not among the first: surely not before these.
+            tables.borders[at] = 2 * FIRST_TOKENS
+        for token in range(256, n):
+            for at in range(tables.starts[token], <Py_ssize_t> tables.starts[token + 1] - 1):
+                border = <Py_ssize_t> tables.pool[at] << 8 | tables.pool[at + 1]
+                if tables.borders[border] == 2 * FIRST_TOKENS:
+                    tables.borders[border] = <uint32_t> (2 * token + (tables.byte_pairs[border] == <uint32_t> token))
         return 0
 
     cdef int index_classes(self) except -1:

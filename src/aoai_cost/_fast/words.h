@@ -81,6 +81,12 @@ static inline uint32_t rank_of(uint32_t id) { return id - 1; }
 static inline uint32_t lane_of(uint32_t id, uint32_t place, int place_bits) { return (id - 1) << place_bits | place; }
 static inline uint32_t no_lane(int place_bits) { return 0xFFFFFFFFu << place_bits; }
 
+/* All ones if the second of three borders is odd and less than its neighbours, their lowest bits left out. */
+static inline uint32_t first_border(const uint32_t *borders)
+{
+    return -((borders[1] & 1) & (uint32_t)(borders[1] < (borders[0] & ~1u)) & (uint32_t)(borders[1] < (borders[2] & ~1u)));
+}
+
 /* The least of a multiple of 16 lanes. */
 static inline uint32_t least_lane(const uint32_t *lanes, ptrdiff_t n)
 {
