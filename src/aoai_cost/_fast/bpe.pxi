@@ -58,6 +58,12 @@ cdef extern from "vectors.h" nogil:
     uint64_t count_pieces(
         const bucket* buckets, unsigned int shift, const uint8_t* text, const uint32_t* starts, Py_ssize_t n,
         uint16_t* missing, Py_ssize_t* n_missing)
+    void find_pieces(
+        const bucket* buckets, const uint32_t* values, unsigned int shift, const uint8_t* text,
+        const uint32_t* starts, Py_ssize_t n, uint32_t* found_values, uint8_t* found_counts,
+        uint16_t* missing, Py_ssize_t* n_missing)
+    Py_ssize_t put_ids(
+        const uint32_t* values, const uint8_t* counts, Py_ssize_t n, const uint32_t* arena, uint32_t** ids)
     ctypedef struct pair_bucket:
         uint64_t entries[8]
     uint32_t find_pair(const pair_bucket* at, uint64_t pair)
@@ -94,8 +100,8 @@ cdef enum:
     LANES = 32                  # bytes of a piece that is merged beside others
     LANE_BITS = 5
     JOBS = 16                   # so many at once: what one waits for, another works through
-    LONG_BITS = 13              # and 2 ** 13 of longer pieces, 512 KiB
-    WIDE_BITS = 10              # and 2 ** 10 of those longer still, 128 KiB
+    LONG_BITS = 12              # and 2 ** 12 of longer pieces, 256 KiB
+    WIDE_BITS = 9               # and 2 ** 9 of those longer still, 64 KiB
     WIDE_BYTES = 122            # what one of these holds
     MEDIUM_BYTES = 31           # what a long key holds beside its length
     BATCH = 0x200               # pieces found before they are looked up: their places stay in the nearest cache
@@ -103,9 +109,10 @@ cdef enum:
     READ_AHEAD = 96             # a window, and the 32 bytes that a piece at its end is loaded with
     PART_BYTES = 0x4000         # of a text that is not ASCII, this much is made UTF-8 at once
     SLICE_BYTES = 0x100000      # signals are looked at between slices
-    KEPT_BYTES = 0x100000       # a scratch buffer above this is released after use
-    FRONT_BYTES = 0x1A0080      # all of them, and a bucket and a line more
-    ARENA = 0x10000             # ids of the pieces in a front
+    KEPT_BYTES = 0x80000       # a scratch buffer above this is released after use
+    FRONT_BYTES = 0x150080      # all of them, and a bucket and a line more
+    ARENA = 0x20000             # ids of the pieces in a front
+    SPARE_IDS = 16              # overwritten after the last
     LONG_VALUES = 0x10004       # of which these belong to buckets
     MOST_COUNT = 15             # that a key has room for
     MOST_BYTES = 0x7FFFFFFE     # of one piece
@@ -215,7 +222,7 @@ cdef int make_front(Front* front, bint with_values) noexcept nogil:
     front.wides = <Wide*> (front.longs + (1 << LONG_BITS))
     if with_values:
         front.values = <uint32_t*> malloc((LONG_VALUES + 2 * (1 << LONG_BITS)) * sizeof(uint32_t))
-        front.arena = <uint32_t*> malloc(ARENA * sizeof(uint32_t))
+        front.arena = <uint32_t*> malloc((ARENA + SPARE_IDS) * sizeof(uint32_t))
         if front.values == NULL or front.arena == NULL:
             return -1
     front.buckets = on_a_line(front.memory)
@@ -984,6 +991,7 @@ cdef Py_ssize_t settle(
     cdef Py_ssize_t i, at, length, total = 0, found
     cdef uint32_t ids[ARRAY_BYTES]
     cdef uint32_t value = 0, token
+    cdef uint64_t index
     cdef unsigned int count
     cdef int n_jobs = 0, begun, running
     cdef Job* jobs[JOBS]
@@ -992,7 +1000,10 @@ cdef Py_ssize_t settle(
         at = scratch.misses[i]
         length = <Py_ssize_t> starts[at + 1] - starts[at]
         if length <= SHORT_BYTES:
-            prefetch(&tables.buckets[hash_key(key_of(text + starts[at], length)) >> tables.bucket_shift])
+            index = hash_key(key_of(text + starts[at], length)) >> tables.bucket_shift
+            prefetch(&tables.buckets[index])
+            if front.values != NULL:
+                prefetch(&tables.bucket_ids[index * WAYS])
     for running in range(JOBS):
         jobs[running] = &scratch.jobs[running]
     i = 0
@@ -1101,79 +1112,75 @@ cdef Py_ssize_t collect(
     return at
 
 
-cdef Py_ssize_t take(
-    const Tables* tables, Scratch* scratch, const uint8_t* text, Py_ssize_t n, Front* front, bint wanted
+cdef Py_ssize_t count_batch(
+    const Tables* tables, Scratch* scratch, const uint8_t* text, Py_ssize_t n
 ) noexcept nogil:
-    """Count the tokens of the `n` pieces at `scratch.starts`; append their ids if wanted. -1 when memory ends."""
+    """Count the tokens of the `n` pieces at `scratch.starts`; -1 when memory ends."""
+    cdef Front* front = &scratch.counted
+    cdef Py_ssize_t n_misses = 0, more
+    cdef Py_ssize_t total = <Py_ssize_t> count_pieces(
+        front.buckets, 64 - FRONT_BITS, text, scratch.starts, n, scratch.misses, &n_misses)
+    if not n_misses:
+        return total
+    more = settle(tables, scratch, text, n_misses, front)
+    return -1 if more < 0 else total + more
+
+
+cdef Py_ssize_t encode_batch(
+    const Tables* tables, Scratch* scratch, const uint8_t* text, Py_ssize_t n
+) noexcept nogil:
+    """Append the ids of the `n` pieces at `scratch.starts` and return how many; -1 when memory ends."""
+    cdef Front* front = &scratch.encoded
     cdef const uint32_t* starts = scratch.starts
-    cdef Py_ssize_t i, length, n_misses = 0, total = 0, found, first
+    cdef Py_ssize_t i, at, length, n_misses = 0, first = <Py_ssize_t> scratch.n_ids
     cdef uint32_t few[ARRAY_BYTES]
-    cdef uint32_t slot = 0, value, token
+    cdef uint32_t token
     cdef uint32_t* ids
-    cdef unsigned int count
-    if not wanted:
-        total = <Py_ssize_t> count_pieces(
-            front.buckets, 64 - FRONT_BITS, text, starts, n, scratch.misses, &n_misses)
-        if not n_misses:
-            return total
-        found = settle(tables, scratch, text, n_misses, front)
-        return -1 if found < 0 else total + found
-    for i in range(n):
-        length = <Py_ssize_t> starts[i + 1] - starts[i]
-        if length > SHORT_BYTES:
-            count = 0
-        else:
-            count = find_count(front.buckets, 64 - FRONT_BITS, key_of(text + starts[i], length), &slot)
-            scratch.values[i] = front.values[slot]
-        scratch.counts[i] = <uint8_t> count
-        scratch.misses[n_misses] = <uint16_t> i
-        n_misses += count == 0
+    find_pieces(front.buckets, front.values, 64 - FRONT_BITS, text, starts, n,
+                scratch.values, scratch.counts, scratch.misses, &n_misses)
     if n_misses:
-        found = settle(tables, scratch, text, n_misses, front)
-        if found < 0:
+        if settle(tables, scratch, text, n_misses, front) < 0:
             return -1
+        for i in range(n_misses):
+            at = scratch.misses[i]
+            scratch.counts[at] = <uint8_t> look_up(
+                front, text + starts[at], <Py_ssize_t> starts[at + 1] - starts[at], &scratch.values[at])
     if make_room(<void**> &scratch.ids, &scratch.ids_room,
-                 (scratch.n_ids + starts[n] + 1) * sizeof(uint32_t)) < 0:
+                 (scratch.n_ids + starts[n] + SPARE_IDS) * sizeof(uint32_t)) < 0:
         return -1
-    first = <Py_ssize_t> scratch.n_ids
     ids = scratch.ids + first
-    for i in range(n):
-        count = scratch.counts[i]
-        value = scratch.values[i]
-        if count == 1:
-            ids[0] = value
-            ids += 1
-            continue
+    i = 0
+    while True:
+        i += put_ids(scratch.values + i, scratch.counts + i, n - i, front.arena, &ids)
+        if i == n:
+            break
+        # Too long for the front, or already forgotten again.
         length = <Py_ssize_t> starts[i + 1] - starts[i]
-        if count == 0:
-            count = look_up(front, text + starts[i], length, &value)
-        if count == 1:
-            ids[0] = value
+        token = token_id(tables, text + starts[i], length)
+        if token != NONE:
+            ids[0] = token
             ids += 1
-        elif count:
-            memcpy(ids, front.arena + value, count * sizeof(uint32_t))
-            ids += count
+        elif length <= ARRAY_BYTES:
+            at = merge_array(tables, text + starts[i], length, few)
+            memcpy(ids, few, at * sizeof(uint32_t))
+            ids += at
         else:
-            # Too long for the front, or already forgotten again.
-            token = token_id(tables, text + starts[i], length)
-            if token != NONE:
-                ids[0] = token
-                ids += 1
-            elif length <= ARRAY_BYTES:
-                found = merge_array(tables, text + starts[i], length, few)
-                memcpy(ids, few, found * sizeof(uint32_t))
-                ids += found
-            else:
-                scratch.n_ids = <size_t> (ids - scratch.ids)
-                if merge_long(tables, scratch, text + starts[i], length, True) < 0:
-                    return -1
-                if make_room(<void**> &scratch.ids, &scratch.ids_room,
-                             (scratch.n_ids + starts[n] - starts[i + 1] + 1) * sizeof(uint32_t)) < 0:
-                    return -1
-                ids = scratch.ids + scratch.n_ids
-    total = (ids - scratch.ids) - first
+            scratch.n_ids = <size_t> (ids - scratch.ids)
+            if merge_long(tables, scratch, text + starts[i], length, True) < 0:
+                return -1
+            if make_room(<void**> &scratch.ids, &scratch.ids_room,
+                         (scratch.n_ids + starts[n] - starts[i + 1] + SPARE_IDS) * sizeof(uint32_t)) < 0:
+                return -1
+            ids = scratch.ids + scratch.n_ids
+        i += 1
     scratch.n_ids = <size_t> (ids - scratch.ids)
-    return total
+    return <Py_ssize_t> scratch.n_ids - first
+
+
+cdef inline Py_ssize_t take(
+    const Tables* tables, Scratch* scratch, const uint8_t* text, Py_ssize_t n, bint wanted
+) noexcept nogil:
+    return encode_batch(tables, scratch, text, n) if wanted else count_batch(tables, scratch, text, n)
 
 
 cdef Py_ssize_t take_part(const Tables* tables, Scratch* scratch, Part* part, bint wanted) noexcept nogil:
@@ -1195,7 +1202,7 @@ cdef Py_ssize_t take_part(const Tables* tables, Scratch* scratch, Part* part, bi
             at = collect(tables, scratch, part, at, stop, &n)
             if at < 0:
                 return -1
-            found = take(tables, scratch, part.text + done, n, front, wanted)
+            found = take(tables, scratch, part.text + done, n, wanted)
         else:
             # The end of a str is read from a copy, beyond which there is something to read.
             memset(tail, 0, sizeof(tail))
@@ -1205,7 +1212,7 @@ cdef Py_ssize_t take_part(const Tables* tables, Scratch* scratch, Part* part, bi
             rest.length = part.length - at
             rest.whole = 0
             at += collect(tables, scratch, &rest, 0, rest.length, &n)
-            found = take(tables, scratch, tail, n, front, wanted)
+            found = take(tables, scratch, tail, n, wanted)
         if found < 0:
             return -1
         total += found

@@ -296,6 +296,55 @@ static inline uint64_t count_pieces(
     return total;
 }
 
+/* As `count_pieces`, but note for each piece its count, 0 where it is listed, and what `values` says of its slot. */
+static inline void find_pieces(
+    const bucket *buckets, const uint32_t *values, unsigned shift, const uint8_t *text, const uint32_t *starts,
+    ptrdiff_t n, uint32_t *found_values, uint8_t *found_counts, uint16_t *missing, ptrdiff_t *n_missing)
+{
+    ptrdiff_t n_missed = 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const uint32_t length = starts[i + 1] - starts[i];
+        missing[n_missed] = (uint16_t)i;
+        if (length > 15) {
+            found_counts[i] = 0;
+            n_missed++;
+            continue;
+        }
+        const piece_key key = key_of(text + starts[i], (ptrdiff_t)length);
+        const uint64_t index = hash_key(key) >> shift;
+        const bucket *at = buckets + index;
+        const unsigned ways = ways_of(at, key), way = (unsigned)__builtin_ctz(ways | 8);
+        found_values[i] = values[index * 4 + way];
+        found_counts[i] = (uint8_t)((at->hi[way] >> COUNT_SHIFT) & -(uint64_t)(ways != 0));
+        n_missed += ways == 0;
+    }
+    *n_missing = n_missed;
+}
+
+/* Write the ids of pieces to `ids`: a value is the id where the count is 1, else where the ids stand in `arena`.
+ * End at a count of 0, or after `n`; return how many pieces were written. 16 more ids are overwritten and read. */
+static inline ptrdiff_t put_ids(
+    const uint32_t *values, const uint8_t *counts, ptrdiff_t n, const uint32_t *arena, uint32_t **ids)
+{
+    uint32_t *out = *ids;
+    ptrdiff_t i;
+    for (i = 0; i < n; i++) {
+        const unsigned count = counts[i];
+        if (count == 1) {
+            *out++ = values[i];
+            continue;
+        }
+        if (count == 0)
+            break;
+        memcpy(out, arena + values[i], 4 * sizeof(uint32_t));
+        if (count > 4)
+            memcpy(out + 4, arena + values[i] + 4, (count - 4) * sizeof(uint32_t));
+        out += count;
+    }
+    *ids = out;
+    return i;
+}
+
 /* ---- merges: eight in a cache line, each left << 36 | right << 18 | merged, 0 where there is none. */
 typedef struct { uint64_t entries[8]; } pair_bucket;
 
