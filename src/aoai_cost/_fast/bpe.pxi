@@ -23,6 +23,12 @@ cdef extern from "Python.h":
     Py_ssize_t PyUnicode_GET_LENGTH(object)
     object PyBytes_FromStringAndSize(const char*, Py_ssize_t)
     int check_signals "PyErr_CheckSignals"()
+    ctypedef struct PyObject
+    PyObject* PyList_GET_ITEM(object, Py_ssize_t)
+    void PyList_SET_ITEM(object, Py_ssize_t, PyObject*)
+    list PyList_New(Py_ssize_t)
+    void Py_INCREF(object)
+    Py_ssize_t PY_SSIZE_T_MAX
 
 cdef extern from "words.h" nogil:
     ctypedef struct piece_key:
@@ -32,6 +38,7 @@ cdef extern from "words.h" nogil:
     uint64_t hash_pair(uint64_t pair)
     uint64_t hash_bytes(const uint8_t* text, Py_ssize_t length)
     unsigned int hash_character(uint32_t code)
+    uint64_t hash_text(const void* text, Py_ssize_t n_bytes)
     void put_word(uint8_t* out, uint32_t word)
     void prefetch(const void* at)
     uint32_t rank_of(uint32_t id)
@@ -116,6 +123,10 @@ cdef enum:
     LONG_VALUES = 0x10004       # of which these belong to buckets
     MOST_COUNT = 15             # that a key has room for
     MOST_BYTES = 0x7FFFFFFE     # of one piece
+    MEMO_BITS = 6               # 2 ** 6 texts, such as system prompts, whose counts are kept
+    MEMO_LEAST = 0x200          # characters; shorter ones are counted as fast
+    MEMO_MOST = 0x10000
+    MEMO_BYTES = 0x100000       # of all these texts
     LONG_TEXT = 0x1000          # below, giving up the GIL costs more than it brings
 
 
@@ -284,19 +295,47 @@ cdef inline Text text_of(str text):
     return found
 
 
-cdef struct Part:
-    const uint8_t* text         # UTF-8
-    const uint8_t* classes      # beside it; NULL where the text is ASCII and stands in the str itself
-    Py_ssize_t length
-    Py_ssize_t whole            # end of a piece that is being cut
-
-
 cdef inline uint32_t character_at(int kind, const void* data, Py_ssize_t i) noexcept nogil:
     if kind == 1:
         return (<const uint8_t*> data)[i]
     if kind == 2:
         return (<const uint16_t*> data)[i]
     return (<const uint32_t*> data)[i]
+
+
+cdef inline Py_ssize_t text_bytes(const Text* text) noexcept nogil:
+    return text.length * (text.kind if text.kind else 1)
+
+
+cdef Py_ssize_t characters_in(const Text* text, Py_ssize_t n_bytes) noexcept nogil:
+    """Count the characters of a text that are whole in so many bytes of its UTF-8."""
+    cdef Py_ssize_t i = 0
+    cdef uint32_t code
+    cdef int width
+    if text.kind == 0:
+        return n_bytes
+    while i < text.length:
+        code = character_at(text.kind, text.data, i)
+        width = 1 + (code >= 0x80) + (code >= 0x800) + (code >= 0x10000)
+        if width == 3 and code >> 10 == 0xD800 >> 10 and i + 1 < text.length:
+            # A pair of surrogates is one character of UTF-8.
+            if character_at(text.kind, text.data, i + 1) >> 10 == 0xDC00 >> 10:
+                if n_bytes < 4:
+                    break
+                i += 1
+                width = 4
+        if width > n_bytes:
+            break
+        n_bytes -= width
+        i += 1
+    return i
+
+
+cdef struct Part:
+    const uint8_t* text         # UTF-8
+    const uint8_t* classes      # beside it; NULL where the text is ASCII and stands in the str itself
+    Py_ssize_t length
+    Py_ssize_t whole            # end of a piece that is being cut
 
 
 cdef inline Py_ssize_t write_characters(
@@ -1183,8 +1222,10 @@ cdef inline Py_ssize_t take(
     return encode_batch(tables, scratch, text, n) if wanted else count_batch(tables, scratch, text, n)
 
 
-cdef Py_ssize_t take_part(const Tables* tables, Scratch* scratch, Part* part, bint wanted) noexcept nogil:
-    """Count the tokens of a part; append their ids if wanted. -1 when memory ends."""
+cdef Py_ssize_t take_part(
+    const Tables* tables, Scratch* scratch, Part* part, bint wanted, Py_ssize_t limit
+) noexcept nogil:
+    """Count the tokens of a part, or some more than `limit`; append their ids if wanted. -1 when memory ends."""
     cdef Front* front = &scratch.encoded if wanted else &scratch.counted
     cdef Py_ssize_t at = 0, done, n = 0, found, total = 0, stop = part.length
     cdef uint8_t tail[2 * READ_AHEAD + WINDOW]
@@ -1194,7 +1235,7 @@ cdef Py_ssize_t take_part(const Tables* tables, Scratch* scratch, Part* part, bi
         stop -= READ_AHEAD - 1
     if front.buckets == NULL and make_front(front, wanted) < 0:
         return -1
-    while at < part.length:
+    while at < part.length and total <= limit:
         if wanted and front.n_arena > ARENA - BATCH * 2 * SHORT_BYTES:
             forget(front)
         done = at
@@ -1303,7 +1344,7 @@ cdef class Counts:
                             done += 1
                             i += 1
                             continue
-                        n = take_part(tables, scratch, &part, False)
+                        n = take_part(tables, scratch, &part, False, PY_SSIZE_T_MAX)
                         if n < 0:
                             failed = True
                             break
@@ -1338,6 +1379,10 @@ cdef class Vocabulary:
 
     cdef Tables tables
     cdef Scratch* free_scratch
+    cdef list numbers           # every id as an int
+    cdef list memo              # texts counted lately
+    cdef Py_ssize_t memo_counts[64]
+    cdef Py_ssize_t memo_bytes
 
     def __cinit__(self, const uint8_t[::1] merges not None, int family):
         cdef Py_ssize_t n = merges.shape[0] - 256
@@ -1422,25 +1467,27 @@ cdef class Vocabulary:
     cdef int index_tokens(self) except -1:
         cdef Tables* tables = &self.tables
         cdef Py_ssize_t n = tables.n_ids, i, length
-        cdef uint64_t size = 16, at, n_short = 0
+        cdef uint64_t size = 16, long_size = 16, at, n_long = 0
         cdef uint32_t start
         cdef piece_key key
         cdef int way
         for i in range(n):
-            n_short += tables.starts[i + 1] - tables.starts[i] <= SHORT_BYTES
+            n_long += tables.starts[i + 1] - tables.starts[i] > SHORT_BYTES
         # Up to three quarters full: a miss mostly ends in its first bucket, and the table stays near the caches.
-        while size * 3 < n_short:
+        while size * 3 < <uint64_t> n - n_long:
             size *= 2
+        while long_size < 2 * n_long:
+            long_size *= 2
         tables.bucket_mask = size - 1
         tables.bucket_shift = 64 - <unsigned int> highest_bit(size)
         tables.bucket_memory = new_block((size + 1) * sizeof(bucket))
         tables.bucket_ids = <uint32_t*> malloc(size * WAYS * sizeof(uint32_t))
-        tables.long_mask = size // 4 - 1
-        tables.longs = <uint32_t*> malloc(size // 4 * sizeof(uint32_t))
+        tables.long_mask = long_size - 1
+        tables.longs = <uint32_t*> malloc(long_size * sizeof(uint32_t))
         if tables.bucket_memory == NULL or tables.bucket_ids == NULL or tables.longs == NULL:
             raise MemoryError
         tables.buckets = on_a_line(tables.bucket_memory)
-        for i in range(<Py_ssize_t> (size // 4)):
+        for i in range(<Py_ssize_t> long_size):
             tables.longs[i] = NONE
         for i in range(n):
             start = tables.starts[i]
@@ -1646,87 +1693,196 @@ cdef class Vocabulary:
         scratch.next = self.free_scratch
         self.free_scratch = scratch
 
+    cdef Py_ssize_t take_text(
+        self, Text* text, Scratch* scratch, bint wanted, Py_ssize_t limit
+    ) except -1:
+        """Count the tokens of a text, or some more than `limit`; append their ids to the scratch if wanted.
+
+        The GIL is given up for a long text.
+        """
+        cdef Tables* tables = &self.tables
+        cdef Part part
+        cdef Py_ssize_t n = 0, total = 0
+        cdef int more
+        if text.kind and tables.cuts == NULL:
+            self.index_cuts()
+        if text.length < LONG_TEXT:
+            while total <= limit:
+                more = next_part(tables, scratch, text, &part)
+                if more > 0:
+                    n = take_part(tables, scratch, &part, wanted, limit - total)
+                if more < 0 or n < 0:
+                    fail()
+                if not more:
+                    break
+                total += n
+            return total
+        while total <= limit:
+            with nogil:
+                more = next_part(tables, scratch, text, &part)
+                if more > 0:
+                    n = take_part(tables, scratch, &part, wanted, limit - total)
+            if more < 0 or n < 0:
+                fail()
+            if not more:
+                break
+            total += n
+            PyErr_CheckSignals()
+        return total
+
     def count(self, str text not None):
         """Return how many tokens the text has, special-token texts counted as ordinary text."""
         cdef Text found = text_of(text)
         cdef Scratch* scratch
-        cdef Tables* tables = &self.tables
-        cdef Part part
-        cdef Py_ssize_t n = 0, total = 0
-        cdef int more = 1
-        if found.kind and tables.cuts == NULL:
-            self.index_cuts()
+        cdef Py_ssize_t total, slot = -1
+        if MEMO_LEAST <= found.length <= MEMO_MOST:
+            slot = <Py_ssize_t> (hash_text(found.data, text_bytes(&found)) >> (64 - MEMO_BITS))
+            total = self.recall(slot, text, &found)
+            if total >= 0:
+                return total
         scratch = self.take_scratch()
-        if found.length < LONG_TEXT:
-            while more > 0 and n >= 0:
-                more = next_part(tables, scratch, &found, &part)
-                if more > 0:
-                    n = take_part(tables, scratch, &part, False)
-                    total += n
-            self.give_scratch(scratch)
-            if more < 0 or n < 0:
-                fail()
-            return total
         try:
-            while more > 0:
-                with nogil:
-                    more = next_part(tables, scratch, &found, &part)
-                    if more > 0:
-                        n = take_part(tables, scratch, &part, False)
-                if more < 0 or n < 0:
-                    fail()
-                if more:
-                    total += n
-                PyErr_CheckSignals()
-            return total
+            total = self.take_text(&found, scratch, False, PY_SSIZE_T_MAX)
         finally:
             self.give_scratch(scratch)
+        if slot >= 0:
+            self.memorize(slot, text, &found, total)
+        return total
 
-    cdef int fill(self, str text, Scratch* scratch) except -1:
-        """Leave the ids of a text in the scratch."""
+    def count_until(self, str text not None, Py_ssize_t limit):
+        """Return how many tokens the text has, or None as soon as they are more than `limit`."""
         cdef Text found = text_of(text)
-        cdef Tables* tables = &self.tables
-        cdef Part part
-        cdef Py_ssize_t n = 0
-        cdef int more = 1
-        if found.kind and tables.cuts == NULL:
-            self.index_cuts()
-        scratch.n_ids = 0
-        while more > 0:
-            if found.length < LONG_TEXT:
-                more = next_part(tables, scratch, &found, &part)
-                if more > 0:
-                    n = take_part(tables, scratch, &part, True)
-            else:
-                with nogil:
-                    more = next_part(tables, scratch, &found, &part)
-                    if more > 0:
-                        n = take_part(tables, scratch, &part, True)
-                PyErr_CheckSignals()
-            if more < 0 or n < 0:
-                fail()
-        return 0
+        cdef Scratch* scratch
+        cdef Py_ssize_t total
+        # A character is at least a byte, and no token is longer than the longest.
+        if limit < 0 or found.length // self.tables.longest > limit:
+            return None
+        scratch = self.take_scratch()
+        try:
+            total = self.take_text(&found, scratch, False, limit)
+        finally:
+            self.give_scratch(scratch)
+        return total if total <= limit else None
+
+    def prefix_length(self, str text not None, Py_ssize_t most):
+        """Return how many characters of a text are whole in its first `most` tokens."""
+        cdef Text found = text_of(text)
+        cdef Scratch* scratch
+        cdef Py_ssize_t total, n_bytes = 0, i
+        if most <= 0:
+            return 0
+        scratch = self.take_scratch()
+        try:
+            scratch.n_ids = 0
+            total = self.take_text(&found, scratch, True, most)
+            if total <= most:
+                return found.length
+            for i in range(most):
+                n_bytes += self.tables.starts[scratch.ids[i] + 1] - self.tables.starts[scratch.ids[i]]
+        finally:
+            self.give_scratch(scratch)
+        return characters_in(&found, n_bytes)
 
     def encode(self, str text not None):
         """Return the ids of a text as a list of int."""
+        cdef Text found = text_of(text)
         cdef Scratch* scratch = self.take_scratch()
-        cdef size_t i
-        cdef list ids
         try:
-            self.fill(text, scratch)
-            ids = [scratch.ids[i] for i in range(scratch.n_ids)]
-            return ids
+            scratch.n_ids = 0
+            self.take_text(&found, scratch, True, PY_SSIZE_T_MAX)
+            return self.list_of(scratch.ids, <Py_ssize_t> scratch.n_ids)
         finally:
             self.give_scratch(scratch)
 
     def encode_bytes(self, str text not None):
         """Return the ids of a text as bytes: uint32, native order."""
+        cdef Text found = text_of(text)
         cdef Scratch* scratch = self.take_scratch()
         try:
-            self.fill(text, scratch)
+            scratch.n_ids = 0
+            self.take_text(&found, scratch, True, PY_SSIZE_T_MAX)
             return PyBytes_FromStringAndSize(<const char*> scratch.ids, scratch.n_ids * sizeof(uint32_t))
         finally:
             self.give_scratch(scratch)
+
+    def encode_flat(self, list texts not None, int64_t[::1] offsets not None):
+        """Return the ids of many texts end to end, as `encode_bytes`, and note in `offsets` where each ends.
+
+        Raises
+        ------
+        TypeError
+            If one of the texts is not a ``str``.
+        ValueError
+            If there is not one offset more than texts.
+        """
+        cdef Scratch* scratch
+        cdef Text found
+        cdef Py_ssize_t i, n = len(texts)
+        if offsets.shape[0] != n + 1:
+            raise ValueError(f"{n} texts need {n + 1} offsets, not {offsets.shape[0]}")
+        scratch = self.take_scratch()
+        try:
+            scratch.n_ids = 0
+            offsets[0] = 0
+            for i in range(n):
+                text = texts[i]
+                if not isinstance(text, str):
+                    raise TypeError(f"text {i} is {type(text).__name__}, not str")
+                found = text_of(<str> text)
+                self.take_text(&found, scratch, True, PY_SSIZE_T_MAX)
+                offsets[i + 1] = <int64_t> scratch.n_ids
+                if i & 0xFFF == 0xFFF:
+                    PyErr_CheckSignals()
+            return PyBytes_FromStringAndSize(<const char*> scratch.ids, scratch.n_ids * sizeof(uint32_t))
+        finally:
+            self.give_scratch(scratch)
+
+    cdef list list_of(self, const uint32_t* ids, Py_ssize_t n):
+        """Make a list of ids. Its ints are those of all lists: making new ones would take longer than tokenizing."""
+        cdef Py_ssize_t i
+        cdef list made
+        cdef PyObject* item
+        if self.numbers is None:
+            self.numbers = list(range(self.tables.n_ids))
+        made = PyList_New(n)
+        for i in range(n):
+            if i + 8 < n:
+                prefetch(PyList_GET_ITEM(self.numbers, ids[i + 8]))
+            item = PyList_GET_ITEM(self.numbers, ids[i])
+            Py_INCREF(<object> item)
+            PyList_SET_ITEM(made, i, item)
+        return made
+
+    cdef Py_ssize_t recall(self, Py_ssize_t slot, str text, const Text* found) except -2:
+        """Return the count of a text that was counted lately, else -1."""
+        cdef Text other
+        cdef object known
+        if self.memo is None:
+            return -1
+        known = self.memo[slot]
+        if known is None:
+            return -1
+        if known is not text:
+            other = text_of(<str> known)
+            if other.kind != found.kind or other.length != found.length:
+                return -1
+            if memcmp(other.data, found.data, text_bytes(found)):
+                return -1
+        return self.memo_counts[slot]
+
+    cdef int memorize(self, Py_ssize_t slot, str text, const Text* found, Py_ssize_t total) except -1:
+        """Keep the count of a text, and the text to compare with; all are forgotten when they become too much."""
+        cdef Text other
+        if self.memo is None or self.memo_bytes + text_bytes(found) > MEMO_BYTES:
+            self.memo = [None] * (1 << MEMO_BITS)
+            self.memo_bytes = 0
+        if self.memo[slot] is not None:
+            other = text_of(<str> self.memo[slot])
+            self.memo_bytes -= text_bytes(&other)
+        self.memo[slot] = text
+        self.memo_counts[slot] = total
+        self.memo_bytes += text_bytes(found)
+        return 0
 
     def token_id(self, bytes token not None):
         """Return the id of a token given by its bytes, or None."""

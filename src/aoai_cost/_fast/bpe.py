@@ -1,10 +1,17 @@
-"""The kernels of `bpe.pxi` at the best level that this machine can run."""
+"""The kernels of `bpe.pxi` at the best level of vector code that this machine runs, or that `AOAI_COST_ISA` names."""
+
 import os
-if os.environ.get("AOAI_COST_ISA") == "avx2":
-    from .bpe_avx2 import Counts, Vocabulary
-elif os.environ.get("AOAI_COST_ISA") == "sse2":
-    from .bpe_sse2 import Counts, Vocabulary
-elif os.environ.get("AOAI_COST_ISA") == "portable":
-    from .bpe_portable import Counts, Vocabulary
-else:
-    from .bpe_avx512 import Counts, Vocabulary
+from importlib import import_module
+
+from ..errors import UnknownNameError
+from .levels import runnable_levels
+
+__all__ = ["LEVEL", "Counts", "Vocabulary"]
+
+LEVEL = os.environ.get("AOAI_COST_ISA") or runnable_levels()[0]
+if LEVEL not in runnable_levels():
+    raise UnknownNameError("instruction set in AOAI_COST_ISA for this machine", LEVEL, runnable_levels())
+
+_kernels = import_module(f"{__package__}.bpe_{LEVEL}")
+Counts = _kernels.Counts
+Vocabulary = _kernels.Vocabulary

@@ -73,6 +73,23 @@ static inline uint64_t bits_below(int n) { return n < 64 ? ((uint64_t)1 << n) - 
 
 static inline void put_word(uint8_t *out, uint32_t word) { memcpy(out, &word, 4); }
 
+/* A whole text; the highest bits are the best ones. */
+static inline uint64_t hash_text(const void *text, ptrdiff_t n_bytes)
+{
+    const uint8_t *at = (const uint8_t *)text;
+    uint64_t words[4], sums[4] = {(uint64_t)n_bytes, 1, 2, 3};
+    for (; n_bytes >= 32; at += 32, n_bytes -= 32) {
+        memcpy(words, at, 32);
+        for (int i = 0; i < 4; i++)
+            sums[i] = (sums[i] ^ words[i]) * 0x9e3779b97f4a7c15ULL, sums[i] ^= sums[i] >> 29;
+    }
+    memset(words, 0, 32);
+    memcpy(words, at, (size_t)n_bytes);
+    for (int i = 0; i < 4; i++)
+        sums[i] = (sums[i] ^ words[i]) * 0xd6e8feb86659fd93ULL;
+    return (sums[0] ^ sums[1] >> 7 ^ sums[2] >> 17 ^ sums[3] >> 31) * 0x9e3779b97f4a7c15ULL;
+}
+
 /* One of 64, from a character. */
 static inline unsigned hash_character(uint32_t code) { return code * 0x9e3779b1U >> 26; }
 

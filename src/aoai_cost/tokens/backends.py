@@ -65,8 +65,11 @@ class Ordinary(Protocol):
     @property
     def n_ids(self) -> int: ...
     def count(self, text: str) -> int: ...
+    def count_until(self, text: str, limit: int) -> int | None: ...
+    def prefix_length(self, text: str, most: int) -> int: ...
     def encode(self, text: str) -> list[int]: ...
     def encode_bytes(self, text: str) -> bytes: ...
+    def encode_flat(self, texts: list[str], offsets: npt.NDArray[np.int64]) -> bytes: ...
     def token_id(self, token: bytes) -> int | None: ...
     def token_bytes(self, token: int) -> bytes | None: ...
 
@@ -252,8 +255,28 @@ class TiktokenBackend:
         ids: list[int] = self._encoding.encode(text, disallowed_special=())
         return ids
 
+    def count_until(self, text: str, limit: int) -> int | None:
+        n = self.count(text)
+        return n if n <= limit else None
+
+    def prefix_length(self, text: str, most: int) -> int:
+        ids = self.encode(text)
+        if len(ids) <= most:
+            return len(text)
+        spelled = b"".join(self._tokens[number] for number in ids[:most])
+        return len(spelled.decode("utf-8", errors="ignore"))
+
     def encode_bytes(self, text: str) -> bytes:
         return array("I", self.encode(text)).tobytes()
+
+    def encode_flat(self, texts: list[str], offsets: npt.NDArray[np.int64]) -> bytes:
+        encoded = []
+        for i, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise TypeError(f"text {i} is {type(text).__name__}, not str")
+            encoded.append(self.encode_bytes(text))
+            offsets[i + 1] = offsets[i] + len(encoded[-1]) // 4
+        return b"".join(encoded)
 
     def token_id(self, token: bytes) -> int | None:
         return self.ranks.get(token)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 from itertools import accumulate, pairwise
@@ -69,6 +69,9 @@ _ENCODINGS: dict[str, tuple[str, str, dict[str, int]]] = {
     ),
 }
 ENCODING_NAMES = tuple(sorted(_ENCODINGS))
+
+# Starting threads takes as long as counting so many characters.
+_LEAST_STRETCH = 0x20000
 
 _loaded: dict[str, Encoding] = {}
 
@@ -306,11 +309,45 @@ class Encoding:
         """
         return list(self._backend.sorted_tokens)
 
-    def count(self, text: str) -> int:
+    def count(self, text: str, *, threads: int = 1) -> int:
         """Count the tokens of a text, as ``len(encode_ordinary(text))`` but without making the ids.
 
         The text of a special token counts as the ordinary text it is: this is what a service does with
         text in a message, and counting must not fail on what people write.
+
+        Parameters
+        ----------
+        text : str
+            Of 512 to 65,536 characters, it and its count are kept for a while, so that a system prompt that comes
+            again costs next to nothing: 64 texts at most, and one MiB together.
+        threads : int
+            How many threads share the work where the text is long; the count does not depend on it.
+
+        Raises
+        ------
+        TypeError
+            If `text` is not a ``str``.
+        ValueError
+            If `threads` is less than 1.
+
+        Examples
+        --------
+        >>> get_encoding("o200k_base").count("<|endoftext|>")
+        7
+        """
+        if threads == 1:
+            return self._vocabulary.count(text if type(text) is str else _plain(text))
+        return int(self.count_batch(_stretches(_plain(text), threads), threads=threads).sum())
+
+    def count_until(self, text: str, limit: int) -> int | None:
+        """Count the tokens of a text, but give up as soon as they are more than a limit.
+
+        Where the text is far too long, this takes no longer than counting `limit` tokens, or no time at all.
+
+        Returns
+        -------
+        int or None
+            The count if it is at most `limit`, else None.
 
         Raises
         ------
@@ -319,10 +356,61 @@ class Encoding:
 
         Examples
         --------
-        >>> get_encoding("o200k_base").count("<|endoftext|>")
-        7
+        >>> encoding = get_encoding("o200k_base")
+        >>> encoding.count_until("hello world", 2), encoding.count_until("hello world" * 1000, 2)
+        (2, None)
         """
-        return self._vocabulary.count(text if type(text) is str else _plain(text))
+        return self._vocabulary.count_until(text if type(text) is str else _plain(text), limit)
+
+    def truncate(self, text: str, max_tokens: int) -> str:
+        """Return the beginning of a text that its first tokens spell, without a character that is cut.
+
+        Counted again, what is returned has at most `max_tokens` tokens: where the cut lets more of them come about,
+        it is made earlier.
+
+        Raises
+        ------
+        TypeError
+            If `text` is not a ``str``.
+        ValueError
+            If `max_tokens` is negative.
+
+        Examples
+        --------
+        >>> get_encoding("o200k_base").truncate("hello wide world", 2)
+        'hello wide'
+        """
+        text = _plain(text)
+        if max_tokens < 0:
+            raise ValueError(f"max_tokens must be at least 0, not {max_tokens}")
+        for most in range(max_tokens, 0, -1):
+            kept = text[: self._vocabulary.prefix_length(text, most)]
+            if self._vocabulary.count_until(kept, max_tokens) is not None:
+                return kept
+        return ""
+
+    def split_tokens(self, text: str) -> tuple[list[bytes], list[int]]:
+        """Cut a text where its tokens end, to show them.
+
+        Returns
+        -------
+        tokens : list of bytes
+            Not always UTF-8: a token may be a part of a character. Together they are the text.
+        offsets : list of int
+            The character of the text in which each token starts. Surrogates that make a pair count as one.
+
+        Raises
+        ------
+        TypeError
+            If `text` is not a ``str``.
+
+        Examples
+        --------
+        >>> get_encoding("o200k_base").split_tokens("hello wide world")
+        ([b'hello', b' wide', b' world'], [0, 5, 10])
+        """
+        spelled = self.decode_tokens_bytes(self.encode_ordinary(text))
+        return spelled, _offsets(spelled)
 
     def count_batch(self, texts: Iterable[str], *, threads: int = 1) -> npt.NDArray[np.int64]:
         """Count the tokens of many texts.
@@ -513,8 +601,7 @@ class Encoding:
         allowed = self._specials.allowed(allowed_special)
         disallowed = self._specials.disallowed(disallowed_special, allowed)
         encode = partial(self.encode, allowed_special=allowed, disallowed_special=disallowed)
-        with _threads(num_threads) as pool:
-            return list(pool.map(encode, _listed(text)))
+        return _each(encode, _listed(text), num_threads)
 
     def encode_ordinary_batch(self, text: Sequence[str], *, num_threads: int = 8) -> list[list[int]]:
         """Return the ids of many texts; the text of a special token is ordinary text.
@@ -531,8 +618,7 @@ class Encoding:
         >>> get_encoding("cl100k_base").encode_ordinary_batch(["hello", "world"])
         [[15339], [14957]]
         """
-        with _threads(num_threads) as pool:
-            return list(pool.map(self._vocabulary.encode, _listed(text)))
+        return _each(self.encode_ordinary, _listed(text), num_threads)
 
     def encode_flat(self, texts: Iterable[str]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
         """Return the ids of many texts end to end; the text of a special token is ordinary text.
@@ -556,10 +642,10 @@ class Encoding:
         """
         import numpy as np
 
-        encoded = [self._vocabulary.encode_bytes(text) for text in _listed(texts)]
-        offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
-        np.cumsum([len(ids) // 4 for ids in encoded], out=offsets[1:])
-        return np.frombuffer(b"".join(encoded), dtype=np.uint32), offsets
+        listed = _listed(texts)
+        offsets = np.zeros(len(listed) + 1, dtype=np.int64)
+        ids = self._vocabulary.encode_flat(listed, offsets)
+        return np.frombuffer(ids, dtype=np.uint32), offsets
 
     def encode_single_token(self, text_or_bytes: str | bytes) -> int:
         """Return the id of one token, special or not, given by its text or its bytes.
@@ -670,11 +756,7 @@ class Encoding:
         ('hello world', [0, 5])
         """
         spelled = self.decode_tokens_bytes(tokens)
-        # Every byte that does not continue a character begins one.
-        begun = [0, *accumulate(sum(byte & 0xC0 != 0x80 for byte in token) for token in spelled)]
-        inside = [token[0] & 0xC0 == 0x80 for token in spelled]
-        offsets = [max(0, n - within) for n, within in zip(begun, inside, strict=False)]
-        return b"".join(spelled).decode("utf-8", errors="strict"), offsets
+        return b"".join(spelled).decode("utf-8", errors="strict"), _offsets(spelled)
 
     def decode_batch(
         self, batch: Sequence[Sequence[int]], *, errors: str = "replace", num_threads: int = 8
@@ -781,6 +863,39 @@ def _token(text_or_bytes: str | bytes) -> bytes:
     return bytes(text_or_bytes)
 
 
+def _offsets(spelled: list[bytes]) -> list[int]:
+    """Return the character in which each token starts."""
+    # Every byte that does not continue a character begins one.
+    begun = [0, *accumulate(sum(byte & 0xC0 != 0x80 for byte in token) for token in spelled)]
+    inside = [token[0] & 0xC0 == 0x80 for token in spelled]
+    return [max(0, n - within) for n, within in zip(begun, inside, strict=False)]
+
+
+def _stretches(text: str, n: int) -> list[str]:
+    """Cut a text into about `n` that have its tokens, if it is long and has blanks to cut it at."""
+    if n < 2 or len(text) < n * _LEAST_STRETCH:
+        return [text]
+    edges = [0]
+    for i in range(1, n):
+        at = text.find(" ", max(edges[-1], len(text) * i // n))
+        # Before a blank that follows a letter a piece ends, in every pattern and whatever else there is.
+        while at > 0 and not (text[at - 1].isascii() and text[at - 1].isalpha()):
+            at = text.find(" ", at + 1)
+        if at > 0:
+            edges.append(at)
+    return [text[start:end] for start, end in pairwise([*edges, len(text)])]
+
+
+def _each(encode: Callable[[str], list[int]], texts: list[str], num_threads: int) -> list[list[int]]:
+    """Encode each text, in threads where that is worth their start."""
+    if num_threads < 1:
+        raise ValueError("max_workers must be greater than 0")
+    if num_threads == 1 or sum(len(text) for text in texts if isinstance(text, str)) < _LEAST_STRETCH:
+        return [encode(text) for text in texts]
+    with _threads(num_threads) as pool:
+        return list(pool.map(encode, texts))
+
+
 def _threads(n: int) -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor  # only many texts pay for it
 
@@ -790,4 +905,9 @@ def _threads(n: int) -> ThreadPoolExecutor:
 def _listed(texts: Iterable[str]) -> list[str]:
     if isinstance(texts, str):
         raise TypeError("texts must be many, not one str")
-    return [str.__str__(text) if isinstance(text, str) and type(text) is not str else text for text in texts]
+    for method in ("to_pylist", "tolist"):
+        # What Arrow gives one by one is no str, and what NumPy and pandas give is slow to come.
+        if hasattr(texts, method):
+            listed: list[str] = getattr(texts, method)()
+            return listed
+    return list(texts)

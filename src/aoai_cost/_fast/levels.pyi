@@ -1,0 +1,3 @@
+__test__: dict[str, str]
+
+def runnable_levels() -> tuple[str, ...]: ...
