@@ -25,18 +25,20 @@ help:  ## list the words
 $(BIN)/python:
 	$(if $(UV),$(UV) venv --quiet --python $(PYTHON) $(VENV),$(PYTHON) -m venv $(VENV))
 
-# What a user gets: the package, its base dependencies, the compiled modules in place.
-$(VENV)/.installed: $(BIN)/python pyproject.toml setup.py $(KERNELS)
+# What a user gets: the package, its base dependencies, the compiled modules in place. Each of these three builds the
+# modules, so what has more is not built on what has less.
+SOURCES := pyproject.toml setup.py $(KERNELS)
+$(VENV)/.installed: $(BIN)/python $(SOURCES)
 	$(INSTALL) --editable .
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.installed
+$(VENV)/.test: $(BIN)/python $(SOURCES)
 	$(INSTALL) --editable '.[test]'
-	@touch $@
+	@touch $(VENV)/.installed $@
 
-$(VENV)/.dev: $(VENV)/.test
+$(VENV)/.dev: $(BIN)/python $(SOURCES)
 	$(INSTALL) --editable '.[dev]'
-	@touch $@
+	@touch $(VENV)/.installed $(VENV)/.test $@
 
 # One by one, so that a peer with nothing for this interpreter or machine is left out of the table and stops nothing.
 $(VENV)/.peers: $(VENV)/.test
@@ -77,8 +79,8 @@ compare: $(VENV)/.installed  ## the last `make bench` against the saved run
 	$(BIN)/python benchmarks/compare.py $(RUNS)
 
 checked: $(VENV)/.dev  ## the kernels' tests on a build with bounds and overflow checks
-	AOAI_COST_CHECKED=1 $(BIN)/python setup.py --quiet build --build-base $(CHECKED)
-	PYTHONPATH=$$(echo $(CHECKED)/lib.*) $(BIN)/python -m pytest -q tests/tokens
+	AOAI_COST_CHECKED=1 $(BIN)/python setup.py --quiet build --build-base $(CHECKED) --build-lib $(CHECKED)/lib
+	PYTHONPATH=$(CHECKED)/lib $(BIN)/python -m pytest -q tests/tokens
 
 # Memory from malloc, so that the end of a str is the end of its block.
 WATCHED = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \

@@ -72,4 +72,5 @@ setup(
         build_dir="build/cython" if BUILD == "PLAIN" else f"build/cython-{BUILD.lower()}",
         compiler_directives=directives,
     ),
+    options={"build_ext": {"parallel": os.cpu_count()}},
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -144,7 +145,7 @@ def test_a_batch_comes_in_many_shapes(shape: str) -> None:
     expected: list[Sequence[int]] = [encoding.encode(text) for text in many]
     assert encoding.count_batch(make(many)).tolist() == [len(ids) for ids in expected]
     ids, offsets = encoding.encode_flat(make(many))
-    assert [ids[a:b].tolist() for a, b in zip(offsets, offsets[1:], strict=False)] == expected
+    assert [ids[a:b].tolist() for a, b in pairwise(offsets)] == expected
     assert encoding.encode_batch(make(many)) == expected
     assert encoding.encode_ordinary_batch(make(many), num_threads=1) == expected
 
@@ -198,9 +199,11 @@ def test_the_texts_that_are_kept_are_few_and_short() -> None:
     short = [f"short {i}" for i in range(50)]
     for text in (*many, *long, *short):
         encoding.count(text)
+    del text
     gc.collect()
     # As many references as texts have that were never counted.
     alone = [f"a text that is not counted, {i}" for i in range(3)]
     least = max(sys.getrefcount(text) for text in alone)
     assert 0 < sum(sys.getrefcount(text) > least for text in many) <= 64
-    assert not any(sys.getrefcount(text) > least for text in (*long, *short))
+    assert not any(sys.getrefcount(text) > least for text in long)
+    assert not any(sys.getrefcount(text) > least for text in short)

@@ -70,7 +70,8 @@ cdef extern from "vectors.h" nogil:
         const uint32_t* starts, Py_ssize_t n, uint32_t* found_values, uint8_t* found_counts,
         uint16_t* missing, Py_ssize_t* n_missing)
     Py_ssize_t put_ids(
-        const uint32_t* values, const uint8_t* counts, Py_ssize_t n, const uint32_t* arena, uint32_t** ids)
+        const uint32_t* values, const uint8_t* counts, Py_ssize_t n, const uint32_t* arena, uint32_t* ids,
+        size_t* n_ids)
     ctypedef struct pair_bucket:
         uint64_t entries[8]
     uint32_t find_pair(const pair_bucket* at, uint64_t pair)
@@ -777,7 +778,7 @@ cdef int append_ids(Scratch* scratch, const uint32_t* ids, Py_ssize_t n, Py_ssiz
                  (scratch.n_ids + <size_t> (n * times)) * sizeof(uint32_t)) < 0:
         return -1
     for i in range(times):
-        memcpy(scratch.ids + scratch.n_ids, ids, n * sizeof(uint32_t))
+        memcpy(&scratch.ids[scratch.n_ids], ids, n * sizeof(uint32_t))
         scratch.n_ids += <size_t> n
     return 0
 
@@ -931,7 +932,7 @@ cdef inline void begin_job(const Tables* tables, Job* job, const uint8_t* piece,
         borders[length] = NONE
         for i in range(length - 1):
             first = first_border(borders + i)
-            job.ids[i] += first & ((borders[i + 1] >> 1) - job.ids[i])
+            job.ids[i] = (borders[i + 1] >> 1 & first) | (job.ids[i] & ~first)
             parts ^= (first & 2) << i
     elif tables.characters != NULL:
         i = 0
@@ -1171,10 +1172,9 @@ cdef Py_ssize_t encode_batch(
     """Append the ids of the `n` pieces at `scratch.starts` and return how many; -1 when memory ends."""
     cdef Front* front = &scratch.encoded
     cdef const uint32_t* starts = scratch.starts
-    cdef Py_ssize_t i, at, length, n_misses = 0, first = <Py_ssize_t> scratch.n_ids
+    cdef Py_ssize_t i, at, length, n_misses = 0, before = <Py_ssize_t> scratch.n_ids
     cdef uint32_t few[ARRAY_BYTES]
     cdef uint32_t token
-    cdef uint32_t* ids
     find_pieces(front.buckets, front.values, 64 - FRONT_BITS, text, starts, n,
                 scratch.values, scratch.counts, scratch.misses, &n_misses)
     if n_misses:
@@ -1187,33 +1187,29 @@ cdef Py_ssize_t encode_batch(
     if make_room(<void**> &scratch.ids, &scratch.ids_room,
                  (scratch.n_ids + starts[n] + SPARE_IDS) * sizeof(uint32_t)) < 0:
         return -1
-    ids = scratch.ids + first
     i = 0
     while True:
-        i += put_ids(scratch.values + i, scratch.counts + i, n - i, front.arena, &ids)
+        i += put_ids(&scratch.values[i], &scratch.counts[i], n - i, front.arena, scratch.ids, &scratch.n_ids)
         if i == n:
             break
         # Too long for the front, or already forgotten again.
         length = <Py_ssize_t> starts[i + 1] - starts[i]
         token = token_id(tables, text + starts[i], length)
         if token != NONE:
-            ids[0] = token
-            ids += 1
+            scratch.ids[scratch.n_ids] = token
+            scratch.n_ids += 1
         elif length <= ARRAY_BYTES:
             at = merge_array(tables, text + starts[i], length, few)
-            memcpy(ids, few, at * sizeof(uint32_t))
-            ids += at
-        else:
-            scratch.n_ids = <size_t> (ids - scratch.ids)
-            if merge_long(tables, scratch, text + starts[i], length, True) < 0:
-                return -1
-            if make_room(<void**> &scratch.ids, &scratch.ids_room,
-                         (scratch.n_ids + starts[n] - starts[i + 1] + SPARE_IDS) * sizeof(uint32_t)) < 0:
-                return -1
-            ids = scratch.ids + scratch.n_ids
+            memcpy(&scratch.ids[scratch.n_ids], few, at * sizeof(uint32_t))
+            scratch.n_ids += <size_t> at
+        elif (
+            merge_long(tables, scratch, text + starts[i], length, True) < 0
+            or make_room(<void**> &scratch.ids, &scratch.ids_room,
+                         (scratch.n_ids + starts[n] - starts[i + 1] + SPARE_IDS) * sizeof(uint32_t)) < 0
+        ):
+            return -1
         i += 1
-    scratch.n_ids = <size_t> (ids - scratch.ids)
-    return <Py_ssize_t> scratch.n_ids - first
+    return <Py_ssize_t> scratch.n_ids - before
 
 
 cdef inline Py_ssize_t take(

@@ -321,12 +321,12 @@ static inline void find_pieces(
     *n_missing = n_missed;
 }
 
-/* Write the ids of pieces to `ids`: a value is the id where the count is 1, else where the ids stand in `arena`.
+/* Append the ids of pieces to the `n_ids` in `ids`: a value is the id where the count is 1, else where the ids stand in `arena`.
  * End at a count of 0, or after `n`; return how many pieces were written. 16 more ids are overwritten and read. */
 static inline ptrdiff_t put_ids(
-    const uint32_t *values, const uint8_t *counts, ptrdiff_t n, const uint32_t *arena, uint32_t **ids)
+    const uint32_t *values, const uint8_t *counts, ptrdiff_t n, const uint32_t *arena, uint32_t *ids, size_t *n_ids)
 {
-    uint32_t *out = *ids;
+    uint32_t *out = ids + *n_ids;
     ptrdiff_t i;
     for (i = 0; i < n; i++) {
         const unsigned count = counts[i];
@@ -341,7 +341,7 @@ static inline ptrdiff_t put_ids(
             memcpy(out + 4, arena + values[i] + 4, (count - 4) * sizeof(uint32_t));
         out += count;
     }
-    *ids = out;
+    *n_ids = (size_t)(out - ids);
     return i;
 }
 
