@@ -126,7 +126,7 @@ cdef enum:
     MOST_BYTES = 0x7FFFFFFE     # of one piece
     MEMO_BITS = 6               # 2 ** 6 texts, such as system prompts, whose counts are kept
     MEMO_LEAST = 0x200          # characters; shorter ones are counted as fast
-    MEMO_MOST = 0x10000
+    MEMO_MOST = 0x4000
     MEMO_BYTES = 0x100000       # of all these texts
     LONG_TEXT = 0x1000          # below, giving up the GIL costs more than it brings
 
@@ -137,6 +137,7 @@ cdef struct Tables:
     Py_ssize_t longest
     uint32_t* starts            # n_ids + 1 offsets into the pool
     uint8_t* pool               # all tokens, by id
+    uint8_t* left_bytes         # how many bytes of a token are those of its left part; 0 where it has no parts
     void* bucket_memory
     bucket* buckets             # tokens of up to SHORT_BYTES bytes
     uint32_t* bucket_ids
@@ -1398,6 +1399,7 @@ cdef class Vocabulary:
         cdef Scratch* scratch
         free(self.tables.starts)
         free(self.tables.pool)
+        free(self.tables.left_bytes)
         free_block(self.tables.bucket_memory, (self.tables.bucket_mask + 2) * sizeof(bucket))
         free(self.tables.bucket_ids)
         free(self.tables.longs)
@@ -1445,7 +1447,8 @@ cdef class Vocabulary:
             tables.starts[i + 1] = <uint32_t> total
         # Copies below are of SHORT_BYTES + 1 bytes where that is enough; the next token mends the excess.
         tables.pool = <uint8_t*> malloc(total + 2 * MOST_TOKEN_BYTES)
-        if tables.pool == NULL:
+        tables.left_bytes = <uint8_t*> calloc(n, 1)
+        if tables.pool == NULL or tables.left_bytes == NULL:
             raise MemoryError
         for i in range(256):
             tables.pool[i] = merges[i]
@@ -1455,6 +1458,7 @@ cdef class Vocabulary:
             start = tables.starts[i]
             if left != HOLE:
                 length = <Py_ssize_t> (tables.starts[left + 1] - tables.starts[left])
+                tables.left_bytes[i] = <uint8_t> length
                 memcpy(tables.pool + start, tables.pool + tables.starts[left], length)
                 memcpy(tables.pool + start + length, tables.pool + tables.starts[right],
                        tables.starts[right + 1] - tables.starts[right])
@@ -1556,10 +1560,13 @@ cdef class Vocabulary:
             # Not among the first: surely not before these.
             tables.borders[at] = 2 * FIRST_TOKENS
         for token in range(256, n):
-            for at in range(tables.starts[token], <Py_ssize_t> tables.starts[token + 1] - 1):
-                border = <Py_ssize_t> tables.pool[at] << 8 | tables.pool[at + 1]
-                if tables.borders[border] == 2 * FIRST_TOKENS:
-                    tables.borders[border] = <uint32_t> (2 * token + (tables.byte_pairs[border] == <uint32_t> token))
+            if not tables.left_bytes[token]:
+                continue
+            # What stands side by side inside one of its parts stands so in an earlier token.
+            at = <Py_ssize_t> tables.starts[token] + tables.left_bytes[token]
+            border = <Py_ssize_t> tables.pool[at - 1] << 8 | tables.pool[at]
+            if tables.borders[border] == 2 * FIRST_TOKENS:
+                tables.borders[border] = <uint32_t> (2 * token + (tables.byte_pairs[border] == <uint32_t> token))
         return 0
 
     cdef int index_classes(self) except -1:
@@ -1591,7 +1598,7 @@ cdef class Vocabulary:
         A token that begins or ends within a character stands for all that fit.
         """
         cdef Tables* tables = &self.tables
-        cdef Py_ssize_t n = tables.n_ids, token, at, end, left, right, first
+        cdef Py_ssize_t n = tables.n_ids, token, at, left, right, first
         cdef const uint8_t* pool = tables.pool
         cdef uint64_t* cuts
         cdef uint64_t after
@@ -1604,34 +1611,34 @@ cdef class Vocabulary:
         # No cut beside characters of other lengths.
         for code in range(0x800):
             cuts[code] = <uint64_t> 0xFFFFFFFFFFFFFFFF
-        for token in range(n):
+        for token in range(256, n):
+            # Only where its parts meet: a border inside one of them is also in an earlier token.
             first = tables.starts[token]
-            end = tables.starts[token + 1]
-            for at in range(first + 1, end):
-                if pool[at] >> 4 != 0xE or pool[at - 1] >> 6 != 2:
-                    continue
-                right = min(end - at, 3)
-                after = <uint64_t> 0xFFFFFFFFFFFFFFFF
-                if right == 3:
-                    code = (pool[at] & 0x0F) << 12 | (pool[at + 1] & 0x3F) << 6 | (pool[at + 2] & 0x3F)
-                    after = <uint64_t> 1 << hash_character(code)
-                left = at - 1
-                while left > first and pool[left] >> 6 == 2:
-                    left -= 1
-                if pool[left] >> 6 == 3:
-                    if pool[left] >> 4 == 0xE:
-                        code = (pool[left] & 0x0F) << 12 | (pool[left + 1] & 0x3F) << 6 | (pool[left + 2] & 0x3F)
-                        cuts[code] |= after
-                    continue
-                low = pool[at - 1] & 0x3F
-                step = 1 << 6
-                if at - left > 1:
-                    low |= (pool[at - 2] & 0x3F) << 6
-                    step = 1 << 12
-                code = low
-                while code < 0x10000:
+            at = first + tables.left_bytes[token]
+            if at == first or pool[at] >> 4 != 0xE or pool[at - 1] >> 6 != 2:
+                continue
+            right = min(<Py_ssize_t> tables.starts[token + 1] - at, 3)
+            after = <uint64_t> 0xFFFFFFFFFFFFFFFF
+            if right == 3:
+                code = (pool[at] & 0x0F) << 12 | (pool[at + 1] & 0x3F) << 6 | (pool[at + 2] & 0x3F)
+                after = <uint64_t> 1 << hash_character(code)
+            left = at - 1
+            while left > first and pool[left] >> 6 == 2:
+                left -= 1
+            if pool[left] >> 6 == 3:
+                if pool[left] >> 4 == 0xE:
+                    code = (pool[left] & 0x0F) << 12 | (pool[left + 1] & 0x3F) << 6 | (pool[left + 2] & 0x3F)
                     cuts[code] |= after
-                    code += step
+                continue
+            low = pool[at - 1] & 0x3F
+            step = 1 << 6
+            if at - left > 1:
+                low |= (pool[at - 2] & 0x3F) << 6
+                step = 1 << 12
+            code = low
+            while code < 0x10000:
+                cuts[code] |= after
+                code += step
         self.index_characters()
         tables.cuts = cuts
         return 0
@@ -1639,7 +1646,7 @@ cdef class Vocabulary:
     cdef int index_characters(self) except -1:
         """Note which characters are tokens, and which tokens split one that they share with their neighbours."""
         cdef Tables* tables = &self.tables
-        cdef Py_ssize_t n = tables.n_ids, token, first, end, at, border
+        cdef Py_ssize_t n = tables.n_ids, token, first, end, at, left, border
         cdef const uint8_t* pool = tables.pool
         cdef uint32_t code
         tables.characters = <uint32_t*> malloc(0x10000 * sizeof(uint32_t))
@@ -1657,18 +1664,17 @@ cdef class Vocabulary:
             elif end - first == 3 and pool[first] >> 4 == 0xE:
                 code = (pool[first] & 0x0F) << 12 | (pool[first + 1] & 0x3F) << 6 | (pool[first + 2] & 0x3F)
                 tables.characters[code] = <uint32_t> token
-            # A character that is cut off at the end of the token, and does not begin it.
-            at = end - 1
-            while at > first and pool[at] >> 6 == 2:
-                at -= 1
-            if at > first and pool[at] >= 0xC0 and at + 2 + (pool[at] >= 0xE0) + (pool[at] >= 0xF0) > end:
-                border = <Py_ssize_t> pool[at - 1] << 8 | pool[at]
-                tables.splitting[border] = min(tables.splitting[border], <uint32_t> token)
-            # One that is cut off at its beginning, and does not end it.
-            at = first
-            while at < end and pool[at] >> 6 == 2:
-                at += 1
-            if first < at < end:
+            # A part that is the beginning of a character, or its end, beside one that is more.
+            at = first + tables.left_bytes[token]
+            if at == first:
+                continue
+            left = at - 1
+            while left > first and pool[left] >> 6 == 2:
+                left -= 1
+            if (
+                pool[at] >= 0xC0 and at + 2 + (pool[at] >= 0xE0) + (pool[at] >= 0xF0) > end
+                or pool[at] >> 6 != 2 and pool[left] >> 6 == 2
+            ):
                 border = <Py_ssize_t> pool[at - 1] << 8 | pool[at]
                 tables.splitting[border] = min(tables.splitting[border], <uint32_t> token)
         return 0

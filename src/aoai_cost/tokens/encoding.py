@@ -318,7 +318,7 @@ class Encoding:
         Parameters
         ----------
         text : str
-            Of 512 to 65,536 characters, it and its count are kept for a while, so that a system prompt that comes
+            Of 512 to 16,384 characters, it and its count are kept for a while, so that a system prompt that comes
             again costs next to nothing: 64 texts at most, and one MiB together.
         threads : int
             How many threads share the work where the text is long; the count does not depend on it.
