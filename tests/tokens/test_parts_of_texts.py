@@ -17,7 +17,8 @@ from reference_tokens import BYTE_RANKS, tiktoken_encoding
 from strategies import any_texts, sharp_texts
 
 from aoai_cost import get_encoding
-from aoai_cost.tokens.encoding import Encoding, _stretches
+from aoai_cost._fast.bpe import Counts
+from aoai_cost.tokens.encoding import Encoding, _edges
 
 NAMES = ["o200k_base", "cl100k_base", "r50k_base"]
 texts = st.one_of(sharp_texts, any_texts, st.text("ab ", max_size=300))
@@ -171,11 +172,19 @@ def test_threads_share_one_long_text(name: str, threads: int) -> None:
     assert get_encoding(name).count(text, threads=threads) == len(tiktoken_encoding(name).encode_ordinary(text))
 
 
-def test_a_text_without_blanks_is_not_shared() -> None:
-    assert _stretches("x" * 1_000_000, 4) == ["x" * 1_000_000]
-    assert len(_stretches("x " * 1_000_000, 4)) == 4
+def test_a_text_without_blanks_is_not_shared(slow: Encoding) -> None:
+    assert _edges("x" * 1_000_000, 4) == [0, 1_000_000]
+    assert _edges("x  " * 1_000_000, 1)[:2] == [0, 750_001]
+    assert len(_edges("x " * 1_000_000, 2)) == 9
+    assert slow.count("ab c" * 300_000, threads=3) == 1_200_000
     with pytest.raises(ValueError, match="threads"):
         get_encoding("o200k_base").count("x", threads=0)
+
+
+@pytest.mark.parametrize("edges", [[], [0], [0, 2], [1, 3], [0, 4, 3]])
+def test_edges_that_are_none_of_the_text(edges: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"edges|counts"):
+        Counts(get_encoding("o200k_base")._vocabulary, ["abc"], np.zeros(max(len(edges) - 1, 1), np.int64), edges)
 
 
 def test_counts_that_are_kept_are_those_of_the_very_text() -> None:

@@ -117,7 +117,7 @@ cdef enum:
     READ_AHEAD = 96             # a window, and the 32 bytes that a piece at its end is loaded with
     PART_BYTES = 0x4000         # of a text that is not ASCII, this much is made UTF-8 at once
     SLICE_BYTES = 0x100000      # signals are looked at between slices
-    KEPT_BYTES = 0x80000       # a scratch buffer above this is released after use
+    KEPT_BYTES = 0x80000        # a scratch buffer above this is released after use
     FRONT_BYTES = 0x150080      # all of them, and a bucket and a line more
     ARENA = 0x20000             # ids of the pieces in a front
     SPARE_IDS = 16              # overwritten after the last
@@ -1269,39 +1269,59 @@ cdef class Counts:
     vocabulary : Vocabulary
     texts : list of str
     out : writable buffer of int64, shape (len(texts),)
+    edges : list of int, optional
+        One text is given, and counted in the stretches between these characters, from 0 to its length.
 
     Raises
     ------
     TypeError
         If one of the texts is not a ``str``.
     ValueError
-        If `out` has another length.
+        If `out` has another length, or the edges are no such list.
     """
 
     cdef Vocabulary vocabulary
     cdef list texts
+    cdef Py_ssize_t n
     cdef int64_t[::1] out
     cdef Text* found
     cdef bint stopped
 
-    def __cinit__(self, Vocabulary vocabulary not None, list texts not None, int64_t[::1] out not None):
-        cdef Py_ssize_t i, n = len(texts)
-        if out.shape[0] != n:
-            raise ValueError(f"{n} texts need {n} counts, not {out.shape[0]}")
+    def __cinit__(
+        self, Vocabulary vocabulary not None, list texts not None, int64_t[::1] out not None, list edges=None
+    ):
+        cdef Py_ssize_t i, start, end
+        cdef Text whole
+        self.n = len(texts) if edges is None else len(edges) - 1
+        if out.shape[0] != self.n:
+            raise ValueError(f"{self.n} texts need {self.n} counts, not {out.shape[0]}")
         self.vocabulary = vocabulary
         # A list of our own: the pointers below live as long as the texts in it.
         self.texts = list(texts)
         self.out = out
-        self.found = <Text*> malloc(max(n, 1) * sizeof(Text))
+        self.found = <Text*> malloc(max(self.n, 1) * sizeof(Text))
         if self.found == NULL:
             raise MemoryError
-        for i in range(n):
+        for i in range(len(self.texts)):
             text = self.texts[i]
             if not isinstance(text, str):
                 raise TypeError(f"text {i} is {type(text).__name__}, not str")
-            self.found[i] = text_of(<str> text)
-            if self.found[i].kind:
+            whole = text_of(<str> text)
+            if whole.kind:
                 vocabulary.index_cuts()
+            if edges is None:
+                self.found[i] = whole
+        if edges is None:
+            return
+        if len(texts) != 1 or self.n < 1 or edges[0] != 0 or edges[self.n] != whole.length:
+            raise ValueError("edges are those of one text, from 0 to its length")
+        for i in range(self.n):
+            start, end = edges[i], edges[i + 1]
+            if start > end:
+                raise ValueError("edges are in order")
+            self.found[i] = whole
+            self.found[i].data = <const uint8_t*> whole.data + start * (whole.kind if whole.kind else 1)
+            self.found[i].length = end - start
 
     def __dealloc__(self):
         free(self.found)
@@ -1318,8 +1338,8 @@ cdef class Counts:
         IndexError
             If there are no such texts.
         """
-        if not 0 <= first <= last <= len(self.texts):
-            raise IndexError(f"no texts [{first}, {last}) among {len(self.texts)}")
+        if not 0 <= first <= last <= self.n:
+            raise IndexError(f"no texts [{first}, {last}) among {self.n}")
         cdef Scratch* scratch = self.vocabulary.take_scratch()
         cdef Tables* tables = &self.vocabulary.tables
         cdef Py_ssize_t i = first, n, done
@@ -1331,6 +1351,8 @@ cdef class Counts:
                 with nogil:
                     done = 0
                     while i < last and done < SLICE_BYTES:
+                        if self.found[i].done == 0:
+                            self.out[i] = 0
                         more = next_part(tables, scratch, &self.found[i], &part)
                         if more <= 0:
                             failed = more < 0

@@ -23,6 +23,12 @@ class Vocabulary:
 
 @final
 class Counts:
-    def __new__(cls, vocabulary: Vocabulary, texts: list[str], out: npt.NDArray[np.int64]) -> Self: ...
+    def __new__(
+        cls,
+        vocabulary: Vocabulary,
+        texts: list[str],
+        out: npt.NDArray[np.int64],
+        edges: list[int] | None = None,
+    ) -> Self: ...
     def stop(self) -> None: ...
     def run(self, first: int, last: int, signals: bool = True) -> None: ...

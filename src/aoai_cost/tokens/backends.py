@@ -99,8 +99,8 @@ class Backend(Protocol):
     def sorted_tokens(self) -> list[bytes]:
         """Every token, in the order of the bytes."""
 
-    def counts(self, texts: list[str], out: npt.NDArray[np.int64]) -> Running:
-        """Prepare to count many texts."""
+    def counts(self, texts: list[str], out: npt.NDArray[np.int64], edges: list[int] | None = None) -> Running:
+        """Prepare to count many texts, or one in the stretches between the edges."""
 
     def encode_piece(self, piece: bytes) -> list[int]:
         """Return the ids of bytes that are not to be cut into pieces."""
@@ -135,8 +135,8 @@ class CompiledBackend:
     def sorted_tokens(self) -> list[bytes]:
         return sorted(self.ranks)
 
-    def counts(self, texts: list[str], out: npt.NDArray[np.int64]) -> Counts:
-        return Counts(self.vocabulary, texts, out)
+    def counts(self, texts: list[str], out: npt.NDArray[np.int64], edges: list[int] | None = None) -> Counts:
+        return Counts(self.vocabulary, texts, out, edges)
 
     def encode_piece(self, piece: bytes) -> list[int]:
         # Parts by where they start; merges that are possible, the lowest id first, of equals the leftmost.
@@ -286,7 +286,10 @@ class TiktokenBackend:
             raise OverflowError(f"{token} does not fit 32 bits without a sign")
         return self._tokens.get(token)
 
-    def counts(self, texts: list[str], out: npt.NDArray[np.int64]) -> Running:
+    def counts(self, texts: list[str], out: npt.NDArray[np.int64], edges: list[int] | None = None) -> Running:
+        if edges is not None:
+            # An unknown pattern is not known to end a piece there.
+            return _Counts(self, [*texts, *[""] * (len(edges) - 2)], out)
         return _Counts(self, texts, out)
 
     def encode_piece(self, piece: bytes) -> list[int]:

@@ -337,7 +337,8 @@ class Encoding:
         """
         if threads == 1:
             return self._vocabulary.count(text if type(text) is str else _plain(text))
-        return int(self.count_batch(_stretches(_plain(text), threads), threads=threads).sum())
+        text = _plain(text)
+        return int(self._counted([text], threads, _edges(text, threads)).sum())
 
     def count_until(self, text: str, limit: int) -> int | None:
         """Count the tokens of a text, but give up as soon as they are more than a limit.
@@ -438,21 +439,24 @@ class Encoding:
         >>> get_encoding("o200k_base").count_batch(["hello world", ""])
         array([2, 0])
         """
+        return self._counted(_listed(texts), threads, None)
+
+    def _counted(self, texts: list[str], threads: int, edges: list[int] | None) -> npt.NDArray[np.int64]:
         import numpy as np
 
-        listed = _listed(texts)
         if threads < 1:
             raise ValueError(f"threads must be at least 1, not {threads}")
-        out = np.zeros(len(listed), dtype=np.int64)
-        counts = self._backend.counts(listed, out)
-        if threads == 1 or len(listed) < 2:
-            counts.run(0, len(listed))
+        n = len(texts) if edges is None else len(edges) - 1
+        out = np.zeros(n, dtype=np.int64)
+        counts = self._backend.counts(texts, out, edges)
+        if threads == 1 or n < 2:
+            counts.run(0, n)
             return out
         # More parts than threads, so that one part of long texts does not keep the others waiting.
-        edges = np.linspace(0, len(listed), min(len(listed), threads * 8) + 1).astype(int).tolist()
+        ends = np.linspace(0, n, min(n, threads * 8) + 1).astype(int).tolist()
         with _threads(threads) as pool:
             try:
-                for _ in pool.map(lambda part: counts.run(part[0], part[1], signals=False), pairwise(edges)):
+                for _ in pool.map(lambda part: counts.run(part[0], part[1], signals=False), pairwise(ends)):
                     pass
             finally:
                 # After Ctrl-C the pool waits for its threads: let them return.
@@ -871,19 +875,18 @@ def _offsets(spelled: list[bytes]) -> list[int]:
     return [max(0, n - within) for n, within in zip(begun, inside, strict=False)]
 
 
-def _stretches(text: str, n: int) -> list[str]:
-    """Cut a text into about `n` that have its tokens, if it is long and has blanks to cut it at."""
-    if n < 2 or len(text) < n * _LEAST_STRETCH:
-        return [text]
+def _edges(text: str, threads: int) -> list[int]:
+    """Return where to cut a text between threads so that its tokens stay the same, if it is long and has blanks."""
     edges = [0]
+    n = min(threads * 4, len(text) // _LEAST_STRETCH)
     for i in range(1, n):
-        at = text.find(" ", max(edges[-1], len(text) * i // n))
+        at = text.find(" ", max(edges[-1] + 1, len(text) * i // n))
         # Before a blank that follows a letter a piece ends, in every pattern and whatever else there is.
         while at > 0 and not (text[at - 1].isascii() and text[at - 1].isalpha()):
             at = text.find(" ", at + 1)
         if at > 0:
             edges.append(at)
-    return [text[start:end] for start, end in pairwise([*edges, len(text)])]
+    return [*edges, len(text)]
 
 
 def _each(encode: Callable[[str], list[int]], texts: list[str], num_threads: int) -> list[list[int]]:
