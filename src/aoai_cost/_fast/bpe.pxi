@@ -47,7 +47,6 @@ cdef extern from "words.h" nogil:
     uint32_t no_lane(int place_bits)
     uint32_t least_lane(const uint32_t* lanes, Py_ssize_t n)
     int lowest_bit(uint64_t bits)
-    int count_bits(uint64_t bits)
 
 cdef extern from "blocks.h" nogil:
     void* new_block(size_t n_bytes)
@@ -1257,6 +1256,16 @@ cdef Py_ssize_t take_part(
     return total
 
 
+cdef Py_ssize_t take_next(
+    const Tables* tables, Scratch* scratch, Text* text, bint wanted, Py_ssize_t limit
+) noexcept nogil:
+    """As `take_part`, for the next part of a text that has one."""
+    cdef Part part
+    if next_part(tables, scratch, text, &part) < 0:
+        return -1
+    return take_part(tables, scratch, &part, wanted, limit)
+
+
 fill_kept_bytes()
 
 
@@ -1725,33 +1734,21 @@ cdef class Vocabulary:
         The GIL is given up for a long text.
         """
         cdef Tables* tables = &self.tables
-        cdef Part part
-        cdef Py_ssize_t n = 0, total = 0
-        cdef int more
+        cdef Py_ssize_t n, total = 0
+        cdef bint short = text.length < LONG_TEXT
         if text.kind and tables.cuts == NULL:
             self.index_cuts()
-        if text.length < LONG_TEXT:
-            while total <= limit:
-                more = next_part(tables, scratch, text, &part)
-                if more > 0:
-                    n = take_part(tables, scratch, &part, wanted, limit - total)
-                if more < 0 or n < 0:
-                    fail()
-                if not more:
-                    break
-                total += n
-            return total
-        while total <= limit:
-            with nogil:
-                more = next_part(tables, scratch, text, &part)
-                if more > 0:
-                    n = take_part(tables, scratch, &part, wanted, limit - total)
-            if more < 0 or n < 0:
+        while text.done < text.length and total <= limit:
+            if short:
+                n = take_next(tables, scratch, text, wanted, limit - total)
+            else:
+                with nogil:
+                    n = take_next(tables, scratch, text, wanted, limit - total)
+            if n < 0:
                 fail()
-            if not more:
-                break
             total += n
-            PyErr_CheckSignals()
+            if not short:
+                PyErr_CheckSignals()
         return total
 
     def count(self, str text not None):

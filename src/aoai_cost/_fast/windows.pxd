@@ -8,7 +8,7 @@ Shifting a mask up by one asks about the byte before, since every byte of a char
 """
 
 cimport cython
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 
 from aoai_cost._fast.split cimport CL100K, O200K, contraction_end
 
@@ -154,18 +154,6 @@ cdef inline uint64_t window_starts(
             difficult |= mark & lead & punctuation << 1 & ~runs
         words |= masks.upper & lead & masks.lower << 1
         words &= ~(space << 1) & ~runs & ~cancelled
-    elif family == CL100K:
-        apostrophes = single & masks.apostrophe & (letter >> 1 | ~bits_below(61))
-        while apostrophes:
-            at = lowest_bit(apostrophes)
-            apostrophes &= apostrophes - 1
-            if at >= 61 and not at_end:
-                limit = at + 1
-                break
-            after = <int> contraction_end(text, at, n, True)
-            if after > at:
-                forced |= <uint64_t> 1 << after
-        words &= ~(space << 1) & ~next_characters(single, inner)
     else:
         apostrophes = single & masks.apostrophe & (letter >> 1 | ~bits_below(61))
         while apostrophes:
@@ -174,11 +162,13 @@ cdef inline uint64_t window_starts(
             if at >= 61 and not at_end:
                 limit = at + 1
                 break
-            after = <int> contraction_end(text, at, n, False)
+            after = <int> contraction_end(text, at, n, family == CL100K)
             if after > at:
                 cancelled |= bits_below(after) & ~bits_below(at + 1)
                 forced |= <uint64_t> 1 << after
-        words &= ~(blank << 1) & ~cancelled
+        # In r50k only a blank joins letters.
+        runs = space << 1 | next_characters(single, inner) if family == CL100K else blank << 1
+        words &= ~runs & ~cancelled
     starts |= single | words | forced
 
     if family >= CL100K:
@@ -190,7 +180,7 @@ cdef inline uint64_t window_starts(
         starts |= number & lead & ~(number << 1) & ~(blank << 1)
 
     if at_end:
-        if family != O200K and white >> (n - 1) & 1 and n:
+        if family != O200K and white >> (n - 1) & 1:
             # \s++$: white space up to the end of the text is one piece.
             white &= ~tail
             if white >> (n - 1) & 1:

@@ -68,7 +68,6 @@ static inline uint64_t hash_bytes(const uint8_t *text, ptrdiff_t length)
 /* Bits of a word. The argument of the next two is not zero. */
 static inline int lowest_bit(uint64_t bits) { return __builtin_ctzll(bits); }
 static inline int highest_bit(uint64_t bits) { return 63 - __builtin_clzll(bits); }
-static inline int count_bits(uint64_t bits) { return __builtin_popcountll(bits); }
 static inline uint64_t bits_below(int n) { return n < 64 ? ((uint64_t)1 << n) - 1 : ~(uint64_t)0; }
 
 static inline void put_word(uint8_t *out, uint32_t word) { memcpy(out, &word, 4); }
