@@ -7,11 +7,13 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#define CACHE_LINE 64
+
+/* `new_block` gives zeroed memory that begins at a cache line, where it can at a large page; NULL when there is none. */
 #if defined(__linux__)
 #include <sys/mman.h>
 #define LARGE_PAGE ((size_t)2 << 20)
 
-/* Zeroed memory that begins at a large page; NULL when there is none. */
 static inline void *new_block(size_t bytes)
 {
     size_t whole = (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE, before;
@@ -32,7 +34,22 @@ static inline void free_block(void *block, size_t bytes)
         munmap(block, (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE);
 }
 #else
-#define new_block(bytes) calloc(1, (bytes) + 64)
-#define free_block(block, bytes) free(block)
+static inline void *new_block(size_t bytes)
+{
+    uint8_t *memory = (uint8_t *)calloc(1, bytes + CACHE_LINE), *start;
+    if (memory == NULL)
+        return NULL;
+    start = memory + CACHE_LINE - (uintptr_t)memory % CACHE_LINE;
+    start[-1] = (uint8_t)(start - memory);
+    return start;
+}
+
+static inline void free_block(void *block, size_t bytes)
+{
+    uint8_t *start = (uint8_t *)block;
+    (void)bytes;
+    if (start != NULL)
+        free(start - start[-1]);
+}
 #endif
 #endif

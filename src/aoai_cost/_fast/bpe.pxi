@@ -40,6 +40,7 @@ cdef extern from "words.h" nogil:
     unsigned int hash_character(uint32_t code)
     uint64_t hash_text(const void* text, Py_ssize_t n_bytes)
     void put_word(uint8_t* out, uint32_t word)
+    void copy_blocks(uint8_t* out, const uint8_t* bytes, Py_ssize_t n)
     void prefetch(const void* at)
     uint32_t rank_of(uint32_t id)
     uint32_t first_border(const uint32_t* borders)
@@ -47,6 +48,7 @@ cdef extern from "words.h" nogil:
     uint32_t no_lane(int place_bits)
     uint32_t least_lane(const uint32_t* lanes, Py_ssize_t n)
     int lowest_bit(uint64_t bits)
+    int count_filled(const uint64_t* words, int n)
 
 cdef extern from "blocks.h" nogil:
     void* new_block(size_t n_bytes)
@@ -117,8 +119,10 @@ cdef enum:
     PART_BYTES = 0x4000         # of a text that is not ASCII, this much is made UTF-8 at once
     SLICE_BYTES = 0x100000      # signals are looked at between slices
     KEPT_BYTES = 0x80000        # a scratch buffer above this is released after use
-    FRONT_BYTES = 0x150080      # all of them, and a bucket and a line more
+    FRONT_BYTES = 0x150040      # all of them, and a bucket more
     ARENA = 0x20000             # ids of the pieces in a front
+    INDEXED = 32                # tokens whose memory is asked for at once
+    CHARACTERS_BYTES = 0x100000 # of the tables by character
     SPARE_IDS = 16              # overwritten after the last
     LONG_VALUES = 0x10004       # of which these belong to buckets
     MOST_COUNT = 15             # that a key has room for
@@ -137,7 +141,6 @@ cdef struct Tables:
     uint32_t* starts            # n_ids + 1 offsets into the pool
     uint8_t* pool               # all tokens, by id
     uint8_t* left_bytes         # how many bytes of a token are those of its left part; 0 where it has no parts
-    void* bucket_memory
     bucket* buckets             # tokens of up to SHORT_BYTES bytes
     uint32_t* bucket_ids
     unsigned int bucket_shift
@@ -152,14 +155,13 @@ cdef struct Tables:
     uint32_t byte_ids[256]
     uint8_t* classes            # class bits of the first 0x10000 characters
     uint8_t class_bits[16]      # class bits of each class of `classes.h`
-    uint64_t* cuts              # of each character, which ones may follow it inside a token; NULL until needed
-    uint32_t* characters        # ids of the first 0x10000 characters, or NONE; NULL until needed
+    uint64_t* cuts              # of each character, which ones may follow it inside a token
+    uint32_t* characters        # ids of the first 0x10000 characters, or NONE
     uint32_t* splitting         # by two bytes at a border: the least id of a token over it that splits a character
 
 
 cdef struct Front:
     bucket* buckets             # pieces seen -> how many tokens, in the highest bits of a key
-    void* memory
     long_bucket* longs
     Wide* wides
     uint32_t* values            # of each way: the id, or where the ids stand in the arena; the longer ones after it
@@ -226,18 +228,18 @@ cdef void release(void** memory, size_t* room) noexcept nogil:
 
 cdef int make_front(Front* front, bint with_values) noexcept nogil:
     """Make an empty front; -1 when there is no memory."""
-    # One bucket more, for a look behind the last one.
-    front.memory = new_block(FRONT_BYTES)
-    if front.memory == NULL:
+    cdef bucket* buckets = <bucket*> new_block(FRONT_BYTES)
+    if buckets == NULL:
         return -1
-    front.longs = <long_bucket*> (on_a_line(front.memory) + (1 << FRONT_BITS) + 1)
+    # One bucket more, for a look behind the last one.
+    front.longs = <long_bucket*> (buckets + (1 << FRONT_BITS) + 1)
     front.wides = <Wide*> (front.longs + (1 << LONG_BITS))
     if with_values:
         front.values = <uint32_t*> malloc((LONG_VALUES + 2 * (1 << LONG_BITS)) * sizeof(uint32_t))
         front.arena = <uint32_t*> malloc((ARENA + SPARE_IDS) * sizeof(uint32_t))
         if front.values == NULL or front.arena == NULL:
             return -1
-    front.buckets = on_a_line(front.memory)
+    front.buckets = buckets
     return 0
 
 
@@ -249,14 +251,9 @@ cdef void forget(Front* front) noexcept nogil:
 
 
 cdef void free_front(Front* front) noexcept nogil:
-    free_block(front.memory, FRONT_BYTES)
+    free_block(front.buckets, FRONT_BYTES)
     free(front.values)
     free(front.arena)
-
-
-cdef bucket* on_a_line(void* memory) noexcept nogil:
-    # A bucket is one cache line, so its start must be that of one.
-    return <bucket*> ((<size_t> memory + 63) // 64 * 64)
 
 
 cdef void free_scratch(Scratch* scratch) noexcept nogil:
@@ -899,7 +896,7 @@ cdef inline uint32_t whole_character(
         code = (lead & 0x1F) << 6 | (piece[at + 1] & 0x3F)
     elif lead < 0xF0:
         width[0] = 3
-        code = (lead & 0x0F) << 12 | (piece[at + 1] & 0x3F) << 6 | (piece[at + 2] & 0x3F)
+        code = three_bytes(piece + at)
     else:
         return NONE
     found = tables.characters[code]
@@ -934,7 +931,7 @@ cdef inline void begin_job(const Tables* tables, Job* job, const uint8_t* piece,
             first = first_border(borders + i)
             job.ids[i] = (borders[i + 1] >> 1 & first) | (job.ids[i] & ~first)
             parts ^= (first & 2) << i
-    elif tables.characters != NULL:
+    else:
         i = 0
         while i < length:
             width = 1
@@ -1316,8 +1313,6 @@ cdef class Counts:
             if not isinstance(text, str):
                 raise TypeError(f"text {i} is {type(text).__name__}, not str")
             whole = text_of(<str> text)
-            if whole.kind:
-                vocabulary.index_cuts()
             if edges is None:
                 self.found[i] = whole
         if edges is None:
@@ -1425,22 +1420,20 @@ cdef class Vocabulary:
         self.index_pairs(merges)
         self.index_borders()
         self.index_classes()
+        self.index_characters()
 
     def __dealloc__(self):
         cdef Scratch* scratch
         free(self.tables.starts)
         free(self.tables.pool)
         free(self.tables.left_bytes)
-        free_block(self.tables.bucket_memory, (self.tables.bucket_mask + 2) * sizeof(bucket))
-        free(self.tables.bucket_ids)
+        free_block(self.tables.buckets, buckets_bytes(self.tables.bucket_mask + 1))
         free(self.tables.longs)
         free_block(self.tables.pairs, (self.tables.pair_mask + 1) * sizeof(pair_bucket))
         free(self.tables.byte_pairs)
         free(self.tables.borders)
         free(self.tables.classes)
-        free(self.tables.cuts)
-        free(self.tables.characters)
-        free(self.tables.splitting)
+        free_block(self.tables.cuts, CHARACTERS_BYTES)
         while self.free_scratch != NULL:
             scratch = self.free_scratch
             self.free_scratch = scratch.next
@@ -1449,10 +1442,15 @@ cdef class Vocabulary:
     cdef int read_tokens(self, const uint8_t[::1] merges) except -1:
         """Spell every token: its left part, then its right part."""
         cdef Tables* tables = &self.tables
-        cdef Py_ssize_t n = tables.n_ids, i, total = 256, length
-        cdef uint32_t left, right, start
+        cdef Py_ssize_t n = tables.n_ids, i, total = 256, left_length, right_length
+        cdef uint32_t left, right
+        cdef size_t room = 0
         tables.starts = <uint32_t*> malloc((n + 1) * sizeof(uint32_t))
-        if tables.starts == NULL:
+        tables.left_bytes = <uint8_t*> calloc(n, 1)
+        if (
+            tables.starts == NULL or tables.left_bytes == NULL
+            or make_room(<void**> &tables.pool, &room, 8 * n + 4 * MOST_TOKEN_BYTES) < 0
+        ):
             raise MemoryError
         for i in range(256):
             tables.byte_ids[i] = NONE
@@ -1461,45 +1459,35 @@ cdef class Vocabulary:
                 raise ValueError(f"byte {merges[i]} is given twice")
             tables.byte_ids[merges[i]] = <uint32_t> i
             tables.starts[i] = <uint32_t> i
-        tables.starts[256] = 256
-        for i in range(256, n):
-            left = part_of(merges, i, 0)
-            right = part_of(merges, i, 3)
-            length = 0
-            if left != HOLE or right != HOLE:
-                if left >= <uint32_t> i or right >= <uint32_t> i:
-                    raise ValueError(f"id {i} is merged from ids that are not earlier")
-                length = <Py_ssize_t> (tables.starts[left + 1] - tables.starts[left])
-                length += <Py_ssize_t> (tables.starts[right + 1] - tables.starts[right])
-                if length > MOST_TOKEN_BYTES:
-                    raise ValueError(f"id {i} has {length} bytes")
-            total += length
-            tables.longest = max(tables.longest, length)
-            tables.starts[i + 1] = <uint32_t> total
-        # Copies below are of SHORT_BYTES + 1 bytes where that is enough; the next token mends the excess.
-        tables.pool = <uint8_t*> malloc(total + 2 * MOST_TOKEN_BYTES)
-        tables.left_bytes = <uint8_t*> calloc(n, 1)
-        if tables.pool == NULL or tables.left_bytes == NULL:
-            raise MemoryError
-        for i in range(256):
             tables.pool[i] = merges[i]
         for i in range(256, n):
+            tables.starts[i] = <uint32_t> total
             left = part_of(merges, i, 0)
             right = part_of(merges, i, 3)
-            start = tables.starts[i]
-            if left != HOLE:
-                length = <Py_ssize_t> (tables.starts[left + 1] - tables.starts[left])
-                tables.left_bytes[i] = <uint8_t> length
-                memcpy(tables.pool + start, tables.pool + tables.starts[left], length)
-                memcpy(tables.pool + start + length, tables.pool + tables.starts[right],
-                       tables.starts[right + 1] - tables.starts[right])
+            if left == HOLE and right == HOLE:
+                continue
+            if left >= <uint32_t> i or right >= <uint32_t> i:
+                raise ValueError(f"id {i} is merged from ids that are not earlier")
+            left_length = tables.starts[left + 1] - tables.starts[left]
+            right_length = tables.starts[right + 1] - tables.starts[right]
+            if left_length + right_length > MOST_TOKEN_BYTES:
+                raise ValueError(f"id {i} has {left_length + right_length} bytes")
+            # What is copied too much, the next token mends.
+            if make_room(<void**> &tables.pool, &room, total + 4 * MOST_TOKEN_BYTES) < 0:
+                raise MemoryError
+            copy_blocks(tables.pool + total, tables.pool + tables.starts[left], left_length)
+            copy_blocks(tables.pool + total + left_length, tables.pool + tables.starts[right], right_length)
+            tables.left_bytes[i] = <uint8_t> left_length
+            total += left_length + right_length
+            tables.longest = max(tables.longest, left_length + right_length)
+        tables.starts[n] = <uint32_t> total
         return 0
 
     cdef int index_tokens(self) except -1:
         cdef Tables* tables = &self.tables
-        cdef Py_ssize_t n = tables.n_ids, i, length
+        cdef Py_ssize_t n = tables.n_ids, block, i, length
         cdef uint64_t size = 16, long_size = 16, at, n_long = 0
-        cdef uint32_t start
+        cdef const uint8_t* token
         cdef piece_key key
         cdef int way
         for i in range(n):
@@ -1511,36 +1499,41 @@ cdef class Vocabulary:
             long_size *= 2
         tables.bucket_mask = size - 1
         tables.bucket_shift = 64 - <unsigned int> highest_bit(size)
-        tables.bucket_memory = new_block((size + 1) * sizeof(bucket))
-        tables.bucket_ids = <uint32_t*> malloc(size * WAYS * sizeof(uint32_t))
+        tables.buckets = <bucket*> new_block(buckets_bytes(size))
         tables.long_mask = long_size - 1
         tables.longs = <uint32_t*> malloc(long_size * sizeof(uint32_t))
-        if tables.bucket_memory == NULL or tables.bucket_ids == NULL or tables.longs == NULL:
+        if tables.buckets == NULL or tables.longs == NULL:
             raise MemoryError
-        tables.buckets = on_a_line(tables.bucket_memory)
+        tables.bucket_ids = <uint32_t*> (tables.buckets + size)
         for i in range(<Py_ssize_t> long_size):
             tables.longs[i] = NONE
         for i in range(n):
-            start = tables.starts[i]
-            length = <Py_ssize_t> (tables.starts[i + 1] - start)
+            if i % INDEXED == 0:
+                # The memory of a block is asked for before it is written: else each token would wait for its own.
+                for block in range(i, min(i + INDEXED, n)):
+                    length = tables.starts[block + 1] - tables.starts[block]
+                    if length <= SHORT_BYTES:
+                        key = key_of(tables.pool + tables.starts[block], length)
+                        prefetch(&tables.buckets[hash_key(key) >> tables.bucket_shift])
+            token = tables.pool + tables.starts[i]
+            length = tables.starts[i + 1] - tables.starts[i]
             if length == 0:
                 continue
             if length > SHORT_BYTES:
-                at = hash_bytes(tables.pool + start, length) & tables.long_mask
+                at = hash_bytes(token, length) & tables.long_mask
                 while tables.longs[at] != NONE:
                     at = (at + 1) & tables.long_mask
                 tables.longs[at] = <uint32_t> i
                 continue
-            key = key_of(tables.pool + start, length)
+            key = key_of(token, length)
             at = hash_key(key) >> tables.bucket_shift
-            way = 0
-            while tables.buckets[at].hi[way]:
-                if tables.buckets[at].lo[way] == key.lo and tables.buckets[at].hi[way] == key.hi:
+            while True:
+                if find_way(&tables.buckets[at], key) < WAYS:
                     raise ValueError(f"id {i} is spelled like an earlier one")
-                way += 1
-                if way == WAYS:
-                    way = 0
-                    at = (at + 1) & tables.bucket_mask
+                way = count_filled(tables.buckets[at].hi, WAYS)
+                if way < WAYS:
+                    break
+                at = (at + 1) & tables.bucket_mask
             tables.buckets[at].lo[way] = key.lo
             tables.buckets[at].hi[way] = key.hi
             tables.bucket_ids[at * WAYS + way] = <uint32_t> i
@@ -1548,8 +1541,9 @@ cdef class Vocabulary:
 
     cdef int index_pairs(self, const uint8_t[::1] merges) except -1:
         cdef Tables* tables = &self.tables
-        cdef Py_ssize_t n = tables.n_ids, i
-        cdef uint64_t size = 16, at, pair
+        cdef Py_ssize_t n = tables.n_ids, block, i
+        cdef uint64_t size = 16, at
+        cdef uint64_t pairs[INDEXED]
         cdef uint32_t left, right
         cdef int slot
         while size * 4 < <uint64_t> n:
@@ -1557,27 +1551,27 @@ cdef class Vocabulary:
         tables.pair_mask = size - 1
         tables.pair_shift = 64 - <unsigned int> highest_bit(size)
         tables.pairs = <pair_bucket*> new_block(size * sizeof(pair_bucket))
-        tables.byte_pairs = <uint32_t*> malloc(256 * 256 * sizeof(uint32_t))
+        tables.byte_pairs = <uint32_t*> calloc(0x10000, sizeof(uint32_t))
         if tables.pairs == NULL or tables.byte_pairs == NULL:
             raise MemoryError
-        for i in range(256 * 256):
-            tables.byte_pairs[i] = 0
         for i in range(256, n):
-            left = part_of(merges, i, 0)
-            right = part_of(merges, i, 3)
-            if left == HOLE:
+            if i % INDEXED == 0:
+                for block in range(i, min(i + INDEXED, n)):
+                    left = part_of(merges, block, 0)
+                    right = part_of(merges, block, 3)
+                    if left < 256 and right < 256:
+                        tables.byte_pairs[<Py_ssize_t> tables.pool[left] << 8 | tables.pool[right]] = <uint32_t> block
+                    pairs[block % INDEXED] = pair_of(left, right)
+                    prefetch(&tables.pairs[hash_pair(pairs[block % INDEXED]) >> tables.pair_shift])
+            if not tables.left_bytes[i]:
                 continue
-            if left < 256 and right < 256:
-                tables.byte_pairs[<Py_ssize_t> tables.pool[left] << 8 | tables.pool[right]] = <uint32_t> i
-            pair = pair_of(left, right)
-            at = hash_pair(pair) >> tables.pair_shift
-            slot = 0
-            while tables.pairs[at].entries[slot]:
-                slot += 1
-                if slot == PAIRS:
-                    slot = 0
-                    at = (at + 1) & tables.pair_mask
-            tables.pairs[at].entries[slot] = pair << ID_BITS | <uint64_t> i
+            at = hash_pair(pairs[i % INDEXED]) >> tables.pair_shift
+            while True:
+                slot = count_filled(tables.pairs[at].entries, PAIRS)
+                if slot < PAIRS:
+                    break
+                at = (at + 1) & tables.pair_mask
+            tables.pairs[at].entries[slot] = pairs[i % INDEXED] << ID_BITS | <uint64_t> i
         return 0
 
     cdef int index_borders(self) except -1:
@@ -1623,91 +1617,66 @@ cdef class Vocabulary:
             tables.classes[code] = tables.class_bits[class_of(code)]
         return 0
 
-    cdef int index_cuts(self) except -1:
-        """Note for every character of three bytes which ones may stand after it inside a token.
-
-        A token that begins or ends within a character stands for all that fit.
-        """
-        cdef Tables* tables = &self.tables
-        cdef Py_ssize_t n = tables.n_ids, token, at, left, right, first
-        cdef const uint8_t* pool = tables.pool
-        cdef uint64_t* cuts
-        cdef uint64_t after
-        cdef uint32_t code, step, low
-        if tables.cuts != NULL:
-            return 0
-        cuts = <uint64_t*> calloc(0x10000, sizeof(uint64_t))
-        if cuts == NULL:
-            raise MemoryError
-        # No cut beside characters of other lengths.
-        for code in range(0x800):
-            cuts[code] = <uint64_t> 0xFFFFFFFFFFFFFFFF
-        for token in range(256, n):
-            # Only where its parts meet: a border inside one of them is also in an earlier token.
-            first = tables.starts[token]
-            at = first + tables.left_bytes[token]
-            if at == first or pool[at] >> 4 != 0xE or pool[at - 1] >> 6 != 2:
-                continue
-            right = min(<Py_ssize_t> tables.starts[token + 1] - at, 3)
-            after = <uint64_t> 0xFFFFFFFFFFFFFFFF
-            if right == 3:
-                code = (pool[at] & 0x0F) << 12 | (pool[at + 1] & 0x3F) << 6 | (pool[at + 2] & 0x3F)
-                after = <uint64_t> 1 << hash_character(code)
-            left = at - 1
-            while left > first and pool[left] >> 6 == 2:
-                left -= 1
-            if pool[left] >> 6 == 3:
-                if pool[left] >> 4 == 0xE:
-                    code = (pool[left] & 0x0F) << 12 | (pool[left + 1] & 0x3F) << 6 | (pool[left + 2] & 0x3F)
-                    cuts[code] |= after
-                continue
-            low = pool[at - 1] & 0x3F
-            step = 1 << 6
-            if at - left > 1:
-                low |= (pool[at - 2] & 0x3F) << 6
-                step = 1 << 12
-            code = low
-            while code < 0x10000:
-                cuts[code] |= after
-                code += step
-        self.index_characters()
-        tables.cuts = cuts
-        return 0
-
     cdef int index_characters(self) except -1:
-        """Note which characters are tokens, and which tokens split one that they share with their neighbours."""
+        """Note what tokens tell of characters of two and of three bytes.
+
+        Which ones are tokens; which tokens split one that they share with their neighbours; and for every one of three
+        bytes which ones may stand after it inside a token, where one that begins or ends within a character stands
+        for all that fit.
+        """
         cdef Tables* tables = &self.tables
         cdef Py_ssize_t n = tables.n_ids, token, first, end, at, left, border
         cdef const uint8_t* pool = tables.pool
-        cdef uint32_t code
-        tables.characters = <uint32_t*> malloc(0x10000 * sizeof(uint32_t))
-        tables.splitting = <uint32_t*> malloc(0x10000 * sizeof(uint32_t))
-        if tables.characters == NULL or tables.splitting == NULL:
+        cdef uint64_t after
+        cdef uint32_t code, step, low
+        tables.cuts = <uint64_t*> new_block(CHARACTERS_BYTES)
+        if tables.cuts == NULL:
             raise MemoryError
+        tables.characters = <uint32_t*> (tables.cuts + 0x10000)
+        tables.splitting = tables.characters + 0x10000
         for at in range(0x10000):
             tables.characters[at] = NONE
             tables.splitting[at] = NONE
-        for token in range(n):
+        # No cut beside characters of other lengths.
+        for code in range(0x800):
+            tables.cuts[code] = <uint64_t> 0xFFFFFFFFFFFFFFFF
+        for token in range(256, n):
+            # Only where its parts meet: a border inside one of them is also in an earlier token.
             first = tables.starts[token]
             end = tables.starts[token + 1]
+            at = first + tables.left_bytes[token]
+            if at == first or (pool[at - 1] | pool[at]) < 0x80:
+                continue
             if end - first == 2 and pool[first] >> 5 == 6:
                 tables.characters[(pool[first] & 0x1F) << 6 | (pool[first + 1] & 0x3F)] = <uint32_t> token
             elif end - first == 3 and pool[first] >> 4 == 0xE:
-                code = (pool[first] & 0x0F) << 12 | (pool[first + 1] & 0x3F) << 6 | (pool[first + 2] & 0x3F)
-                tables.characters[code] = <uint32_t> token
-            # A part that is the beginning of a character, or its end, beside one that is more.
-            at = first + tables.left_bytes[token]
-            if at == first:
-                continue
+                tables.characters[three_bytes(pool + first)] = <uint32_t> token
             left = at - 1
             while left > first and pool[left] >> 6 == 2:
                 left -= 1
+            # A part that is the beginning of a character, or its end, beside one that is more.
             if (
                 pool[at] >= 0xC0 and at + 2 + (pool[at] >= 0xE0) + (pool[at] >= 0xF0) > end
                 or pool[at] >> 6 != 2 and pool[left] >> 6 == 2
             ):
                 border = <Py_ssize_t> pool[at - 1] << 8 | pool[at]
                 tables.splitting[border] = min(tables.splitting[border], <uint32_t> token)
+            if pool[at] >> 4 != 0xE or pool[at - 1] >> 6 != 2:
+                continue
+            after = <uint64_t> 0xFFFFFFFFFFFFFFFF
+            if end - at >= 3:
+                after = <uint64_t> 1 << hash_character(three_bytes(pool + at))
+            if pool[left] >> 6 == 3:
+                if pool[left] >> 4 == 0xE:
+                    tables.cuts[three_bytes(pool + left)] |= after
+                continue
+            low = pool[at - 1] & 0x3F
+            step = 1 << 6
+            if at - left > 1:
+                low |= (pool[at - 2] & 0x3F) << 6
+                step = 1 << 12
+            for code in range(low, 0x10000, step):
+                tables.cuts[code] |= after
         return 0
 
     cdef Scratch* take_scratch(self) except NULL:
@@ -1736,8 +1705,6 @@ cdef class Vocabulary:
         cdef Tables* tables = &self.tables
         cdef Py_ssize_t n, total = 0
         cdef bint short = text.length < LONG_TEXT
-        if text.kind and tables.cuts == NULL:
-            self.index_cuts()
         while text.done < text.length and total <= limit:
             if short:
                 n = take_next(tables, scratch, text, wanted, limit - total)
@@ -1934,6 +1901,15 @@ cdef class Vocabulary:
     def n_ids(self):
         """One more than the greatest id of a token."""
         return self.tables.n_ids
+
+
+cdef inline size_t buckets_bytes(uint64_t size) noexcept nogil:
+    """Bytes of so many buckets, and of the id of each of their ways."""
+    return size * (sizeof(bucket) + WAYS * sizeof(uint32_t))
+
+
+cdef inline uint32_t three_bytes(const uint8_t* character) noexcept nogil:
+    return (character[0] & 0x0F) << 12 | (character[1] & 0x3F) << 6 | (character[2] & 0x3F)
 
 
 cdef inline uint32_t part_of(const uint8_t[::1] merges, Py_ssize_t token, Py_ssize_t plane) noexcept:

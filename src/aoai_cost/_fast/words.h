@@ -70,6 +70,26 @@ static inline int lowest_bit(uint64_t bits) { return __builtin_ctzll(bits); }
 static inline int highest_bit(uint64_t bits) { return 63 - __builtin_clzll(bits); }
 static inline uint64_t bits_below(int n) { return n < 64 ? ((uint64_t)1 << n) - 1 : ~(uint64_t)0; }
 
+/* How many of a bucket's words are not zero. Where they are filled in order, that is the first free one. */
+static inline int count_filled(const uint64_t *words, int n)
+{
+    int filled = 0;
+    for (int i = 0; i < n; i++)
+        filled += words[i] != 0;
+    return filled;
+}
+
+/* Copy bytes in blocks of 16: up to 15 more are read and overwritten. */
+static inline void copy_blocks(uint8_t *out, const uint8_t *bytes, ptrdiff_t n)
+{
+    uint8_t block[16];
+    do {
+        memcpy(block, bytes, 16);
+        memcpy(out, block, 16);
+        out += 16, bytes += 16, n -= 16;
+    } while (n > 0);
+}
+
 static inline void put_word(uint8_t *out, uint32_t word) { memcpy(out, &word, 4); }
 
 /* A whole text; the highest bits are the best ones. */

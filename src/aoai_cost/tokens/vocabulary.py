@@ -74,19 +74,19 @@ def load_merges(name: str, path: Path | None = None) -> bytes:
     """
     path = packaged_path(name) if path is None else path
     try:
-        content = path.read_bytes()
+        with path.open("rb", buffering=0) as file:
+            header, merges = file.read(HEADER.size), file.read()
     except OSError as error:
         raise VocabularyError(
             name, str(path), f"cannot be read ({error.strerror}); install the package again"
         ) from None
-    if len(content) < HEADER.size:
+    if len(header) < HEADER.size:
         raise VocabularyError(name, str(path), "is cut short; install the package again")
-    magic, n_ids, source, digest = HEADER.unpack_from(content)
+    magic, n_ids, source, digest = HEADER.unpack(header)
     if magic != MAGIC:
         raise VocabularyError(name, str(path), "is not a packaged vocabulary; install the package again")
     if source.hex() != OFFICIAL_DIGESTS.get(name):
         raise VocabularyError(name, str(path), "is made from another file than the official one")
-    merges = content[HEADER.size :]
     if len(merges) != 256 + 6 * (n_ids - 256) or hashlib.sha256(merges).digest() != digest:
         raise VocabularyError(name, str(path), "is damaged; install the package again")
     return merges
