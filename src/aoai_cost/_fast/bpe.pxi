@@ -46,7 +46,6 @@ cdef extern from "words.h" nogil:
     uint32_t first_border(const uint32_t* borders)
     uint32_t lane_of(uint32_t id, uint32_t place, int place_bits)
     uint32_t no_lane(int place_bits)
-    uint32_t least_lane(const uint32_t* lanes, Py_ssize_t n)
     int lowest_bit(uint64_t bits)
     int count_filled(const uint64_t* words, int n)
 
@@ -57,6 +56,7 @@ cdef extern from "blocks.h" nogil:
 cdef extern from "vectors.h" nogil:
     enum:
         ASCII_BLOCK
+        COUNT_SHIFT
         BIT_UPPER, BIT_LOWER, BIT_CASELESS, BIT_NUMBER, BIT_PUNCTUATION, BIT_SPACE, BIT_NEWLINE, BIT_CUT
     ctypedef struct bucket:
         uint64_t lo[4]
@@ -76,6 +76,7 @@ cdef extern from "vectors.h" nogil:
     ctypedef struct pair_bucket:
         uint64_t entries[8]
     uint32_t find_pair(const pair_bucket* at, uint64_t pair)
+    uint32_t least_lane(const uint32_t* lanes, Py_ssize_t n)
     unsigned int find_way(const bucket* at, piece_key key)
     ctypedef struct long_key:
         uint64_t words[4]
@@ -86,6 +87,9 @@ cdef extern from "vectors.h" nogil:
     unsigned int find_long_count(const long_bucket* at, const long_key* key, unsigned int* way)
     int write_ascii_block(int kind, const uint8_t* at, const uint8_t* table, uint8_t* out, uint8_t* classes)
     int write_pair_block(int kind, const uint8_t* at, const uint8_t* table, uint8_t* out, uint8_t* classes)
+    int write_triple_block(
+        const uint8_t* at, const uint8_t* table, const uint64_t* cuts, uint32_t* before, uint8_t* out,
+        uint8_t* classes)
     void fill_kept_bytes()
     Py_ssize_t put_bits(uint64_t bits, uint32_t base, uint32_t* out)
     void read_ascii(const uint8_t* text, window_masks* masks)
@@ -364,6 +368,13 @@ cdef inline Py_ssize_t write_characters(
                 i += 8
                 before = 0
                 continue
+        elif kind == 2 and length - i >= 8 and code >= 0x800:
+            written = write_triple_block(
+                <const uint8_t*> data + i * 2, tables.classes, tables.cuts, &before, out + n, classes + n)
+            if written:
+                n += 3 * written
+                i += written
+                continue
         i += 1
         if code < 0x80:
             out[n] = <uint8_t> code
@@ -511,7 +522,7 @@ cdef inline uint32_t short_slot(const Tables* tables, const uint8_t* piece, Py_s
         way = find_way(&tables.buckets[at], key)
         if way < WAYS:
             return <uint32_t> at * WAYS + way
-        if tables.buckets[at].hi[WAYS - 1] == 0:
+        if not tables.buckets[at].hi[WAYS - 1] >> COUNT_SHIFT:
             return NONE
         at = (at + 1) & tables.bucket_mask
 
@@ -1039,6 +1050,7 @@ cdef Py_ssize_t settle(
         if length <= SHORT_BYTES:
             index = hash_key(key_of(text + starts[at], length)) >> tables.bucket_shift
             prefetch(&tables.buckets[index])
+            prefetch(&tables.buckets[(index + 1) & tables.bucket_mask])
             if front.values != NULL:
                 prefetch(&tables.bucket_ids[index * WAYS])
     for running in range(JOBS):
@@ -1533,6 +1545,8 @@ cdef class Vocabulary:
                 way = count_filled(tables.buckets[at].hi, WAYS)
                 if way < WAYS:
                     break
+                # Where a key in front stands for a count, this one tells to look on.
+                tables.buckets[at].hi[WAYS - 1] |= <uint64_t> 1 << COUNT_SHIFT
                 at = (at + 1) & tables.bucket_mask
             tables.buckets[at].lo[way] = key.lo
             tables.buckets[at].hi[way] = key.hi
@@ -1736,6 +1750,15 @@ cdef class Vocabulary:
         if slot >= 0:
             self.memorize(slot, text, &found, total)
         return total
+
+    def debug_forget(self):
+        cdef Scratch* s = self.free_scratch
+        while s != NULL:
+            if s.counted.buckets != NULL:
+                forget(&s.counted)
+            if s.encoded.buckets != NULL:
+                forget(&s.encoded)
+            s = s.next
 
     def count_until(self, str text not None, Py_ssize_t limit):
         """Return how many tokens the text has, or None as soon as they are more than `limit`."""

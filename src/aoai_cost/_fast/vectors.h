@@ -373,6 +373,30 @@ static inline uint32_t find_pair(const pair_bucket *at, uint64_t pair)
 #endif
 }
 
+/* The least of a multiple of 16 lanes. */
+static inline uint32_t least_lane(const uint32_t *lanes, ptrdiff_t n)
+{
+#if AOAI_COST_LEVEL == 3
+    __m512i least = _mm512_loadu_si512(lanes);
+    for (ptrdiff_t i = 16; i < n; i += 16)
+        least = _mm512_min_epu32(least, _mm512_loadu_si512(lanes + i));
+    return _mm512_reduce_min_epu32(least);
+#elif AOAI_COST_LEVEL == 2
+    __m256i least = _mm256_loadu_si256((const __m256i *)lanes);
+    for (ptrdiff_t i = 8; i < n; i += 8)
+        least = _mm256_min_epu32(least, _mm256_loadu_si256((const __m256i *)(lanes + i)));
+    __m128i few = _mm_min_epu32(_mm256_castsi256_si128(least), _mm256_extracti128_si256(least, 1));
+    few = _mm_min_epu32(few, _mm_shuffle_epi32(few, 0x4E));
+    few = _mm_min_epu32(few, _mm_shuffle_epi32(few, 0xB1));
+    return (uint32_t)_mm_cvtsi128_si32(few);
+#else
+    uint32_t least = lanes[0];
+    for (ptrdiff_t i = 1; i < n; i++)
+        least = lanes[i] < least ? lanes[i] : least;
+    return least;
+#endif
+}
+
 /* ---- pieces of 16 to 31 bytes: two keys in a cache line. The last byte holds length - 16 and the count. */
 typedef struct { uint64_t words[4]; } long_key;
 typedef struct { long_key ways[2]; } long_bucket;
@@ -535,8 +559,53 @@ static inline int write_pair_block(
     _mm_storeu_si128((__m128i *)classes, _mm_shuffle_epi8(_mm_unpacklo_epi8(kinds, kinds), kept));
     return 8 + __builtin_popcount(wide);
 }
+
+/* Write those of 8 characters that come before one not of 3 bytes: how many. 28 bytes are overwritten. `cuts` tells of
+ * each which may follow it inside a token; `before` is the character in front, and then the last one. */
+static inline int write_triple_block(
+    const uint8_t *at, const uint8_t *table, const uint64_t *cuts, uint32_t *before, uint8_t *out, uint8_t *classes)
+{
+    const __m128i codes = _mm_loadu_si128((const __m128i *)at), top = _mm_and_si128(codes, _mm_set1_epi16((short)0xF800));
+    const __m128i other = _mm_or_si128(
+        _mm_cmpeq_epi16(top, _mm_setzero_si128()), _mm_cmpeq_epi16(top, _mm_set1_epi16((short)0xD800)));
+    const int n = __builtin_ctz((unsigned)_mm_movemask_epi8(other) | 0x10000) / 2;
+    if (n == 0)
+        return 0;
+    const __m256i wide = _mm256_cvtepu16_epi32(codes);
+    __m256i bytes = _mm256_or_si256(_mm256_srli_epi32(wide, 12), _mm256_set1_epi32(0x8080E0));
+    bytes = _mm256_or_si256(bytes, _mm256_and_si256(_mm256_slli_epi32(wide, 2), _mm256_set1_epi32(0x3F00)));
+    bytes = _mm256_or_si256(bytes, _mm256_and_si256(_mm256_slli_epi32(wide, 16), _mm256_set1_epi32(0x3F0000)));
+    const __m128i three_of_four = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
+    _mm_storeu_si128((__m128i *)out, _mm_shuffle_epi8(_mm256_castsi256_si128(bytes), three_of_four));
+    _mm_storeu_si128((__m128i *)(out + 12), _mm_shuffle_epi8(_mm256_extracti128_si256(bytes, 1), three_of_four));
+    uint64_t eight = 0, cut = 0;
+    uint32_t last = *before;
+    for (int i = 0; i < 8; i++) {
+        const uint32_t code = (uint32_t)(at[2 * i] | at[2 * i + 1] << 8);
+        eight |= (uint64_t)table[code] << (8 * i);
+        cut |= (~cuts[last] >> hash_character(code) & 1) << (8 * i + 7);
+        last = code;
+    }
+    *before = (uint32_t)(at[2 * n - 2] | at[2 * n - 1] << 8);
+    const __m128i kinds = _mm_cvtsi64_si128((long long)eight), first = _mm_cvtsi64_si128((long long)cut);
+    const __m128i thrice = _mm_setr_epi8(0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5);
+    const __m128i once = _mm_setr_epi8(0, -1, -1, 1, -1, -1, 2, -1, -1, 3, -1, -1, 4, -1, -1, 5);
+    const __m128i thrice_more = _mm_setr_epi8(5, 5, 6, 6, 6, 7, 7, 7, -1, -1, -1, -1, -1, -1, -1, -1);
+    const __m128i once_more = _mm_setr_epi8(-1, -1, 6, -1, -1, 7, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    _mm_storeu_si128((__m128i *)classes, _mm_or_si128(_mm_shuffle_epi8(kinds, thrice), _mm_shuffle_epi8(first, once)));
+    _mm_storel_epi64(
+        (__m128i *)(classes + 16),
+        _mm_or_si128(_mm_shuffle_epi8(kinds, thrice_more), _mm_shuffle_epi8(first, once_more)));
+    return n;
+}
 #else
 static void fill_kept_bytes(void) {}
+
+static inline int write_triple_block(
+    const uint8_t *at, const uint8_t *table, const uint64_t *cuts, uint32_t *before, uint8_t *out, uint8_t *classes)
+{
+    return 0;
+}
 
 static inline int write_pair_block(
     int kind, const uint8_t *at, const uint8_t *table, uint8_t *out, uint8_t *classes) { return 0; }

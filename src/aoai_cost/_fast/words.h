@@ -123,20 +123,6 @@ static inline uint32_t first_border(const uint32_t *borders)
     return -((borders[1] & 1) & (uint32_t)(borders[1] < (borders[0] & ~1u)) & (uint32_t)(borders[1] < (borders[2] & ~1u)));
 }
 
-/* The least of a multiple of 16 lanes. */
-static inline uint32_t least_lane(const uint32_t *lanes, ptrdiff_t n)
-{
-    uint32_t least[16];
-    memcpy(least, lanes, sizeof least);
-    for (ptrdiff_t i = 16; i < n; i += 16)
-        for (int j = 0; j < 16; j++)
-            least[j] = lanes[i + j] < least[j] ? lanes[i + j] : least[j];
-    for (int width = 8; width; width /= 2)
-        for (int j = 0; j < width; j++)
-            least[j] = least[j + width] < least[j] ? least[j + width] : least[j];
-    return least[0];
-}
-
 static inline void prefetch(const void *at) { __builtin_prefetch(at); }
 
 #endif
