@@ -36,6 +36,7 @@ cdef extern from "words.h" nogil:
     piece_key key_of(const uint8_t* text, Py_ssize_t length)
     uint64_t hash_key(piece_key key)
     uint64_t hash_pair(uint64_t pair)
+    bint is_ascii(const uint8_t* text, Py_ssize_t length)
     uint64_t hash_bytes(const uint8_t* text, Py_ssize_t length)
     unsigned int hash_character(uint32_t code)
     uint64_t hash_text(const void* text, Py_ssize_t n_bytes)
@@ -180,9 +181,10 @@ cdef struct Wide:               # a longer piece that was seen, of one token or 
 
 
 cdef struct Job:                # a piece of up to LANES bytes that is being merged
-    uint32_t ids[LANES]         # of the part that begins at each byte
+    uint32_t ids[LANES]         # of the parts, first its bytes or what they surely become
     uint32_t lanes[LANES]
-    uint32_t parts              # one bit for the first byte of each part
+    int n                       # how many parts there were
+    uint32_t parts              # one bit for each that is still one; it has taken in those after it that are not
     int left, right             # where a pair has changed and is not looked up yet
     uint64_t left_pair, right_pair
     uint32_t piece              # which one of the batch
@@ -368,7 +370,8 @@ cdef inline Py_ssize_t write_characters(
                 i += 8
                 before = 0
                 continue
-        elif kind == 2 and length - i >= 8 and code >= 0x800:
+        elif kind == 2 and code >= 0x800 and length - i >= 8 and character_at(2, data, i + 1) >= 0x800:
+            # One alone, such as a quotation mark, is sooner written by itself.
             written = write_triple_block(
                 <const uint8_t*> data + i * 2, tables.classes, tables.cuts, &before, out + n, classes + n)
             if written:
@@ -925,56 +928,47 @@ cdef inline void begin_job(const Tables* tables, Job* job, const uint8_t* piece,
     Merges that come first whatever else there is are made at once: see `whole_character`, and two bytes whose merge
     comes before that of any token that holds one of them and the byte on its other side.
     """
-    cdef int i = 0, width = 1, after
-    cdef uint32_t found, parts = <uint32_t> bits_below(length), first, other = 0
+    cdef int i, n = 0, width
+    cdef uint32_t found, first, last = 0
     cdef uint32_t borders[LANES]
-    # The last lane stands for what is before and after the piece.
-    job.ids[LANES - 1] = NO_ID
-    for i in range(length):
-        other |= piece[i]
-        job.ids[i] = tables.byte_ids[piece[i]]
-    if other < 0x80:
+    if is_ascii(piece, length):
         for i in range(length - 1):
             borders[i + 1] = tables.borders[<Py_ssize_t> piece[i] << 8 | piece[i + 1]]
         borders[0] = NONE
         borders[length] = NONE
-        for i in range(length - 1):
-            first = first_border(borders + i)
-            job.ids[i] = (borders[i + 1] >> 1 & first) | (job.ids[i] & ~first)
-            parts ^= (first & 2) << i
+        for i in range(length):
+            # The second byte of a merge is written too, and then overwritten by what comes after it.
+            first = first_border(borders + i) if i + 1 < length else 0
+            job.ids[n] = (borders[i + 1] >> 1 & first) | (tables.byte_ids[piece[i]] & ~first)
+            n += <int> (~last & 1)
+            last = first
     else:
         i = 0
         while i < length:
             width = 1
+            found = NONE
             if piece[i] >= 0xC0:
                 found = whole_character(tables, piece, i, length, &width)
-                if found != NONE:
-                    job.ids[i] = found
-                    parts &= ~(<uint32_t> bits_below(i + width) & ~<uint32_t> bits_below(i + 1))
-                else:
-                    width = 1
+            if found == NONE:
+                found = tables.byte_ids[piece[i]]
+                width = 1
+            job.ids[n] = found
+            n += 1
             i += width
-    job.parts = parts | <uint32_t> 1 << (LANES - 1)
-    i = 0
-    while True:
-        after = i + 1 + lowest_bit(job.parts >> (i + 1))
-        if after == LANES - 1:
-            break
-        prefetch(&tables.pairs[hash_pair(pair_of(job.ids[i], job.ids[after])) >> tables.pair_shift])
-        i = after
+    job.n = n
+    job.parts = <uint32_t> bits_below(n) | <uint32_t> 1 << (LANES - 1)
+    # The last lane stands for what is before and after the piece.
+    job.ids[LANES - 1] = NO_ID
+    for i in range(n - 1):
+        prefetch(&tables.pairs[hash_pair(pair_of(job.ids[i], job.ids[i + 1])) >> tables.pair_shift])
 
 
 cdef inline void rank_pairs(const Tables* tables, Job* job) noexcept nogil:
-    cdef int i = 0, after
+    cdef int i
     for i in range(LANES):
         job.lanes[i] = NONE
-    i = 0
-    while True:
-        after = i + 1 + lowest_bit(job.parts >> (i + 1))
-        if after == LANES - 1:
-            break
-        job.lanes[i] = lane_of(merge_of(tables, pair_of(job.ids[i], job.ids[after])), <uint32_t> i, LANE_BITS)
-        i = after
+    for i in range(job.n - 1):
+        job.lanes[i] = lane_of(merge_of(tables, pair_of(job.ids[i], job.ids[i + 1])), <uint32_t> i, LANE_BITS)
     job.left = LANES - 1
     job.right = LANES - 1
     job.left_pair = pair_of(NO_ID, NO_ID)

@@ -431,36 +431,53 @@ static inline unsigned find_long_count(const long_bucket *at, const long_key *ke
     return 0;
 }
 
-/* ---- UTF-8 and class bytes of characters that come in blocks: how many were written, none if they are others. */
+/* ---- UTF-8 and class bytes of characters that come in blocks: how many were written, none if they are others.
+ *
+ * `write_ascii_block` writes ASCII_BLOCK characters of `kind` bytes each, of which those before one that is not ASCII
+ * are right: how many these are. `table` holds their class bytes. */
 #if AOAI_COST_LEVEL == 3
 #define ASCII_BLOCK 32
-/* Write ASCII_BLOCK characters of `kind` bytes each if all are ASCII: how many, else 0. `table` holds their class bytes. */
+#else
+#define ASCII_BLOCK 16
+#endif
+
+#if AOAI_COST_LEVEL
+/* The lowest bit, or ASCII_BLOCK. Most are whole blocks, and a branch lets the next one begin before this is known. */
+static inline int first_of(uint32_t bits)
+{
+    int n = ASCII_BLOCK;
+    if (__builtin_expect(bits != 0, 0)) {
+        n = lowest_bit(bits);
+        __asm__ volatile("" : "+r"(n)); /* or it is made an instruction to wait for again */
+    }
+    return n;
+}
+#endif
+
+#if AOAI_COST_LEVEL == 3
 static inline int write_ascii_block(int kind, const uint8_t *at, const uint8_t *table, uint8_t *out, uint8_t *classes)
 {
     __m256i bytes;
+    uint32_t other;
     if (kind == 1) {
         bytes = _mm256_loadu_si256((const __m256i *)at);
-        if (_mm256_movepi8_mask(bytes))
-            return 0;
+        other = _mm256_movepi8_mask(bytes);
     } else if (kind == 2) {
         __m512i codes = _mm512_loadu_si512(at);
-        if (_mm512_test_epi16_mask(codes, _mm512_set1_epi16((short)0xFF80)))
-            return 0;
+        other = _mm512_test_epi16_mask(codes, _mm512_set1_epi16((short)0xFF80));
         bytes = _mm512_cvtepi16_epi8(codes);
     } else {
-        __m512i first = _mm512_loadu_si512(at), second = _mm512_loadu_si512(at + 64);
-        if (_mm512_test_epi32_mask(_mm512_or_si512(first, second), _mm512_set1_epi32((int)0xFFFFFF80)))
-            return 0;
+        const __m512i first = _mm512_loadu_si512(at), second = _mm512_loadu_si512(at + 64);
+        const __m512i above = _mm512_set1_epi32((int)0xFFFFFF80);
+        other = _mm512_test_epi32_mask(first, above) | (uint32_t)_mm512_test_epi32_mask(second, above) << 16;
         bytes = _mm256_set_m128i(_mm512_cvtepi32_epi8(second), _mm512_cvtepi32_epi8(first));
     }
     _mm256_storeu_si256((__m256i *)out, bytes);
     _mm256_storeu_si256((__m256i *)classes, _mm512_castsi512_si256(_mm512_permutex2var_epi8(
         _mm512_loadu_si512(table), _mm512_castsi256_si512(bytes), _mm512_loadu_si512(table + 64))));
-    return ASCII_BLOCK;
+    return first_of(other);
 }
-#else
-#define ASCII_BLOCK 16
-#if AOAI_COST_LEVEL
+#elif AOAI_COST_LEVEL
 static inline __m128i classes_of_ascii(__m128i bytes)
 {
 #define ALL(c) _mm_set1_epi8((char)(c))
@@ -481,39 +498,39 @@ static inline __m128i classes_of_ascii(__m128i bytes)
 #undef BETWEEN
 }
 
-/* Write ASCII_BLOCK characters of `kind` bytes each if all are ASCII: how many, else 0. `table` holds their class bytes. */
 static inline int write_ascii_block(int kind, const uint8_t *at, const uint8_t *table, uint8_t *out, uint8_t *classes)
 {
     const __m128i *from = (const __m128i *)at;
-    __m128i bytes, all;
-    if (kind == 1) {
-        bytes = _mm_loadu_si128(from);
-        if (_mm_movemask_epi8(bytes))
-            return 0;
-    } else if (kind == 2) {
+    __m128i bytes, above;
+    if (kind == 1)
+        above = bytes = _mm_loadu_si128(from);
+    else if (kind == 2) {
+        const __m128i mask = _mm_set1_epi16((short)0xFF80);
         __m128i first = _mm_loadu_si128(from), second = _mm_loadu_si128(from + 1);
-        all = _mm_and_si128(_mm_or_si128(first, second), _mm_set1_epi16((short)0xFF80));
-        if (_mm_movemask_epi8(_mm_cmpeq_epi8(all, _mm_setzero_si128())) != 0xFFFF)
-            return 0;
         bytes = _mm_packus_epi16(first, second);
+        first = _mm_cmpeq_epi16(_mm_and_si128(first, mask), _mm_setzero_si128());
+        second = _mm_cmpeq_epi16(_mm_and_si128(second, mask), _mm_setzero_si128());
+        above = _mm_xor_si128(_mm_packs_epi16(first, second), _mm_set1_epi8(-1));
     } else {
+        const __m128i mask = _mm_set1_epi32((int)0xFFFFFF80);
         __m128i a = _mm_loadu_si128(from), b = _mm_loadu_si128(from + 1);
         __m128i c = _mm_loadu_si128(from + 2), d = _mm_loadu_si128(from + 3);
-        all = _mm_and_si128(_mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d)), _mm_set1_epi32((int)0xFFFFFF80));
-        if (_mm_movemask_epi8(_mm_cmpeq_epi8(all, _mm_setzero_si128())) != 0xFFFF)
-            return 0;
         bytes = _mm_packus_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, d));
+        a = _mm_cmpeq_epi32(_mm_and_si128(a, mask), _mm_setzero_si128());
+        b = _mm_cmpeq_epi32(_mm_and_si128(b, mask), _mm_setzero_si128());
+        c = _mm_cmpeq_epi32(_mm_and_si128(c, mask), _mm_setzero_si128());
+        d = _mm_cmpeq_epi32(_mm_and_si128(d, mask), _mm_setzero_si128());
+        above = _mm_xor_si128(_mm_packs_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, d)), _mm_set1_epi8(-1));
     }
     _mm_storeu_si128((__m128i *)out, bytes);
     _mm_storeu_si128((__m128i *)classes, classes_of_ascii(bytes));
-    return ASCII_BLOCK;
+    return first_of((unsigned)_mm_movemask_epi8(above));
 }
 #else
 static inline int write_ascii_block(int kind, const uint8_t *at, const uint8_t *table, uint8_t *out, uint8_t *classes)
 {
     return 0;
 }
-#endif
 #endif
 
 #if AOAI_COST_LEVEL >= 2

@@ -90,6 +90,19 @@ static inline void copy_blocks(uint8_t *out, const uint8_t *bytes, ptrdiff_t n)
     } while (n > 0);
 }
 
+/* Whether 1 to 31 bytes, 32 readable, are all ASCII. */
+static inline int is_ascii(const uint8_t *text, ptrdiff_t length)
+{
+    uint64_t words[4];
+    memcpy(words, text, 32);
+    for (int i = 0; i < 3; i++, length -= 8)
+        if (length <= 8)
+            return !(words[i] << (64 - 8 * length) & 0x8080808080808080ULL);
+        else if (words[i] & 0x8080808080808080ULL)
+            return 0;
+    return !(words[3] << (64 - 8 * length) & 0x8080808080808080ULL);
+}
+
 static inline void put_word(uint8_t *out, uint32_t word) { memcpy(out, &word, 4); }
 
 /* A whole text; the highest bits are the best ones. */
