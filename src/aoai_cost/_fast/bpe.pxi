@@ -114,7 +114,7 @@ cdef enum:
     LANES = 32                  # bytes of a piece that is merged beside others
     LANE_BITS = 5
     JOBS = 16                   # so many at once: what one waits for, another works through
-    LONG_BITS = 12              # and 2 ** 12 of longer pieces, 256 KiB
+    LONG_BITS = 13              # and 2 ** 13 of longer pieces, 512 KiB
     WIDE_BITS = 9               # and 2 ** 9 of those longer still, 64 KiB
     WIDE_BYTES = 122            # what one of these holds
     MEDIUM_BYTES = 31           # what a long key holds beside its length
@@ -124,7 +124,7 @@ cdef enum:
     PART_BYTES = 0x4000         # of a text that is not ASCII, this much is made UTF-8 at once
     SLICE_BYTES = 0x100000      # signals are looked at between slices
     KEPT_BYTES = 0x80000        # a scratch buffer above this is released after use
-    FRONT_BYTES = 0x150040      # all of them, and a bucket more
+    FRONT_BYTES = 0x190040      # all of them, and a bucket more
     ARENA = 0x20000             # ids of the pieces in a front
     INDEXED = 32                # tokens whose memory is asked for at once
     CHARACTERS_BYTES = 0x100000 # of the tables by character
