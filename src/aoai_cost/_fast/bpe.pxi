@@ -118,7 +118,7 @@ cdef enum:
     WIDE_BITS = 9               # and 2 ** 9 of those longer still, 64 KiB
     WIDE_BYTES = 122            # what one of these holds
     MEDIUM_BYTES = 31           # what a long key holds beside its length
-    BATCH = 0x200               # pieces found before they are looked up: their places stay in the nearest cache
+    BATCH = 0x800               # pieces found before they are looked up: their places stay in the nearest cache
     WINDOW = 64
     READ_AHEAD = 96             # a window, and the 32 bytes that a piece at its end is loaded with
     PART_BYTES = 0x4000         # of a text that is not ASCII, this much is made UTF-8 at once
