@@ -206,6 +206,7 @@ static inline ptrdiff_t put_bits(uint64_t bits, uint32_t base, uint32_t *out)
  * for, which is never 0 where there is a key. */
 typedef struct { uint64_t lo[4], hi[4]; } bucket;
 
+#define ASKED 64 /* pieces whose memory is asked for at once */
 #define COUNT_SHIFT 60
 #define COUNT_FREE 0x0FFFFFFFFFFFFFFFULL /* all of the high word but the count */
 
@@ -248,52 +249,63 @@ static inline uint64_t count_pieces(
     const bucket *buckets, unsigned shift, const uint8_t *text, const uint32_t *starts, ptrdiff_t n,
     uint16_t *missing, ptrdiff_t *n_missing)
 {
+    uint64_t lows[ASKED], highs[ASKED];
+    uint32_t places[ASKED];
     ptrdiff_t n_missed = 0;
-    uint64_t total = 0;
 #if AOAI_COST_LEVEL >= 2
     const __m256i relevant = _mm256_set1_epi64x((long long)COUNT_FREE);
     __m256i sums = _mm256_setzero_si256();
-    for (ptrdiff_t i = 0; i < n; i++) {
-        const uint32_t length = starts[i + 1] - starts[i];
-        missing[n_missed] = (uint16_t)i;
-        if (length > 15) {
-            n_missed++;
-            continue;
-        }
-        piece_key words = key_of(text + starts[i], (ptrdiff_t)length);
-        const bucket *at = buckets + (hash_key(words) >> shift);
-        __m256i hi = _mm256_load_si256((const __m256i *)at->hi);
-#if AOAI_COST_LEVEL == 3
-        __mmask8 same = _mm256_cmpeq_epi64_mask(
-            _mm256_load_si256((const __m256i *)at->lo), _mm256_set1_epi64x((long long)words.lo));
-        same = _mm256_mask_testn_epi64_mask(
-            same, _mm256_xor_si256(hi, _mm256_set1_epi64x((long long)words.hi)), relevant);
-        sums = _mm256_mask_add_epi64(sums, same, sums, _mm256_srli_epi64(hi, COUNT_SHIFT));
-        n_missed += same == 0;
 #else
-        __m256i equal = _mm256_and_si256(
-            _mm256_cmpeq_epi64(_mm256_load_si256((const __m256i *)at->lo), _mm256_set1_epi64x((long long)words.lo)),
-            _mm256_cmpeq_epi64(_mm256_and_si256(hi, relevant), _mm256_set1_epi64x((long long)words.hi)));
-        sums = _mm256_add_epi64(sums, _mm256_and_si256(_mm256_srli_epi64(hi, COUNT_SHIFT), equal));
-        n_missed += _mm256_movemask_pd(_mm256_castsi256_pd(equal)) == 0;
+    uint64_t total = 0;
 #endif
+    for (ptrdiff_t first = 0; first < n; first += ASKED) {
+        const ptrdiff_t end = n - first < ASKED ? n - first : ASKED;
+        /* All their memory is asked for before any of it is waited for. */
+        for (ptrdiff_t i = 0; i < end; i++) {
+            const uint32_t at = starts[first + i], length = starts[first + i + 1] - at;
+            const uint64_t longer = -(uint64_t)(length > 15);
+            const piece_key key = key_of(text + at, (ptrdiff_t)(length & 15));
+            places[i] = (uint32_t)(hash_key(key) >> shift);
+            prefetch(buckets + places[i]);
+            /* No text has 15 bytes of all ones. */
+            lows[i] = key.lo | longer;
+            highs[i] = key.hi | longer;
+        }
+        for (ptrdiff_t i = 0; i < end; i++) {
+            const bucket *at = buckets + places[i];
+            missing[n_missed] = (uint16_t)(first + i);
+#if AOAI_COST_LEVEL >= 2
+            const __m256i hi = _mm256_load_si256((const __m256i *)at->hi);
+            const __m256i lo = _mm256_load_si256((const __m256i *)at->lo);
+#endif
+#if AOAI_COST_LEVEL == 3
+            __mmask8 same = _mm256_cmpeq_epi64_mask(lo, _mm256_set1_epi64x((long long)lows[i]));
+            same = _mm256_mask_testn_epi64_mask(
+                same, _mm256_xor_si256(hi, _mm256_set1_epi64x((long long)highs[i])), relevant);
+            sums = _mm256_mask_add_epi64(sums, same, sums, _mm256_srli_epi64(hi, COUNT_SHIFT));
+            n_missed += same == 0;
+#elif AOAI_COST_LEVEL == 2
+            const __m256i equal = _mm256_and_si256(
+                _mm256_cmpeq_epi64(lo, _mm256_set1_epi64x((long long)lows[i])),
+                _mm256_cmpeq_epi64(_mm256_and_si256(hi, relevant), _mm256_set1_epi64x((long long)highs[i])));
+            sums = _mm256_add_epi64(sums, _mm256_and_si256(_mm256_srli_epi64(hi, COUNT_SHIFT), equal));
+            n_missed += _mm256_movemask_pd(_mm256_castsi256_pd(equal)) == 0;
+#else
+            const piece_key key = {lows[i], highs[i]};
+            const unsigned way = find_way(at, key);
+            total += way < 4 ? at->hi[way] >> COUNT_SHIFT : 0;
+            n_missed += way == 4;
+#endif
+        }
     }
+    *n_missing = n_missed;
+#if AOAI_COST_LEVEL >= 2
     uint64_t parts[4];
     _mm256_storeu_si256((__m256i *)parts, sums);
-    total = parts[0] + parts[1] + parts[2] + parts[3];
+    return parts[0] + parts[1] + parts[2] + parts[3];
 #else
-    for (ptrdiff_t i = 0; i < n; i++) {
-        const uint32_t length = starts[i + 1] - starts[i];
-        uint32_t slot;
-        unsigned count = length > 15 ? 0
-            : find_count(buckets, shift, key_of(text + starts[i], (ptrdiff_t)length), &slot);
-        total += count;
-        missing[n_missed] = (uint16_t)i;
-        n_missed += count == 0;
-    }
-#endif
-    *n_missing = n_missed;
     return total;
+#endif
 }
 
 /* As `count_pieces`, but note for each piece its count, 0 where it is listed, and what `values` says of its slot. */
