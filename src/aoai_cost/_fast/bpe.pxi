@@ -150,7 +150,7 @@ cdef struct Tables:
     uint32_t* bucket_ids
     unsigned int bucket_shift
     uint64_t bucket_mask
-    uint32_t* longs             # ids of longer tokens, by hash
+    uint32_t* longs             # ids of longer tokens, by hash, each below a part of it
     uint64_t long_mask
     pair_bucket* pairs          # of two ids the one they merge into
     unsigned int pair_shift
@@ -531,19 +531,25 @@ cdef inline uint32_t short_slot(const Tables* tables, const uint8_t* piece, Py_s
 
 
 cdef inline uint32_t long_id(const Tables* tables, const uint8_t* piece, Py_ssize_t length) noexcept nogil:
-    cdef uint64_t at
+    cdef uint64_t hash, at
     cdef uint32_t found, start
     if length > tables.longest:
         return NONE
-    at = hash_bytes(piece, length) & tables.long_mask
-    while True:
-        found = tables.longs[at]
-        if found == NONE:
-            return NONE
-        start = tables.starts[found]
-        if tables.starts[found + 1] - start == <size_t> length and memcmp(tables.pool + start, piece, length) == 0:
-            return found
+    hash = hash_bytes(piece, length)
+    at = hash & tables.long_mask
+    while tables.longs[at] != NONE:
+        found = tables.longs[at] & NO_ID
+        # Another token that stands here mostly differs in its tag; its bytes would have to be waited for.
+        if tables.longs[at] == (found | tag_of(hash)):
+            start = tables.starts[found]
+            if tables.starts[found + 1] - start == <size_t> length and memcmp(tables.pool + start, piece, length) == 0:
+                return found
         at = (at + 1) & tables.long_mask
+    return NONE
+
+
+cdef inline uint32_t tag_of(uint64_t hash) noexcept nogil:
+    return <uint32_t> (hash >> (32 + ID_BITS)) << ID_BITS
 
 
 cdef inline uint32_t token_id(const Tables* tables, const uint8_t* piece, Py_ssize_t length) noexcept nogil:
@@ -1034,6 +1040,7 @@ cdef Py_ssize_t settle(
     cdef uint32_t ids[ARRAY_BYTES]
     cdef uint32_t value = 0, token
     cdef uint64_t index
+    cdef long_key key
     cdef unsigned int count
     cdef int n_jobs = 0, begun, running
     cdef Job* jobs[JOBS]
@@ -1047,6 +1054,10 @@ cdef Py_ssize_t settle(
             prefetch(&tables.buckets[(index + 1) & tables.bucket_mask])
             if front.values != NULL:
                 prefetch(&tables.bucket_ids[index * WAYS])
+        elif length <= MEDIUM_BYTES:
+            key = long_key_of(text + starts[at], <size_t> length)
+            prefetch(&front.longs[hash_long_key(&key) >> (64 - LONG_BITS)])
+            prefetch(&tables.longs[hash_bytes(text + starts[at], length) & tables.long_mask])
     for running in range(JOBS):
         jobs[running] = &scratch.jobs[running]
     i = 0
@@ -1492,7 +1503,7 @@ cdef class Vocabulary:
     cdef int index_tokens(self) except -1:
         cdef Tables* tables = &self.tables
         cdef Py_ssize_t n = tables.n_ids, block, i, length
-        cdef uint64_t size = 16, long_size = 16, at, n_long = 0
+        cdef uint64_t size = 16, long_size = 16, at, hash, n_long = 0
         cdef const uint8_t* token
         cdef piece_key key
         cdef int way
@@ -1526,10 +1537,11 @@ cdef class Vocabulary:
             if length == 0:
                 continue
             if length > SHORT_BYTES:
-                at = hash_bytes(token, length) & tables.long_mask
+                hash = hash_bytes(token, length)
+                at = hash & tables.long_mask
                 while tables.longs[at] != NONE:
                     at = (at + 1) & tables.long_mask
-                tables.longs[at] = <uint32_t> i
+                tables.longs[at] = <uint32_t> i | tag_of(hash)
                 continue
             key = key_of(token, length)
             at = hash_key(key) >> tables.bucket_shift
