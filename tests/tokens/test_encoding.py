@@ -219,7 +219,7 @@ def test_a_batch_raises_what_one_raises() -> None:
     encoding = get_encoding("o200k_base")
     with pytest.raises(TypeError, match="many, not one str"):
         encoding.count_batch("hello")
-    with pytest.raises(TypeError, match="text 1 is int"):
+    with pytest.raises(TypeError, match="text 1 is int, not str"):
         encoding.count_batch(["a", 1])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="threads"):
         encoding.count_batch(["a"], threads=0)
@@ -274,7 +274,7 @@ def test_an_interrupted_batch_is_left_where_it_was() -> None:
     def stop(number: int, frame: object) -> None:
         raise StopError
 
-    many = ["no end of words in sight, " * 40_000] * 100
+    many = ("no end of words in sight, " * 40_000,) * 100
     out = np.zeros(len(many), dtype=np.int64)
     counts = Counts(get_encoding("o200k_base")._vocabulary, many, out)
     with alarms(stop, every=10), pytest.raises(StopError):

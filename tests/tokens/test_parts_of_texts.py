@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from array import array
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -184,7 +185,12 @@ def test_a_text_without_blanks_is_not_shared(slow: Encoding) -> None:
 @pytest.mark.parametrize("edges", [[], [0], [0, 2], [1, 3], [0, 4, 3]])
 def test_edges_that_are_none_of_the_text(edges: list[int]) -> None:
     with pytest.raises(ValueError, match=r"edges|counts"):
-        Counts(get_encoding("o200k_base")._vocabulary, ["abc"], np.zeros(max(len(edges) - 1, 1), np.int64), edges)
+        Counts(
+            get_encoding("o200k_base")._vocabulary,
+            ("abc",),
+            np.zeros(max(len(edges) - 1, 1), np.int64),
+            array("q", edges),
+        )
 
 
 def test_counts_that_are_kept_are_those_of_the_very_text() -> None:

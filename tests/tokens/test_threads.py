@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from random import Random
+from typing import Any
 
+import numpy as np
 import pytest
 from random_texts import KINDS
-from reference_tokens import tiktoken_encoding
+from reference_tokens import BYTE_RANKS, tiktoken_encoding
 
 from aoai_cost import get_encoding
+from aoai_cost._fast.bpe import Counts, Vocabulary
+from aoai_cost._fast.split import FAMILIES
 from aoai_cost.tokens.encoding import Encoding
+from aoai_cost.tokens.vocabulary import load_merges
 
 THREADS = 16
 SEED = 16
@@ -114,3 +121,112 @@ print(len(found), *(len(set(each)) for each in zip(*found)))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == f"{THREADS} 2 1\n"
+
+
+@pytest.mark.usefixtures("hasty_switches")
+def test_threads_that_together_meet_the_first_text_that_is_not_ascii() -> None:
+    texts = tuple(text for text in texts_of_all_kinds() if len(text) < 1_000)
+    expected = [len(tiktoken_encoding("o200k_base").encode_ordinary(text)) for text in texts]
+    merges = load_merges("o200k_base")
+    for _ in range(3):
+        vocabulary = Vocabulary(merges, FAMILIES["o200k"])  # that has not made its tables of such characters
+        out = np.full(THREADS * len(texts), -1, dtype=np.int64)
+        counts = Counts(vocabulary, texts * THREADS, out)
+        run_in_threads(lambda i, counts=counts: counts.run(i * len(texts), (i + 1) * len(texts)))  # type: ignore[misc]
+        assert out.tolist() == expected * THREADS
+
+
+@pytest.mark.parametrize("backend", ["compiled", "tiktoken"])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("wrong", [1, None, b"bytes", ["list"]], ids=repr)
+def test_the_first_of_what_is_no_text_is_named(backend: str, threads: int, wrong: Any) -> None:
+    import tiktoken
+
+    described: dict[str, Any] = {"pat_str": r"\w+|\W", "mergeable_ranks": BYTE_RANKS, "special_tokens": {}}
+    slow = Encoding.from_tiktoken(tiktoken.Encoding("words", **described))
+    encoding = slow if backend == "tiktoken" else get_encoding("o200k_base")
+    assert encoding.backend == backend
+    for at in (0, 1, 499, 998):
+        many: list[Any] = ["a"] * 1_000
+        many[at] = wrong
+        many[999] = object()
+        with pytest.raises(TypeError, match=f"text {at} is {type(wrong).__name__}, not str"):
+            encoding.count_batch(many, threads=threads)
+
+
+class Subclass(str):
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        raise AssertionError("what a subclass does is of no account")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_texts_of_a_subclass(threads: int) -> None:
+    many = [Subclass("hello world"), "", Subclass("\u6f22\u5b57")]
+    assert get_encoding("o200k_base").count_batch(many, threads=threads).tolist() == [2, 0, 2]
+
+
+@pytest.mark.usefixtures("hasty_switches")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_list_that_is_changed_while_it_is_counted(threads: int) -> None:
+    encoding = get_encoding("o200k_base")
+    many: list[str] = []
+    done = threading.Event()
+
+    def change() -> None:
+        while not done.is_set():
+            many.clear()  # nobody but the count holds the old texts then
+            many.extend(f"message {i} \u6f22\u5b57" for i in range(2_000))
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    try:
+        counted = [encoding.count_batch(many, threads=threads) for _ in range(200)]
+    finally:
+        done.set()
+        changing.join()
+    expected = [encoding.count(f"message {i} \u6f22\u5b57") for i in range(2_000)]
+    assert max(map(len, counted)) > 0
+    for counts in counted:
+        assert counts.tolist() == expected[: len(counts)]
+
+
+@pytest.mark.parametrize(("first", "last"), [(-1, 1), (0, 3), (2, 1)])
+def test_texts_that_are_not_there(first: int, last: int) -> None:
+    counts = Counts(get_encoding("o200k_base")._vocabulary, ("a", "b"), np.zeros(2, dtype=np.int64))
+    with pytest.raises(IndexError, match="among 2"):
+        counts.run(first, last)
+
+
+@pytest.mark.parametrize("many", [("no end of words, " * 5_000,) * 4_000, ("no end of words, " * 4_000_000,)], ids=len)
+def test_a_count_that_is_stopped_ends_soon(many: tuple[str, ...]) -> None:
+    out = np.zeros(len(many), dtype=np.int64)
+    counts = Counts(get_encoding("o200k_base")._vocabulary, many, out)
+    running = threading.Thread(target=counts.run, args=(0, len(many)))
+    running.start()
+    while not out[0]:
+        time.sleep(0.001)
+    counts.stop()
+    running.join()
+    assert out[-1] < len(many[-1]) // 4
+
+
+def test_an_interrupted_batch_in_threads_ends_them() -> None:
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    encoding = get_encoding("o200k_base")
+    many = ["no end of words, " * 5_000] * 100_000  # eight seconds of work
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    begun = time.perf_counter()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            encoding.count_batch(many, threads=2)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    taken = time.perf_counter() - begun
+    assert threading.active_count() == 1
+    assert taken < 4

@@ -2,6 +2,7 @@ from typing import Self, final
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Buffer
 
 __all__ = ["LEVEL", "Counts", "Vocabulary"]
 
@@ -26,9 +27,9 @@ class Counts:
     def __new__(
         cls,
         vocabulary: Vocabulary,
-        texts: list[str],
+        texts: tuple[str, ...],
         out: npt.NDArray[np.int64],
-        edges: list[int] | None = None,
+        edges: Buffer | None = None,
     ) -> Self: ...
     def stop(self) -> None: ...
-    def run(self, first: int, last: int, signals: bool = True) -> None: ...
+    def run(self, first: int, last: int) -> None: ...

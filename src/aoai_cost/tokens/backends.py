@@ -77,7 +77,7 @@ class Ordinary(Protocol):
 class Running(Protocol):
     """A count of many texts: what `aoai_cost._fast.bpe.Counts` offers."""
 
-    def run(self, first: int, last: int, signals: bool = True) -> None: ...
+    def run(self, first: int, last: int) -> None: ...
     def stop(self) -> None: ...
 
 
@@ -99,7 +99,7 @@ class Backend(Protocol):
     def sorted_tokens(self) -> list[bytes]:
         """Every token, in the order of the bytes."""
 
-    def counts(self, texts: list[str], out: npt.NDArray[np.int64], edges: list[int] | None = None) -> Running:
+    def counts(self, texts: tuple[str, ...], out: npt.NDArray[np.int64], edges: list[int] | None = None) -> Running:
         """Prepare to count many texts, or one in the stretches between the edges."""
 
     def encode_piece(self, piece: bytes) -> list[int]:
@@ -135,8 +135,8 @@ class CompiledBackend:
     def sorted_tokens(self) -> list[bytes]:
         return sorted(self.ranks)
 
-    def counts(self, texts: list[str], out: npt.NDArray[np.int64], edges: list[int] | None = None) -> Counts:
-        return Counts(self.vocabulary, texts, out, edges)
+    def counts(self, texts: tuple[str, ...], out: npt.NDArray[np.int64], edges: list[int] | None = None) -> Counts:
+        return Counts(self.vocabulary, texts, out, None if edges is None else array("q", edges))
 
     def encode_piece(self, piece: bytes) -> list[int]:
         # Parts by where they start; merges that are possible, the lowest id first, of equals the leftmost.
@@ -286,10 +286,10 @@ class TiktokenBackend:
             raise OverflowError(f"{token} does not fit 32 bits without a sign")
         return self._tokens.get(token)
 
-    def counts(self, texts: list[str], out: npt.NDArray[np.int64], edges: list[int] | None = None) -> Running:
+    def counts(self, texts: tuple[str, ...], out: npt.NDArray[np.int64], edges: list[int] | None = None) -> Running:
         if edges is not None:
             # An unknown pattern is not known to end a piece there.
-            return _Counts(self, [*texts, *[""] * (len(edges) - 2)], out)
+            return _Counts(self, (*texts, *[""] * (len(edges) - 2)), out)
         return _Counts(self, texts, out)
 
     def encode_piece(self, piece: bytes) -> list[int]:
@@ -312,21 +312,21 @@ class TiktokenBackend:
 class _Counts:
     """Counts of many texts, one after the other; more threads do not make them faster."""
 
-    def __init__(self, backend: TiktokenBackend, texts: list[str], out: npt.NDArray[np.int64]) -> None:
-        for i, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise TypeError(f"text {i} is {type(text).__name__}, not str")
+    def __init__(self, backend: TiktokenBackend, texts: tuple[str, ...], out: npt.NDArray[np.int64]) -> None:
         self._backend, self._texts, self._out = backend, texts, out
         self._stopped = False
 
     def stop(self) -> None:
         self._stopped = True
 
-    def run(self, first: int, last: int, signals: bool = True) -> None:
+    def run(self, first: int, last: int) -> None:
         for i in range(first, last):
             if self._stopped:
                 return
-            self._out[i] = self._backend.count(self._texts[i])
+            text = self._texts[i]
+            if not isinstance(text, str):
+                raise TypeError(f"text {i} is {type(text).__name__}, not str")
+            self._out[i] = self._backend.count(text)
 
 
 def packaged_backend(name: str, family: str) -> CompiledBackend:

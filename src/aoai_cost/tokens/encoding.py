@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from operator import index
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -338,7 +338,7 @@ class Encoding:
         if threads == 1:
             return self._vocabulary.count(text if type(text) is str else _plain(text))
         text = _plain(text)
-        return int(self._counted([text], threads, _edges(text, threads)).sum())
+        return int(self._counted((text,), threads, _edges(text, threads)).sum())
 
     def count_until(self, text: str, limit: int) -> int | None:
         """Count the tokens of a text, but give up as soon as they are more than a limit.
@@ -439,9 +439,9 @@ class Encoding:
         >>> get_encoding("o200k_base").count_batch(["hello world", ""])
         array([2, 0])
         """
-        return self._counted(_listed(texts), threads, None)
+        return self._counted(tuple(_many(texts)), threads, None)
 
-    def _counted(self, texts: list[str], threads: int, edges: list[int] | None) -> npt.NDArray[np.int64]:
+    def _counted(self, texts: tuple[str, ...], threads: int, edges: list[int] | None) -> npt.NDArray[np.int64]:
         import numpy as np
 
         if threads < 1:
@@ -456,7 +456,7 @@ class Encoding:
         ends = np.linspace(0, n, min(n, threads * 8) + 1).astype(int).tolist()
         with _threads(threads) as pool:
             try:
-                for _ in pool.map(lambda part: counts.run(part[0], part[1], signals=False), pairwise(ends)):
+                for _ in pool.map(counts.run, ends, ends[1:]):
                     pass
             finally:
                 # After Ctrl-C the pool waits for its threads: let them return.
@@ -779,8 +779,8 @@ class Encoding:
         >>> get_encoding("r50k_base").decode_batch([[31373], [995]])
         ['hello', ' world']
         """
-        with _threads(num_threads) as pool:
-            return list(pool.map(partial(self.decode, errors=errors), batch))
+        _check_threads(num_threads)  # and start none: decoding holds the GIL
+        return [self.decode(tokens, errors) for tokens in batch]
 
     def decode_bytes_batch(self, batch: Sequence[Sequence[int]], *, num_threads: int = 8) -> list[bytes]:
         """Return the bytes of many sequences of tokens; see `decode_bytes`.
@@ -797,8 +797,8 @@ class Encoding:
         >>> get_encoding("r50k_base").decode_bytes_batch([[31373], [995]])
         [b'hello', b' world']
         """
-        with _threads(num_threads) as pool:
-            return list(pool.map(self.decode_bytes, batch))
+        _check_threads(num_threads)  # and start none: decoding holds the GIL
+        return [self.decode_bytes(tokens) for tokens in batch]
 
     def _encode_single_piece(self, text_or_bytes: str | bytes) -> list[int]:
         """Return the ids of a text or of bytes that are not cut into pieces; special tokens are ordinary text."""
@@ -889,10 +889,14 @@ def _edges(text: str, threads: int) -> list[int]:
     return [*edges, len(text)]
 
 
+def _check_threads(n: int) -> None:
+    if n < 1:
+        raise ValueError("max_workers must be greater than 0")  # as in tiktoken
+
+
 def _each(encode: Callable[[str], list[int]], texts: list[str], num_threads: int) -> list[list[int]]:
     """Encode each text, in threads where that is worth their start."""
-    if num_threads < 1:
-        raise ValueError("max_workers must be greater than 0")
+    _check_threads(num_threads)
     if num_threads == 1 or sum(len(text) for text in texts if isinstance(text, str)) < _LEAST_STRETCH:
         return [encode(text) for text in texts]
     with _threads(num_threads) as pool:
@@ -906,6 +910,12 @@ def _threads(n: int) -> ThreadPoolExecutor:
 
 
 def _listed(texts: Iterable[str]) -> list[str]:
+    """Return a list of our own: while the kernels read it, nobody else can change it."""
+    return list(_many(texts))
+
+
+def _many(texts: Iterable[str]) -> Iterable[str]:
+    """Return the texts as what yields them fastest."""
     if isinstance(texts, str):
         raise TypeError("texts must be many, not one str")
     for method in ("to_pylist", "tolist"):
@@ -913,4 +923,4 @@ def _listed(texts: Iterable[str]) -> list[str]:
         if hasattr(texts, method):
             listed: list[str] = getattr(texts, method)()
             return listed
-    return list(texts)
+    return texts
