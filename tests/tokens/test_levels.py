@@ -11,6 +11,7 @@ from importlib import import_module
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -162,6 +163,38 @@ def test_what_was_seen_is_forgotten_without_a_trace(level: str) -> None:
         assert ours.encode(text) == expected
     again = text[:100_000]
     assert ours.encode(again) == tiktoken_encoding(name).encode_ordinary(again)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_ids_given_out_stay_as_they_are_however_many(level: str) -> None:
+    ours = vocabulary(level, "o200k_base")
+    (letter,) = ours.encode(" a")
+    # Few ids are copied out of the memory in which the next ones are made; from 0x4000 on they are given with it.
+    sizes = [0, 1, 2, 0x3FFF, 0x4000, 0x4001, 0x5000, 300_000]
+    given = [ours.encode_bytes(" a" * size) for size in [*sizes, *reversed(sizes)]]
+    for size, ids in zip([*sizes, *reversed(sizes)], given, strict=True):
+        assert ids == letter.to_bytes(4, sys.byteorder) * size, size
+        assert sys.getsizeof(ids) == sys.getsizeof(bytes(len(ids)))
+    offsets = np.zeros(3, dtype=np.int64)
+    with pytest.raises(TypeError):
+        ours.encode_flat([" b" * 100_000, 1], offsets)
+    assert ours.encode_flat([" a" * 0x5000, " a"], offsets) == letter.to_bytes(4, sys.byteorder) * 0x5001
+    assert offsets.tolist() == [0, 0x5000, 0x5001]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_pieces_of_many_tokens_stand_in_order_among_the_others(level: str) -> None:
+    random = Random(level)
+    theirs, ours = tiktoken_encoding("o200k_base"), vocabulary(level, "o200k_base")
+    # Of 1 to 15 tokens in at most 15 bytes, of more in longer ones, and of so many that none is remembered.
+    seldom = "zqxjkvbw"
+    for _ in range(40):
+        words = ["".join(random.choices(seldom, k=size)) for size in (*range(1, 34), 121, 122, 123, 511, 513, 1500)]
+        words += ["the", " of", "\u0416", "\U00010348" * 3, "\u0e01\u0e33" * 4, "\u5c0f"] * 8
+        text = " ".join(random.sample(words * 3, len(words) * 3))
+        expected = theirs.encode_ordinary(text)
+        assert ours.encode(text) == expected
+        assert memoryview(ours.encode_bytes(text)).cast("I").tolist() == expected
 
 
 def imported(isa: str | None, statement: str) -> subprocess.CompletedProcess[str]:

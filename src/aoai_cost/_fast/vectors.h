@@ -308,49 +308,78 @@ static inline uint64_t count_pieces(
 #endif
 }
 
-/* As `count_pieces`, but note for each piece its count, 0 where it is listed, and what `values` says of its slot. */
+/* What is known of a piece's ids: how many there are, above the one itself or above where several stand in an arena. */
+#define VALUE_SHIFT 24
+#define VALUE_PLACE 0xFFFFFFu
+
+/* The value of a key in its bucket, whose four values stand at `values`; 0 if it is not there. */
+static inline uint32_t find_value(const bucket *at, const uint32_t *values, piece_key key)
+{
+#if AOAI_COST_LEVEL == 3
+    __m256i lo = _mm256_load_si256((const __m256i *)at->lo), hi = _mm256_load_si256((const __m256i *)at->hi);
+    __mmask8 same = _mm256_cmpeq_epi64_mask(lo, _mm256_set1_epi64x((long long)key.lo));
+    hi = _mm256_xor_si256(hi, _mm256_set1_epi64x((long long)key.hi));
+    same = _mm256_mask_testn_epi64_mask(same, hi, _mm256_set1_epi64x((long long)COUNT_FREE));
+    return (uint32_t)_mm_cvtsi128_si32(_mm_maskz_compress_epi32(same, _mm_load_si128((const __m128i *)values)));
+#elif AOAI_COST_LEVEL == 2
+    __m256i lo = _mm256_load_si256((const __m256i *)at->lo), hi = _mm256_load_si256((const __m256i *)at->hi);
+    lo = _mm256_cmpeq_epi64(lo, _mm256_set1_epi64x((long long)key.lo));
+    hi = _mm256_and_si256(hi, _mm256_set1_epi64x((long long)COUNT_FREE));
+    lo = _mm256_and_si256(lo, _mm256_cmpeq_epi64(hi, _mm256_set1_epi64x((long long)key.hi)));
+    __m128i same = _mm_castps_si128(_mm_shuffle_ps(
+        _mm_castsi128_ps(_mm256_castsi256_si128(lo)), _mm_castsi128_ps(_mm256_extracti128_si256(lo, 1)), 0x88));
+    same = _mm_and_si128(same, _mm_load_si128((const __m128i *)values));
+    same = _mm_or_si128(same, _mm_unpackhi_epi64(same, same));
+    return (uint32_t)_mm_cvtsi128_si32(_mm_or_si128(same, _mm_shuffle_epi32(same, 1)));
+#else
+    uint32_t found = 0;
+    for (int way = 0; way < 4; way++)
+        found |= values[way] & -(uint32_t)(((at->lo[way] ^ key.lo) | ((at->hi[way] ^ key.hi) & COUNT_FREE)) == 0);
+    return found;
+#endif
+}
+
+/* As `count_pieces`, but note for each piece what `values` says of it, 0 where it is listed. */
 static inline void find_pieces(
     const bucket *buckets, const uint32_t *values, unsigned shift, const uint8_t *text, const uint32_t *starts,
-    ptrdiff_t n, uint32_t *found_values, uint8_t *found_counts, uint16_t *missing, ptrdiff_t *n_missing)
+    ptrdiff_t n, uint32_t *found, uint16_t *missing, ptrdiff_t *n_missing)
 {
     ptrdiff_t n_missed = 0;
     for (ptrdiff_t i = 0; i < n; i++) {
         const uint32_t length = starts[i + 1] - starts[i];
-        missing[n_missed] = (uint16_t)i;
         if (length > 15) {
-            found_counts[i] = 0;
-            n_missed++;
+            found[i] = 0;
             continue;
         }
         const piece_key key = key_of(text + starts[i], (ptrdiff_t)length);
         const uint64_t index = hash_key(key) >> shift;
-        const bucket *at = buckets + index;
-        const unsigned ways = ways_of(at, key), way = (unsigned)__builtin_ctz(ways | 8);
-        found_values[i] = values[index * 4 + way];
-        found_counts[i] = (uint8_t)((at->hi[way] >> COUNT_SHIFT) & -(uint64_t)(ways != 0));
-        n_missed += ways == 0;
+        found[i] = find_value(buckets + index, values + index * 4, key);
+    }
+    /* In a loop of its own: in the one above, its stores would have to wait for what is found. */
+    for (ptrdiff_t i = 0; i < n; i++) {
+        missing[n_missed] = (uint16_t)i;
+        n_missed += found[i] == 0;
     }
     *n_missing = n_missed;
 }
 
-/* Append the ids of pieces to the `n_ids` in `ids`: a value is the id where the count is 1, else where the ids stand in `arena`.
- * End at a count of 0, or after `n`; return how many pieces were written. 16 more ids are overwritten and read. */
+/* Append the ids of pieces to the `n_ids` in `ids`. End at a value of 0, or after `n`; return how many pieces were
+ * written. Up to 4 more ids are overwritten, and read. */
 static inline ptrdiff_t put_ids(
-    const uint32_t *values, const uint8_t *counts, ptrdiff_t n, const uint32_t *arena, uint32_t *ids, size_t *n_ids)
+    const uint32_t *values, ptrdiff_t n, const uint32_t *arena, uint32_t *ids, size_t *n_ids)
 {
     uint32_t *out = ids + *n_ids;
     ptrdiff_t i;
     for (i = 0; i < n; i++) {
-        const unsigned count = counts[i];
-        if (count == 1) {
-            *out++ = values[i];
-            continue;
+        const uint32_t count = values[i] >> VALUE_SHIFT, place = values[i] & VALUE_PLACE;
+        *out = place;
+        if (count != 1) {
+            if (count == 0)
+                break;
+            memcpy(out, arena + place, 4 * sizeof(uint32_t));
+            if (count > 4)
+                memcpy(out + 4, arena + place + 4, (count - 4) * sizeof(uint32_t));
         }
-        if (count == 0)
-            break;
-        memcpy(out, arena + values[i], 4 * sizeof(uint32_t));
-        if (count > 4)
-            memcpy(out + 4, arena + values[i] + 4, (count - 4) * sizeof(uint32_t));
         out += count;
     }
     *n_ids = (size_t)(out - ids);
