@@ -193,6 +193,18 @@ def test_edges_that_are_none_of_the_text(edges: list[int]) -> None:
         )
 
 
+def test_the_length_of_a_text_is_not_what_a_subclass_says() -> None:
+    class Longer(str):
+        __slots__ = ()
+
+        def __len__(self) -> int:
+            return 1_000_000
+
+    edges = array("q", [0, 1_000_000])
+    with pytest.raises(ValueError, match="edges"):
+        Counts(get_encoding("o200k_base")._vocabulary, (Longer("abc"),), np.zeros(1, np.int64), edges)
+
+
 def test_counts_that_are_kept_are_those_of_the_very_text() -> None:
     encoding = get_encoding("o200k_base")
     long = ["x" * 600, "é" * 600, "日" * 600, "🦸" * 600, "a b " * 200, "12 " * 300]
