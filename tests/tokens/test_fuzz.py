@@ -5,12 +5,15 @@ from __future__ import annotations
 import unicodedata
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import fuzz_tokens
 import numpy as np
 import pytest
-from fuzz_tokens import Difference, check_and_shrink, fuzz_at_random, fuzz_by_coverage, write_seeds
+from fuzz_tokens import (
+    Difference, answer, check, check_and_shrink, fuzz_at_random, fuzz_by_coverage, names_alike, write_seeds,
+)  # fmt: skip
 from hypothesis import given
 from hypothesis import strategies as st
 from random_texts import (
@@ -64,6 +67,20 @@ def test_a_wrong_answer_is_found_and_shrunk(name: str, fault: str, monkeypatch: 
         check_and_shrink("a longer text, it'\u017f said, with <|much|> that does not matter " * 3)
     assert (caught.value.name, caught.value.what, caught.value.text) == (name, fault, "'\u017f")
     assert r"""pytest.param("'\u017f", id=""" in str(caught.value)
+
+
+def test_where_tiktoken_gives_up_ours_must_only_have_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The length chooses the vocabulary.
+    text = next(
+        " " * n for n in range(1_000_000, 1_000_010) if [*names_alike()][n % len(names_alike())] == "o200k_base"
+    )
+    assert answer("o200k_base", text) is None
+    assert check_and_shrink(text) == 1
+    right = get_encoding("o200k_base")
+    wrong = SimpleNamespace(encode_ordinary=right.encode_ordinary, decode=lambda ids: "shorter")
+    monkeypatch.setattr(fuzz_tokens, "get_encoding", lambda name: wrong)
+    with pytest.raises(Difference, match="without an answer"):
+        check(text)
 
 
 def test_each_way_of_asking_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:

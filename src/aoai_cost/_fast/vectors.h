@@ -243,14 +243,35 @@ static inline unsigned find_count(const bucket *buckets, unsigned shift, piece_k
     return way < 4 ? (unsigned)(at->hi[way] >> COUNT_SHIFT) : 0;
 }
 
+/* Some pieces that are looked up together: their keys, and the places of their buckets. */
+typedef struct {
+    uint64_t lo[ASKED], hi[ASKED];
+    uint32_t places[ASKED];
+} asked_pieces;
+
+/* Make the keys of up to ASKED pieces, and ask for the memory of their buckets before any of it is waited for. */
+static inline void ask_for_pieces(
+    const bucket *buckets, unsigned shift, const uint8_t *text, const uint32_t *starts, ptrdiff_t n, asked_pieces *asked)
+{
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const uint32_t length = starts[i + 1] - starts[i];
+        const uint64_t longer = -(uint64_t)(length > 15);
+        const piece_key key = key_of(text + starts[i], (ptrdiff_t)(length & 15));
+        asked->places[i] = (uint32_t)(hash_key(key) >> shift);
+        prefetch(buckets + asked->places[i]);
+        /* No text has 15 bytes of all ones. */
+        asked->lo[i] = key.lo | longer;
+        asked->hi[i] = key.hi | longer;
+    }
+}
+
 /* Count the tokens of pieces that `buckets` holds; list those it does not hold, and those of more than 15 bytes.
  * The pieces lie end to end: piece i is the bytes from starts[i] to starts[i + 1], 16 of them readable. */
 static inline uint64_t count_pieces(
     const bucket *buckets, unsigned shift, const uint8_t *text, const uint32_t *starts, ptrdiff_t n,
     uint16_t *missing, ptrdiff_t *n_missing)
 {
-    uint64_t lows[ASKED], highs[ASKED];
-    uint32_t places[ASKED];
+    asked_pieces asked;
     ptrdiff_t n_missed = 0;
 #if AOAI_COST_LEVEL >= 2
     const __m256i relevant = _mm256_set1_epi64x((long long)COUNT_FREE);
@@ -260,38 +281,28 @@ static inline uint64_t count_pieces(
 #endif
     for (ptrdiff_t first = 0; first < n; first += ASKED) {
         const ptrdiff_t end = n - first < ASKED ? n - first : ASKED;
-        /* All their memory is asked for before any of it is waited for. */
+        ask_for_pieces(buckets, shift, text, starts + first, end, &asked);
         for (ptrdiff_t i = 0; i < end; i++) {
-            const uint32_t at = starts[first + i], length = starts[first + i + 1] - at;
-            const uint64_t longer = -(uint64_t)(length > 15);
-            const piece_key key = key_of(text + at, (ptrdiff_t)(length & 15));
-            places[i] = (uint32_t)(hash_key(key) >> shift);
-            prefetch(buckets + places[i]);
-            /* No text has 15 bytes of all ones. */
-            lows[i] = key.lo | longer;
-            highs[i] = key.hi | longer;
-        }
-        for (ptrdiff_t i = 0; i < end; i++) {
-            const bucket *at = buckets + places[i];
+            const bucket *at = buckets + asked.places[i];
             missing[n_missed] = (uint16_t)(first + i);
 #if AOAI_COST_LEVEL >= 2
             const __m256i hi = _mm256_load_si256((const __m256i *)at->hi);
             const __m256i lo = _mm256_load_si256((const __m256i *)at->lo);
 #endif
 #if AOAI_COST_LEVEL == 3
-            __mmask8 same = _mm256_cmpeq_epi64_mask(lo, _mm256_set1_epi64x((long long)lows[i]));
+            __mmask8 same = _mm256_cmpeq_epi64_mask(lo, _mm256_set1_epi64x((long long)asked.lo[i]));
             same = _mm256_mask_testn_epi64_mask(
-                same, _mm256_xor_si256(hi, _mm256_set1_epi64x((long long)highs[i])), relevant);
+                same, _mm256_xor_si256(hi, _mm256_set1_epi64x((long long)asked.hi[i])), relevant);
             sums = _mm256_mask_add_epi64(sums, same, sums, _mm256_srli_epi64(hi, COUNT_SHIFT));
             n_missed += same == 0;
 #elif AOAI_COST_LEVEL == 2
             const __m256i equal = _mm256_and_si256(
-                _mm256_cmpeq_epi64(lo, _mm256_set1_epi64x((long long)lows[i])),
-                _mm256_cmpeq_epi64(_mm256_and_si256(hi, relevant), _mm256_set1_epi64x((long long)highs[i])));
+                _mm256_cmpeq_epi64(lo, _mm256_set1_epi64x((long long)asked.lo[i])),
+                _mm256_cmpeq_epi64(_mm256_and_si256(hi, relevant), _mm256_set1_epi64x((long long)asked.hi[i])));
             sums = _mm256_add_epi64(sums, _mm256_and_si256(_mm256_srli_epi64(hi, COUNT_SHIFT), equal));
             n_missed += _mm256_movemask_pd(_mm256_castsi256_pd(equal)) == 0;
 #else
-            const piece_key key = {lows[i], highs[i]};
+            const piece_key key = {asked.lo[i], asked.hi[i]};
             const unsigned way = find_way(at, key);
             total += way < 4 ? at->hi[way] >> COUNT_SHIFT : 0;
             n_missed += way == 4;
@@ -345,15 +356,16 @@ static inline void find_pieces(
     ptrdiff_t n, uint32_t *found, uint16_t *missing, ptrdiff_t *n_missing)
 {
     ptrdiff_t n_missed = 0;
-    for (ptrdiff_t i = 0; i < n; i++) {
-        const uint32_t length = starts[i + 1] - starts[i];
-        if (length > 15) {
-            found[i] = 0;
-            continue;
+    for (ptrdiff_t first = 0; first < n; first += ASKED) {
+        asked_pieces asked;
+        const ptrdiff_t end = n - first < ASKED ? n - first : ASKED;
+        ask_for_pieces(buckets, shift, text, starts + first, end, &asked);
+        for (ptrdiff_t i = 0; i < end; i++)
+            prefetch(values + (size_t)asked.places[i] * 4);
+        for (ptrdiff_t i = 0; i < end; i++) {
+            const piece_key key = {asked.lo[i], asked.hi[i]};
+            found[first + i] = find_value(buckets + asked.places[i], values + (size_t)asked.places[i] * 4, key);
         }
-        const piece_key key = key_of(text + starts[i], (ptrdiff_t)length);
-        const uint64_t index = hash_key(key) >> shift;
-        found[i] = find_value(buckets + index, values + index * 4, key);
     }
     /* In a loop of its own: in the one above, its stores would have to wait for what is found. */
     for (ptrdiff_t i = 0; i < n; i++) {
