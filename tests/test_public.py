@@ -95,6 +95,8 @@ def test_every_error_has_an_example_here() -> None:
     ("error", "parent"),
     [
         ("UnknownNameError", LookupError),
+        ("UnknownNameError", KeyError),  # as tiktoken for a model
+        ("UnknownNameError", ValueError),  # and for an encoding
         ("MissingPriceError", LookupError),
         ("VocabularyError", OSError),
         ("PriceSheetError", ValueError),

@@ -44,9 +44,10 @@ class AoaiCostError(Exception):
     """Base of every error that the package raises on purpose."""
 
 
-class UnknownNameError(AoaiCostError, LookupError):
+class UnknownNameError(AoaiCostError, KeyError, ValueError):
     """A model, deployment, encoding or log format that nobody here knows.
 
+    What expects tiktoken's errors may go on doing so: KeyError of an unknown model, ValueError of an unknown encoding.
     Fields: ``kind`` (what was looked up), ``name``, ``near`` (names that look alike, best first).
     """
 
