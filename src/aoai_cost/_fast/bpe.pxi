@@ -70,10 +70,10 @@ cdef extern from "vectors.h" nogil:
     unsigned int find_count(
         const bucket* buckets, unsigned int shift, piece_key key, uint32_t* slot)
     uint64_t count_pieces(
-        const bucket* buckets, unsigned int shift, const uint8_t* text, const uint32_t* starts, Py_ssize_t n,
-        uint16_t* missing, Py_ssize_t* n_missing)
+        const bucket* buckets, unsigned int shift, bint ahead, const uint8_t* text, const uint32_t* starts,
+        Py_ssize_t n, uint16_t* missing, Py_ssize_t* n_missing)
     void find_pieces(
-        const bucket* buckets, const uint32_t* values, unsigned int shift, const uint8_t* text,
+        const bucket* buckets, const uint32_t* values, unsigned int shift, bint ahead, const uint8_t* text,
         const uint32_t* starts, Py_ssize_t n, uint32_t* found, uint16_t* missing, Py_ssize_t* n_missing)
     Py_ssize_t put_ids(
         const uint32_t* values, Py_ssize_t n, const uint32_t* arena, uint32_t* ids, size_t* n_ids)
@@ -121,6 +121,7 @@ cdef enum:
     WIDE_BITS = 9               # and 2 ** 9 of those longer still, 64 KiB
     WIDE_BYTES = 122            # what one of these holds
     MEDIUM_BYTES = 31           # what a long key holds beside its length
+    MANY = 64                   # one new piece in so many makes it worth to ask for memory ahead
     BATCH = 0x800               # pieces found before they are looked up: their places stay in the nearest cache
     WINDOW = 64
     READ_AHEAD = 96             # a window, and the 32 bytes that a piece at its end is loaded with
@@ -180,6 +181,7 @@ cdef struct Front:
     uint32_t* values            # of each way, see `vectors.h`, the longer ones after it; NULL if only counts are kept
     uint32_t* arena
     uint32_t n_arena
+    bint many_new               # of the pieces of the last batch
 
 
 cdef struct Wide:               # a longer piece that was seen, of one token or of several

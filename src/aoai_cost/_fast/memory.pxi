@@ -73,6 +73,7 @@ cdef void place_fronts(Scratch* scratch) noexcept nogil:
 
 cdef void place_front(Front* front, bucket* buckets) noexcept nogil:
     front.buckets = buckets
+    front.many_new = True
     # One bucket more, for a look behind the last one.
     front.longs = <long_bucket*> (buckets + (1 << FRONT_BITS) + 1)
     front.wides = <Wide*> (front.longs + (1 << LONG_BITS))

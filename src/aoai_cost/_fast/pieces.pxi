@@ -355,6 +355,10 @@ cdef Py_ssize_t collect(
     return at
 
 
+cdef inline bint are_many(Py_ssize_t n_new, Py_ssize_t n) noexcept nogil:
+    return n_new > n // MANY
+
+
 cdef Py_ssize_t count_batch(
     const Tables* tables, Scratch* scratch, const uint8_t* text, Py_ssize_t n
 ) noexcept nogil:
@@ -362,7 +366,10 @@ cdef Py_ssize_t count_batch(
     cdef Front* front = &scratch.counted
     cdef Py_ssize_t i, n_misses = 0
     cdef Py_ssize_t total = <Py_ssize_t> count_pieces(
-        front.buckets, 64 - FRONT_BITS, text, scratch.starts, n, scratch.misses, &n_misses)
+        front.buckets, 64 - FRONT_BITS, front.many_new, text, scratch.starts, n, scratch.misses, &n_misses)
+    front.many_new = are_many(n_misses, n)
+    if not n_misses:
+        return total
     if settle(tables, scratch, text, n_misses, front) < 0:
         return -1
     for i in range(n_misses):
@@ -380,7 +387,9 @@ cdef Py_ssize_t encode_batch(
     cdef uint32_t few[ARRAY_BYTES]
     cdef uint32_t token
     find_pieces(
-        front.buckets, front.values, 64 - FRONT_BITS, text, starts, n, scratch.values, scratch.misses, &n_misses)
+        front.buckets, front.values, 64 - FRONT_BITS, front.many_new, text, starts, n, scratch.values, scratch.misses,
+        &n_misses)
+    front.many_new = are_many(n_misses, n)
     if n_misses:
         if settle(tables, scratch, text, n_misses, front) < 0:
             return -1
@@ -494,11 +503,12 @@ cdef Py_ssize_t count_joined(
         firsts[n_texts] = n_pieces
     for i in range(n_texts):
         counts[i] = <int64_t> count_pieces(
-            front.buckets, 64 - FRONT_BITS, scratch.joined, scratch.starts + firsts[i], firsts[i + 1] - firsts[i],
-            scratch.misses + n_misses, &more)
+            front.buckets, 64 - FRONT_BITS, front.many_new, scratch.joined, scratch.starts + firsts[i],
+            firsts[i + 1] - firsts[i], scratch.misses + n_misses, &more)
         for j in range(more):
             scratch.misses[n_misses + j] += <uint16_t> firsts[i]
         n_misses += more
+    front.many_new = are_many(n_misses, n_pieces)
     if settle(tables, scratch, scratch.joined, n_misses, front) < 0:
         return -1
     i = 0

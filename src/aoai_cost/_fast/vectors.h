@@ -265,58 +265,78 @@ static inline void ask_for_pieces(
     }
 }
 
-/* Count the tokens of pieces that `buckets` holds; list those it does not hold, and those of more than 15 bytes.
- * The pieces lie end to end: piece i is the bytes from starts[i] to starts[i + 1], 16 of them readable. */
-static inline uint64_t count_pieces(
-    const bucket *buckets, unsigned shift, const uint8_t *text, const uint32_t *starts, ptrdiff_t n,
-    uint16_t *missing, ptrdiff_t *n_missing)
+/* Sums of counts, and how a bucket adds to them what it says of a key: whether it says nothing. */
+#if AOAI_COST_LEVEL >= 2
+typedef __m256i count_sums;
+static inline uint64_t sum_of(count_sums sums)
 {
-    asked_pieces asked;
-    ptrdiff_t n_missed = 0;
-#if AOAI_COST_LEVEL >= 2
-    const __m256i relevant = _mm256_set1_epi64x((long long)COUNT_FREE);
-    __m256i sums = _mm256_setzero_si256();
-#else
-    uint64_t total = 0;
-#endif
-    for (ptrdiff_t first = 0; first < n; first += ASKED) {
-        const ptrdiff_t end = n - first < ASKED ? n - first : ASKED;
-        ask_for_pieces(buckets, shift, text, starts + first, end, &asked);
-        for (ptrdiff_t i = 0; i < end; i++) {
-            const bucket *at = buckets + asked.places[i];
-            missing[n_missed] = (uint16_t)(first + i);
-#if AOAI_COST_LEVEL >= 2
-            const __m256i hi = _mm256_load_si256((const __m256i *)at->hi);
-            const __m256i lo = _mm256_load_si256((const __m256i *)at->lo);
-#endif
-#if AOAI_COST_LEVEL == 3
-            __mmask8 same = _mm256_cmpeq_epi64_mask(lo, _mm256_set1_epi64x((long long)asked.lo[i]));
-            same = _mm256_mask_testn_epi64_mask(
-                same, _mm256_xor_si256(hi, _mm256_set1_epi64x((long long)asked.hi[i])), relevant);
-            sums = _mm256_mask_add_epi64(sums, same, sums, _mm256_srli_epi64(hi, COUNT_SHIFT));
-            n_missed += same == 0;
-#elif AOAI_COST_LEVEL == 2
-            const __m256i equal = _mm256_and_si256(
-                _mm256_cmpeq_epi64(lo, _mm256_set1_epi64x((long long)asked.lo[i])),
-                _mm256_cmpeq_epi64(_mm256_and_si256(hi, relevant), _mm256_set1_epi64x((long long)asked.hi[i])));
-            sums = _mm256_add_epi64(sums, _mm256_and_si256(_mm256_srli_epi64(hi, COUNT_SHIFT), equal));
-            n_missed += _mm256_movemask_pd(_mm256_castsi256_pd(equal)) == 0;
-#else
-            const piece_key key = {asked.lo[i], asked.hi[i]};
-            const unsigned way = find_way(at, key);
-            total += way < 4 ? at->hi[way] >> COUNT_SHIFT : 0;
-            n_missed += way == 4;
-#endif
-        }
-    }
-    *n_missing = n_missed;
-#if AOAI_COST_LEVEL >= 2
     uint64_t parts[4];
     _mm256_storeu_si256((__m256i *)parts, sums);
     return parts[0] + parts[1] + parts[2] + parts[3];
+}
 #else
-    return total;
+typedef uint64_t count_sums;
+static inline uint64_t sum_of(count_sums sums) { return sums; }
 #endif
+
+static inline int add_count(count_sums *sums, const bucket *at, uint64_t key_lo, uint64_t key_hi)
+{
+#if AOAI_COST_LEVEL >= 2
+    const __m256i relevant = _mm256_set1_epi64x((long long)COUNT_FREE);
+    const __m256i hi = _mm256_load_si256((const __m256i *)at->hi), lo = _mm256_load_si256((const __m256i *)at->lo);
+#if AOAI_COST_LEVEL == 3
+    __mmask8 same = _mm256_cmpeq_epi64_mask(lo, _mm256_set1_epi64x((long long)key_lo));
+    same = _mm256_mask_testn_epi64_mask(same, _mm256_xor_si256(hi, _mm256_set1_epi64x((long long)key_hi)), relevant);
+    *sums = _mm256_mask_add_epi64(*sums, same, *sums, _mm256_srli_epi64(hi, COUNT_SHIFT));
+    return same == 0;
+#else
+    const __m256i equal = _mm256_and_si256(
+        _mm256_cmpeq_epi64(lo, _mm256_set1_epi64x((long long)key_lo)),
+        _mm256_cmpeq_epi64(_mm256_and_si256(hi, relevant), _mm256_set1_epi64x((long long)key_hi)));
+    *sums = _mm256_add_epi64(*sums, _mm256_and_si256(_mm256_srli_epi64(hi, COUNT_SHIFT), equal));
+    return _mm256_movemask_pd(_mm256_castsi256_pd(equal)) == 0;
+#endif
+#else
+    const piece_key key = {key_lo, key_hi};
+    const unsigned way = find_way(at, key);
+    *sums += way < 4 ? at->hi[way] >> COUNT_SHIFT : 0;
+    return way == 4;
+#endif
+}
+
+/* Count the tokens of pieces that `buckets` holds; list those it does not hold, and those of more than 15 bytes.
+ * The pieces lie end to end: piece i is the bytes from starts[i] to starts[i + 1], 16 of them readable. If many are
+ * new, it pays to ask for their memory ahead. */
+static inline uint64_t count_pieces(
+    const bucket *buckets, unsigned shift, int ahead, const uint8_t *text, const uint32_t *starts, ptrdiff_t n,
+    uint16_t *missing, ptrdiff_t *n_missing)
+{
+    ptrdiff_t n_missed = 0;
+    count_sums sums;
+    memset(&sums, 0, sizeof sums);
+    if (ahead) {
+        asked_pieces asked;
+        for (ptrdiff_t first = 0; first < n; first += ASKED) {
+            const ptrdiff_t end = n - first < ASKED ? n - first : ASKED;
+            ask_for_pieces(buckets, shift, text, starts + first, end, &asked);
+            for (ptrdiff_t i = 0; i < end; i++) {
+                missing[n_missed] = (uint16_t)(first + i);
+                n_missed += add_count(&sums, buckets + asked.places[i], asked.lo[i], asked.hi[i]);
+            }
+        }
+    } else
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const uint32_t length = starts[i + 1] - starts[i];
+            missing[n_missed] = (uint16_t)i;
+            if (length > 15) {
+                n_missed++;
+                continue;
+            }
+            const piece_key key = key_of(text + starts[i], (ptrdiff_t)length);
+            n_missed += add_count(&sums, buckets + (hash_key(key) >> shift), key.lo, key.hi);
+        }
+    *n_missing = n_missed;
+    return sum_of(sums);
 }
 
 /* What is known of a piece's ids: how many there are, above the one itself or above where several stand in an arena. */
@@ -352,21 +372,33 @@ static inline uint32_t find_value(const bucket *at, const uint32_t *values, piec
 
 /* As `count_pieces`, but note for each piece what `values` says of it, 0 where it is listed. */
 static inline void find_pieces(
-    const bucket *buckets, const uint32_t *values, unsigned shift, const uint8_t *text, const uint32_t *starts,
-    ptrdiff_t n, uint32_t *found, uint16_t *missing, ptrdiff_t *n_missing)
+    const bucket *buckets, const uint32_t *values, unsigned shift, int ahead, const uint8_t *text,
+    const uint32_t *starts, ptrdiff_t n, uint32_t *found, uint16_t *missing, ptrdiff_t *n_missing)
 {
     ptrdiff_t n_missed = 0;
-    for (ptrdiff_t first = 0; first < n; first += ASKED) {
+    if (ahead) {
         asked_pieces asked;
-        const ptrdiff_t end = n - first < ASKED ? n - first : ASKED;
-        ask_for_pieces(buckets, shift, text, starts + first, end, &asked);
-        for (ptrdiff_t i = 0; i < end; i++)
-            prefetch(values + (size_t)asked.places[i] * 4);
-        for (ptrdiff_t i = 0; i < end; i++) {
-            const piece_key key = {asked.lo[i], asked.hi[i]};
-            found[first + i] = find_value(buckets + asked.places[i], values + (size_t)asked.places[i] * 4, key);
+        for (ptrdiff_t first = 0; first < n; first += ASKED) {
+            const ptrdiff_t end = n - first < ASKED ? n - first : ASKED;
+            ask_for_pieces(buckets, shift, text, starts + first, end, &asked);
+            for (ptrdiff_t i = 0; i < end; i++)
+                prefetch(values + (size_t)asked.places[i] * 4);
+            for (ptrdiff_t i = 0; i < end; i++) {
+                const piece_key key = {asked.lo[i], asked.hi[i]};
+                found[first + i] = find_value(buckets + asked.places[i], values + (size_t)asked.places[i] * 4, key);
+            }
         }
-    }
+    } else
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const uint32_t length = starts[i + 1] - starts[i];
+            if (length > 15) {
+                found[i] = 0;
+                continue;
+            }
+            const piece_key key = key_of(text + starts[i], (ptrdiff_t)length);
+            const uint64_t place = hash_key(key) >> shift;
+            found[i] = find_value(buckets + place, values + place * 4, key);
+        }
     /* In a loop of its own: in the one above, its stores would have to wait for what is found. */
     for (ptrdiff_t i = 0; i < n; i++) {
         missing[n_missed] = (uint16_t)i;
