@@ -219,6 +219,8 @@ def test_a_batch_raises_what_one_raises() -> None:
     encoding = get_encoding("o200k_base")
     with pytest.raises(TypeError, match="many, not one str"):
         encoding.count_batch("hello")
+    with pytest.raises(TypeError, match="many, not one str"):
+        encoding.count_batch(np.array("hello"))
     with pytest.raises(TypeError, match="text 1 is int, not str"):
         encoding.count_batch(["a", 1])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="threads"):

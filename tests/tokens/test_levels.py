@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
@@ -169,7 +170,7 @@ def test_what_was_seen_is_forgotten_without_a_trace(level: str) -> None:
 def test_ids_given_out_stay_as_they_are_however_many(level: str) -> None:
     ours = vocabulary(level, "o200k_base")
     (letter,) = ours.encode(" a")
-    # Few ids are copied out of the memory in which the next ones are made; from 0x4000 on they are given with it.
+    # Few ids are copied out of the memory in which the next ones are made; from 0x4001 on they are given with it.
     sizes = [0, 1, 2, 0x3FFF, 0x4000, 0x4001, 0x5000, 300_000]
     given = [ours.encode_bytes(" a" * size) for size in [*sizes, *reversed(sizes)]]
     for size, ids in zip([*sizes, *reversed(sizes)], given, strict=True):
@@ -180,6 +181,41 @@ def test_ids_given_out_stay_as_they_are_however_many(level: str) -> None:
         ours.encode_flat([" b" * 100_000, 1], offsets)
     assert ours.encode_flat([" a" * 0x5000, " a"], offsets) == letter.to_bytes(4, sys.byteorder) * 0x5001
     assert offsets.tolist() == [0, 0x5000, 0x5001]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("line", ["-" * 64 + "\n", "abcd ", " " * 80 + "x\n", "incomprehensibilities " * 3], ids=repr)
+def test_ids_keep_little_more_memory_than_they_need(level: str, line: str) -> None:
+    ours = vocabulary(level, "o200k_base")
+    for size in (1_000, 20_000, 60_000):
+        text = line * (size * 6 // len(line))
+        ours.encode_bytes(text)
+        tracemalloc.start()
+        try:
+            ids = ours.encode_bytes(text)
+            kept, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert kept < 2 * len(ids) + 0x1000
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("end", ["", "\u3000"], ids=ascii)
+def test_wide_characters_at_the_end_of_a_part(level: str, end: str) -> None:
+    # 0x4000 bytes are a part; a block of characters may begin just before that. New, so that no room is left over.
+    theirs = tiktoken_encoding("cl100k_base")
+    for before in range(24):
+        text = "Hello, World 12345678901"[:before] + "\u6f22" * 5_462 + end + "\u6f22" * 2
+        ours = import_module(f"aoai_cost._fast.bpe_{level}").Vocabulary(load_merges("cl100k_base"), FAMILIES["cl100k"])
+        assert ours.encode(text) == theirs.encode_ordinary(text), before
+        assert ours.count(text) == len(theirs.encode_ordinary(text)), before
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_vocabulary_of_bytes_alone(level: str) -> None:
+    ours = made(level, "cl100k", [])
+    assert ours.encode("h\u00e9") == [104, 195, 169]
+    assert (ours.count_until("abc", 5), ours.count_until("abc", 2)) == (3, None)
 
 
 @pytest.mark.parametrize("level", LEVELS)

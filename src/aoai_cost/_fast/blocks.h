@@ -7,8 +7,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#define CACHE_LINE 64
-
 /* `new_block` gives zeroed memory that begins at a cache line, where it can at a large page; NULL when there is none. */
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -34,6 +32,8 @@ static inline void free_block(void *block, size_t bytes)
         munmap(block, (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE);
 }
 #else
+#define CACHE_LINE 64
+
 static inline void *new_block(size_t bytes)
 {
     uint8_t *memory = (uint8_t *)calloc(1, bytes + CACHE_LINE), *start;

@@ -62,7 +62,7 @@ cdef extern from "blocks.h" nogil:
 
 cdef extern from "vectors.h" nogil:
     enum:
-        ASCII_BLOCK, COUNT_SHIFT, VALUE_SHIFT
+        ASCII_BLOCK, MOST_WRITTEN, COUNT_SHIFT, VALUE_SHIFT
         BIT_UPPER, BIT_LOWER, BIT_CASELESS, BIT_NUMBER, BIT_PUNCTUATION, BIT_SPACE, BIT_NEWLINE, BIT_CUT
     ctypedef struct bucket:
         uint64_t lo[4]
@@ -129,13 +129,11 @@ cdef enum:
     SLICE_BYTES = 0x100000      # signals are looked at between slices
     KEPT_BYTES = 0x80000        # a scratch buffer above this is released after use
     COPIED_BYTES = 0x10000      # ids up to this are copied, more are handed over with the memory they stand in
-    FRONT_BYTES = 0x190040      # of the front of counts: all of them, and a bucket more
-    FRONTS_BYTES = 0x400000     # and of both, with what is known of ids: two large pages
     ARENA = 0x20000             # ids of the pieces in a front
     INDEXED = 32                # tokens whose memory is asked for at once
     CHARACTERS_BYTES = 0x100000     # of the tables by character
-    SPARE_IDS = 16              # overwritten after the last
-    LONG_VALUES = 0x10004       # of which these belong to buckets
+    SPARE_IDS = 4               # overwritten after the last
+    LONG_VALUES = 0x10000       # so many values of a front are those of its buckets; those of longer pieces follow
     MOST_COUNT = 15             # that a key has room for
     MOST_BYTES = 0x7FFFFFFE     # of one piece
     MEMO_BITS = 6               # 2 ** 6 texts, such as system prompts, whose counts are kept

@@ -1,4 +1,5 @@
-# Pieces of a part: found, looked up, and merged where no table or front knows them.
+# Pieces of a part: found, looked up, and merged where no table or front knows them. What fails has either no memory or
+# a signal to obey: see `fail`.
 
 cdef inline unsigned int look_up(
     const Front* front, const uint8_t* piece, Py_ssize_t length, uint32_t* value
@@ -217,7 +218,7 @@ cdef uint32_t end_job(Front* front, Job* job, const uint8_t* piece, Py_ssize_t l
 cdef int settle(
     const Tables* tables, Scratch* scratch, const uint8_t* text, Py_ssize_t n, Front* front
 ) noexcept nogil:
-    """Let the front hold the first `n` pieces of `scratch.misses`; -1 when memory ends.
+    """Let the front hold the first `n` pieces of `scratch.misses`; -1 when it fails.
 
     How many tokens each has is noted in `scratch.values`. Those too long for any front are only counted, and left alone
     in a front that is asked for ids.
@@ -362,7 +363,7 @@ cdef inline bint are_many(Py_ssize_t n_new, Py_ssize_t n) noexcept nogil:
 cdef Py_ssize_t count_batch(
     const Tables* tables, Scratch* scratch, const uint8_t* text, Py_ssize_t n
 ) noexcept nogil:
-    """Count the tokens of the `n` pieces at `scratch.starts`; -1 when memory ends."""
+    """Count the tokens of the `n` pieces at `scratch.starts`; -1 when it fails."""
     cdef Front* front = &scratch.counted
     cdef Py_ssize_t i, n_misses = 0
     cdef Py_ssize_t total = <Py_ssize_t> count_pieces(
@@ -380,7 +381,7 @@ cdef Py_ssize_t count_batch(
 cdef Py_ssize_t encode_batch(
     const Tables* tables, Scratch* scratch, const uint8_t* text, Py_ssize_t n
 ) noexcept nogil:
-    """Append the ids of the `n` pieces at `scratch.starts` and return how many; -1 when memory ends."""
+    """Append the ids of the `n` pieces at `scratch.starts` and return how many; -1 when it fails."""
     cdef Front* front = &scratch.encoded
     cdef const uint32_t* starts = scratch.starts
     cdef Py_ssize_t i, at, length, n_misses = 0, before = <Py_ssize_t> scratch.n_ids
@@ -429,7 +430,7 @@ cdef inline Py_ssize_t take(
 cdef Py_ssize_t take_part(
     const Tables* tables, Scratch* scratch, Part* part, bint wanted, Py_ssize_t limit
 ) noexcept nogil:
-    """Count the tokens of a part, or some more than `limit`; append their ids if wanted. -1 when memory ends."""
+    """Count the tokens of a part, or some more than `limit`; append their ids if wanted. -1 when it fails."""
     cdef Front* front = &scratch.encoded if wanted else &scratch.counted
     cdef Py_ssize_t at = 0, done, n = 0, found, total = 0, stop = part.length
     cdef uint8_t tail[2 * READ_AHEAD + WINDOW]
@@ -476,7 +477,7 @@ cdef Py_ssize_t take_next(
 cdef Py_ssize_t count_joined(
     const Tables* tables, Scratch* scratch, PyObject** texts, Py_ssize_t n, int64_t* counts
 ) noexcept nogil:
-    """Count the first of `n` texts, as many as are ASCII and fit in a batch; return how many, -1 when memory ends.
+    """Count the first of `n` texts, as many as are ASCII and fit in a batch; return how many, -1 when it fails.
 
     So what one short text waits for, others work through.
     """
@@ -501,6 +502,8 @@ cdef Py_ssize_t count_joined(
         collect(tables, scratch, &part, 0, part.length - text.length, part.length, &n_pieces)
         n_texts += 1
         firsts[n_texts] = n_pieces
+    if not n_texts:
+        return 0
     for i in range(n_texts):
         counts[i] = <int64_t> count_pieces(
             front.buckets, 64 - FRONT_BITS, front.many_new, scratch.joined, scratch.starts + firsts[i],

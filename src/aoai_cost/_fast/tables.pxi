@@ -31,6 +31,7 @@ cdef int read_tokens(Tables* tables, const uint8_t[::1] merges) except -1:
     cdef Py_ssize_t n = tables.n_ids, i, total = 256, left_length, right_length
     cdef uint32_t left, right
     cdef size_t room = 0
+    tables.longest = 1
     tables.starts = <uint32_t*> malloc((n + 1) * sizeof(uint32_t))
     tables.left_bytes = <uint8_t*> calloc(n, 1)
     if (

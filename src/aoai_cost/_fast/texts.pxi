@@ -213,8 +213,8 @@ cdef int next_part(const Tables* tables, Scratch* scratch, Text* text, Part* par
 
 
 cdef int room_for_part(Scratch* scratch, Py_ssize_t n, Py_ssize_t most) noexcept nogil:
-    """Let the text and the class bytes each hold `most` bytes, a block, and what is read after them."""
-    cdef size_t each = <size_t> most + ASCII_BLOCK + READ_AHEAD
+    """Let the text and the class bytes each hold `most` bytes, a block that begins before their end, and what is read after."""
+    cdef size_t each = <size_t> most + MOST_WRITTEN + READ_AHEAD
     cdef uint8_t* memory
     if 2 * each <= scratch.text_room:
         return 0

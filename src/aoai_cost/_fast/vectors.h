@@ -210,27 +210,21 @@ typedef struct { uint64_t lo[4], hi[4]; } bucket;
 #define COUNT_SHIFT 60
 #define COUNT_FREE 0x0FFFFFFFFFFFFFFFULL /* all of the high word but the count */
 
-/* Which of the four ways holds a key: one bit a way. */
-static inline unsigned ways_of(const bucket *at, piece_key key)
+/* Find a key in its bucket: which of the four ways, or 4. */
+static inline unsigned find_way(const bucket *at, piece_key key)
 {
+    unsigned ways = 0;
 #if AOAI_COST_LEVEL >= 2
     __m256i lo = _mm256_load_si256((const __m256i *)at->lo), hi = _mm256_load_si256((const __m256i *)at->hi);
     lo = _mm256_cmpeq_epi64(lo, _mm256_set1_epi64x((long long)key.lo));
     hi = _mm256_and_si256(hi, _mm256_set1_epi64x((long long)COUNT_FREE));
     hi = _mm256_cmpeq_epi64(hi, _mm256_set1_epi64x((long long)key.hi));
-    return (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_and_si256(lo, hi)));
+    ways = (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_and_si256(lo, hi)));
 #else
-    unsigned found = 0;
     for (int way = 0; way < 4; way++)
-        found |= (unsigned)(((at->lo[way] ^ key.lo) | ((at->hi[way] ^ key.hi) & COUNT_FREE)) == 0) << way;
-    return found;
+        ways |= (unsigned)(((at->lo[way] ^ key.lo) | ((at->hi[way] ^ key.hi) & COUNT_FREE)) == 0) << way;
 #endif
-}
-
-/* Find a key in its bucket: which of the four ways, or 4. */
-static inline unsigned find_way(const bucket *at, piece_key key)
-{
-    return (unsigned)__builtin_ctz(ways_of(at, key) | 0x10);
+    return (unsigned)__builtin_ctz(ways | 0x10);
 }
 
 /* Find a piece of 1 to 15 bytes, 16 readable, in `buckets`: its count, 0 if it is not there; `slot` is where. */
@@ -239,7 +233,7 @@ static inline unsigned find_count(const bucket *buckets, unsigned shift, piece_k
     uint64_t index = hash_key(key) >> shift;
     const bucket *at = buckets + index;
     unsigned way = find_way(at, key);
-    *slot = (uint32_t)index * 4 + way; /* a fifth way is the first of the bucket after; there is one */
+    *slot = (uint32_t)index * 4 + way;
     return way < 4 ? (unsigned)(at->hi[way] >> COUNT_SHIFT) : 0;
 }
 
@@ -520,6 +514,7 @@ static inline unsigned find_long_count(const long_bucket *at, const long_key *ke
  *
  * `write_ascii_block` writes ASCII_BLOCK characters of `kind` bytes each, of which those before one that is not ASCII
  * are right: how many these are. `table` holds their class bytes. */
+#define MOST_WRITTEN 32 /* bytes that one of these overwrites at most */
 #if AOAI_COST_LEVEL == 3
 #define ASCII_BLOCK 32
 #else

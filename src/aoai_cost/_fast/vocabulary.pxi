@@ -170,7 +170,7 @@ cdef class Vocabulary:
             scratch = <Scratch*> calloc(1, sizeof(Scratch))
             if scratch == NULL:
                 raise MemoryError
-            scratch.fronts = new_block(FRONTS_BYTES)
+            scratch.fronts = new_block(fronts_bytes())
             if scratch.fronts == NULL:
                 free(scratch)
                 raise MemoryError

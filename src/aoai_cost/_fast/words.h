@@ -125,7 +125,7 @@ static inline uint64_t hash_text(const void *text, ptrdiff_t n_bytes)
 /* One of 64, from a character. */
 static inline unsigned hash_character(uint32_t code) { return code * 0x9e3779b1U >> 26; }
 
-/* Lanes, see `bpe.pxi`. No id is 0 here but that of no merge, whose rank wraps. */
+/* Lanes, see `merging.pxi`. No id is 0 here but that of no merge, whose rank wraps. */
 static inline uint32_t rank_of(uint32_t id) { return id - 1; }
 static inline uint32_t lane_of(uint32_t id, uint32_t place, int place_bits) { return (id - 1) << place_bits | place; }
 static inline uint32_t no_lane(int place_bits) { return 0xFFFFFFFFu << place_bits; }

@@ -916,11 +916,12 @@ def _listed(texts: Iterable[str]) -> list[str]:
 
 def _many(texts: Iterable[str]) -> Iterable[str]:
     """Return the texts as what yields them fastest."""
-    if isinstance(texts, str):
-        raise TypeError("texts must be many, not one str")
     for method in ("to_pylist", "tolist"):
         # What Arrow gives one by one is no str, and what NumPy and pandas give is slow to come.
         if hasattr(texts, method):
-            listed: list[str] = getattr(texts, method)()
-            return listed
+            texts = getattr(texts, method)()
+            break
+    if isinstance(texts, str):
+        # That of an array without dimensions too.
+        raise TypeError("texts must be many, not one str")
     return texts
