@@ -213,7 +213,7 @@ cdef int next_part(const Tables* tables, Scratch* scratch, Text* text, Part* par
 
 
 cdef int room_for_part(Scratch* scratch, Py_ssize_t n, Py_ssize_t most) noexcept nogil:
-    """Let the text and the class bytes each hold `most` bytes, a block that begins before their end, and what is read on."""
+    """Let the text and the class bytes each hold `most` bytes, a block begun before their end, and what is read on."""
     cdef size_t each = <size_t> most + MOST_WRITTEN + READ_AHEAD
     cdef uint8_t* memory
     if 2 * each <= scratch.text_room:
