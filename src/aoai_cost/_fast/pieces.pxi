@@ -318,6 +318,7 @@ cdef Py_ssize_t collect(
     cdef window_masks masks
     while at < stop and n < BATCH:
         if part.whole <= at:
+            # Where family and kind are written out, the windows are compiled for them.
             if classes == NULL:
                 read_ascii(text + at, &masks)
                 if family == O200K:
