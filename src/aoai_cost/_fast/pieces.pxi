@@ -65,7 +65,7 @@ cdef void remember(
         at.hi[3] = at.hi[2]
         at.hi[2] = at.hi[1]
         at.hi[1] = at.hi[0]
-        at.hi[0] = key.hi | <uint64_t> n << 60
+        at.hi[0] = key.hi | <uint64_t> n << COUNT_SHIFT
         if front.values != NULL:
             values = front.values + index * WAYS
             values[3] = values[2]
@@ -78,7 +78,7 @@ cdef void remember(
         long_at = &front.longs[index]
         long_at.ways[1] = long_at.ways[0]
         long_at.ways[0] = longer
-        long_at.ways[0].words[3] |= <uint64_t> n << 60
+        long_at.ways[0].words[3] |= <uint64_t> n << COUNT_SHIFT
         if front.values != NULL:
             values = front.values + LONG_VALUES + index * 2
             values[1] = values[0]
@@ -494,10 +494,10 @@ cdef Py_ssize_t count_joined(
     firsts[0] = 0
     while n_texts < min(n, JOINED) and is_text(texts[n_texts]):
         text = text_of(<str> texts[n_texts])
-        if text.length < AHEAD_BYTES:
-            fetch_text(texts[min(n_texts + AHEAD, n - 1)])
         if text.kind or part.length + text.length > BATCH:
             break
+        if text.length < AHEAD_BYTES:
+            fetch_text(texts[min(n_texts + AHEAD, n - 1)])
         memcpy(scratch.joined + part.length, text.data, text.length)
         part.length += text.length
         collect(tables, scratch, &part, 0, part.length - text.length, part.length, &n_pieces)

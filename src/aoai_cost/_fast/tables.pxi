@@ -121,7 +121,7 @@ cdef int index_tokens(Tables* tables) except -1:
             way = count_filled(tables.buckets[at].hi, WAYS)
             if way < WAYS:
                 break
-            # Where a key in front stands for a count, this one tells to look on.
+            # A token's key has no count; a bit there tells that more of this bucket stand in the next.
             tables.buckets[at].hi[WAYS - 1] |= <uint64_t> 1 << COUNT_SHIFT
             at = (at + 1) & tables.bucket_mask
         tables.buckets[at].lo[way] = key.lo

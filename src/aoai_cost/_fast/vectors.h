@@ -206,25 +206,44 @@ static inline ptrdiff_t put_bits(uint64_t bits, uint32_t base, uint32_t *out)
  * for, which is never 0 where there is a key. */
 typedef struct { uint64_t lo[4], hi[4]; } bucket;
 
-#define ASKED 64 /* pieces whose memory is asked for at once */
 #define COUNT_SHIFT 60
 #define COUNT_FREE 0x0FFFFFFFFFFFFFFFULL /* all of the high word but the count */
+
+/* Which of the four ways holds a key, in the form that the level has for it: at most one does. */
+#if AOAI_COST_LEVEL == 3
+typedef __mmask8 found_ways;
+static inline unsigned way_bits(found_ways ways) { return ways; }
+#elif AOAI_COST_LEVEL == 2
+typedef __m256i found_ways;
+static inline unsigned way_bits(found_ways ways) { return (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(ways)); }
+#else
+typedef unsigned found_ways;
+static inline unsigned way_bits(found_ways ways) { return ways; }
+#endif
+
+static inline found_ways ways_of(const bucket *at, piece_key key)
+{
+#if AOAI_COST_LEVEL >= 2
+    const __m256i lo = _mm256_load_si256((const __m256i *)at->lo), hi = _mm256_load_si256((const __m256i *)at->hi);
+    const __m256i free = _mm256_set1_epi64x((long long)COUNT_FREE);
+    const __m256i key_lo = _mm256_set1_epi64x((long long)key.lo), key_hi = _mm256_set1_epi64x((long long)key.hi);
+#if AOAI_COST_LEVEL == 3
+    return _mm256_mask_testn_epi64_mask(_mm256_cmpeq_epi64_mask(lo, key_lo), _mm256_xor_si256(hi, key_hi), free);
+#else
+    return _mm256_and_si256(_mm256_cmpeq_epi64(lo, key_lo), _mm256_cmpeq_epi64(_mm256_and_si256(hi, free), key_hi));
+#endif
+#else
+    unsigned ways = 0;
+    for (int way = 0; way < 4; way++)
+        ways |= (unsigned)(((at->lo[way] ^ key.lo) | ((at->hi[way] ^ key.hi) & COUNT_FREE)) == 0) << way;
+    return ways;
+#endif
+}
 
 /* Find a key in its bucket: which of the four ways, or 4. */
 static inline unsigned find_way(const bucket *at, piece_key key)
 {
-    unsigned ways = 0;
-#if AOAI_COST_LEVEL >= 2
-    __m256i lo = _mm256_load_si256((const __m256i *)at->lo), hi = _mm256_load_si256((const __m256i *)at->hi);
-    lo = _mm256_cmpeq_epi64(lo, _mm256_set1_epi64x((long long)key.lo));
-    hi = _mm256_and_si256(hi, _mm256_set1_epi64x((long long)COUNT_FREE));
-    hi = _mm256_cmpeq_epi64(hi, _mm256_set1_epi64x((long long)key.hi));
-    ways = (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_and_si256(lo, hi)));
-#else
-    for (int way = 0; way < 4; way++)
-        ways |= (unsigned)(((at->lo[way] ^ key.lo) | ((at->hi[way] ^ key.hi) & COUNT_FREE)) == 0) << way;
-#endif
-    return (unsigned)__builtin_ctz(ways | 0x10);
+    return (unsigned)__builtin_ctz(way_bits(ways_of(at, key)) | 0x10);
 }
 
 /* Find a piece of 1 to 15 bytes, 16 readable, in `buckets`: its count, 0 if it is not there; `slot` is where. */
@@ -236,6 +255,8 @@ static inline unsigned find_count(const bucket *buckets, unsigned shift, piece_k
     *slot = (uint32_t)index * 4 + way;
     return way < 4 ? (unsigned)(at->hi[way] >> COUNT_SHIFT) : 0;
 }
+
+#define ASKED 64 /* pieces whose memory is asked for at once */
 
 /* Some pieces that are looked up together: their keys, and the places of their buckets. */
 typedef struct {
@@ -273,29 +294,20 @@ typedef uint64_t count_sums;
 static inline uint64_t sum_of(count_sums sums) { return sums; }
 #endif
 
-static inline int add_count(count_sums *sums, const bucket *at, uint64_t key_lo, uint64_t key_hi)
+static inline int add_count(count_sums *sums, const bucket *at, piece_key key)
 {
+    const found_ways ways = ways_of(at, key);
 #if AOAI_COST_LEVEL >= 2
-    const __m256i relevant = _mm256_set1_epi64x((long long)COUNT_FREE);
-    const __m256i hi = _mm256_load_si256((const __m256i *)at->hi), lo = _mm256_load_si256((const __m256i *)at->lo);
+    const __m256i counts = _mm256_srli_epi64(_mm256_load_si256((const __m256i *)at->hi), COUNT_SHIFT);
 #if AOAI_COST_LEVEL == 3
-    __mmask8 same = _mm256_cmpeq_epi64_mask(lo, _mm256_set1_epi64x((long long)key_lo));
-    same = _mm256_mask_testn_epi64_mask(same, _mm256_xor_si256(hi, _mm256_set1_epi64x((long long)key_hi)), relevant);
-    *sums = _mm256_mask_add_epi64(*sums, same, *sums, _mm256_srli_epi64(hi, COUNT_SHIFT));
-    return same == 0;
+    *sums = _mm256_mask_add_epi64(*sums, ways, *sums, counts);
 #else
-    const __m256i equal = _mm256_and_si256(
-        _mm256_cmpeq_epi64(lo, _mm256_set1_epi64x((long long)key_lo)),
-        _mm256_cmpeq_epi64(_mm256_and_si256(hi, relevant), _mm256_set1_epi64x((long long)key_hi)));
-    *sums = _mm256_add_epi64(*sums, _mm256_and_si256(_mm256_srli_epi64(hi, COUNT_SHIFT), equal));
-    return _mm256_movemask_pd(_mm256_castsi256_pd(equal)) == 0;
+    *sums = _mm256_add_epi64(*sums, _mm256_and_si256(counts, ways));
 #endif
 #else
-    const piece_key key = {key_lo, key_hi};
-    const unsigned way = find_way(at, key);
-    *sums += way < 4 ? at->hi[way] >> COUNT_SHIFT : 0;
-    return way == 4;
+    *sums += ways ? at->hi[__builtin_ctz(ways)] >> COUNT_SHIFT : 0;
 #endif
+    return way_bits(ways) == 0;
 }
 
 /* Count the tokens of pieces that `buckets` holds; list those it does not hold, and those of more than 15 bytes.
@@ -314,8 +326,9 @@ static inline uint64_t count_pieces(
             const ptrdiff_t end = n - first < ASKED ? n - first : ASKED;
             ask_for_pieces(buckets, shift, text, starts + first, end, &asked);
             for (ptrdiff_t i = 0; i < end; i++) {
+                const piece_key key = {asked.lo[i], asked.hi[i]};
                 missing[n_missed] = (uint16_t)(first + i);
-                n_missed += add_count(&sums, buckets + asked.places[i], asked.lo[i], asked.hi[i]);
+                n_missed += add_count(&sums, buckets + asked.places[i], key);
             }
         }
     } else
@@ -327,7 +340,7 @@ static inline uint64_t count_pieces(
                 continue;
             }
             const piece_key key = key_of(text + starts[i], (ptrdiff_t)length);
-            n_missed += add_count(&sums, buckets + (hash_key(key) >> shift), key.lo, key.hi);
+            n_missed += add_count(&sums, buckets + (hash_key(key) >> shift), key);
         }
     *n_missing = n_missed;
     return sum_of(sums);
@@ -340,26 +353,19 @@ static inline uint64_t count_pieces(
 /* The value of a key in its bucket, whose four values stand at `values`; 0 if it is not there. */
 static inline uint32_t find_value(const bucket *at, const uint32_t *values, piece_key key)
 {
+    const found_ways ways = ways_of(at, key);
 #if AOAI_COST_LEVEL == 3
-    __m256i lo = _mm256_load_si256((const __m256i *)at->lo), hi = _mm256_load_si256((const __m256i *)at->hi);
-    __mmask8 same = _mm256_cmpeq_epi64_mask(lo, _mm256_set1_epi64x((long long)key.lo));
-    hi = _mm256_xor_si256(hi, _mm256_set1_epi64x((long long)key.hi));
-    same = _mm256_mask_testn_epi64_mask(same, hi, _mm256_set1_epi64x((long long)COUNT_FREE));
-    return (uint32_t)_mm_cvtsi128_si32(_mm_maskz_compress_epi32(same, _mm_load_si128((const __m128i *)values)));
+    return (uint32_t)_mm_cvtsi128_si32(_mm_maskz_compress_epi32(ways, _mm_load_si128((const __m128i *)values)));
 #elif AOAI_COST_LEVEL == 2
-    __m256i lo = _mm256_load_si256((const __m256i *)at->lo), hi = _mm256_load_si256((const __m256i *)at->hi);
-    lo = _mm256_cmpeq_epi64(lo, _mm256_set1_epi64x((long long)key.lo));
-    hi = _mm256_and_si256(hi, _mm256_set1_epi64x((long long)COUNT_FREE));
-    lo = _mm256_and_si256(lo, _mm256_cmpeq_epi64(hi, _mm256_set1_epi64x((long long)key.hi)));
     __m128i same = _mm_castps_si128(_mm_shuffle_ps(
-        _mm_castsi128_ps(_mm256_castsi256_si128(lo)), _mm_castsi128_ps(_mm256_extracti128_si256(lo, 1)), 0x88));
+        _mm_castsi128_ps(_mm256_castsi256_si128(ways)), _mm_castsi128_ps(_mm256_extracti128_si256(ways, 1)), 0x88));
     same = _mm_and_si128(same, _mm_load_si128((const __m128i *)values));
     same = _mm_or_si128(same, _mm_unpackhi_epi64(same, same));
     return (uint32_t)_mm_cvtsi128_si32(_mm_or_si128(same, _mm_shuffle_epi32(same, 1)));
 #else
     uint32_t found = 0;
     for (int way = 0; way < 4; way++)
-        found |= values[way] & -(uint32_t)(((at->lo[way] ^ key.lo) | ((at->hi[way] ^ key.hi) & COUNT_FREE)) == 0);
+        found |= values[way] & -(ways >> way & 1);
     return found;
 #endif
 }
@@ -505,7 +511,7 @@ static inline unsigned find_long_count(const long_bucket *at, const long_key *ke
         const uint64_t *other = at->ways[*way].words;
         if (other[0] == key->words[0] && other[1] == key->words[1] && other[2] == key->words[2] &&
             ((other[3] ^ key->words[3]) & COUNT_FREE) == 0)
-            return (unsigned)(other[3] >> 60);
+            return (unsigned)(other[3] >> COUNT_SHIFT);
     }
     return 0;
 }

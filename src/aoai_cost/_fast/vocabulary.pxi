@@ -94,9 +94,9 @@ cdef class Counts:
                                 if n < 0:
                                     with gil:
                                         fail()
-                                i += n
-                                done += BATCH
                                 if n:
+                                    i += n
+                                    done += BATCH
                                     continue
                             i += 1
                             self.begin(i, texts[min(i, last_text)], &text)
