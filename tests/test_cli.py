@@ -102,8 +102,8 @@ def test_count_reads_files_and_stdin(tmp_path: Path) -> None:
             "the deployments file says them",
             id="a tier beside a deployment",
         ),
-        pytest.param(["prices", "gpt-4o", "--tier", "fast"], 2, "none of default", id="unknown tier"),
-        pytest.param(["prices", "gpt-9"], 1, "unknown model 'gpt-9'", id="prices of an unknown model"),
+        pytest.param(["prices", "list", "gpt-4o", "--tier", "fast"], 2, "none of default", id="unknown tier"),
+        pytest.param(["prices", "list", "gpt-9"], 1, "unknown model 'gpt-9'", id="prices of an unknown model"),
         pytest.param(["models", "gpt-9"], 1, "unknown model 'gpt-9'", id="unknown model name"),
         pytest.param(["nonsense"], 2, "No such command", id="unknown command"),
     ],
@@ -145,7 +145,7 @@ def test_estimate_refuses_what_is_no_request(body: str, said: str) -> None:
 
 
 def test_a_sku_may_be_written_in_any_case() -> None:
-    words = ["prices", "gpt-4o", "--json", "--on", "2026-10-15", "--sku"]
+    words = ["prices", "list", "gpt-4o", "--json", "--on", "2026-10-15", "--sku"]
     assert run(*words, "globalbatch").stdout == run(*words, "GlobalBatch").stdout
 
 
@@ -202,7 +202,7 @@ def test_report_by_day_adds_up_to_the_month() -> None:
 
 
 def test_prices_lists_rows_with_their_source() -> None:
-    words = ["prices", "gpt-4o", "--version", "2024-11-20", "--sku", "Standard", "--region", "swedencentral"]
+    words = ["prices", "list", "gpt-4o", "--version", "2024-11-20", "--sku", "Standard", "--region", "swedencentral"]
     found = data(run(*words, "--on", "2026-10-15", "--json"))
     prices = {row["meter"]: row["price"] for row in found["rows"]}
     assert prices == {"input": "3.025", "cached_input": "1.513", "output": "12.1"}
@@ -252,7 +252,7 @@ def test_closed_streams_end_without_a_traceback(words: list[str]) -> None:
 
 
 def test_prices_of_a_region_that_no_row_lists_say_so() -> None:
-    result = run("prices", "gpt-4o", "--version", "2024-11-20", "--region", "mars", "--on", "2026-10-15")
+    result = run("prices", "list", "gpt-4o", "--version", "2024-11-20", "--region", "mars", "--on", "2026-10-15")
     assert "does not list mars" in result.stderr
 
 
@@ -314,7 +314,7 @@ def test_a_region_fills_what_a_deployments_file_lacks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("day", ["2026-W01-1", "20261015", "soon"])
 def test_a_day_is_written_in_one_way(day: str) -> None:
-    assert run("prices", "gpt-4o", "--on", day).exit_code == 2
+    assert run("prices", "list", "gpt-4o", "--on", day).exit_code == 2
 
 
 def test_a_request_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import io
 import pkgutil
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -25,7 +26,7 @@ README_COMMANDS = re.findall(r"`(aoai-cost [^`]+)`", README)
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(aoai_cost.__path__, "aoai_cost.")
-    if module.name != "aoai_cost.__main__"
+    if not module.name.endswith(".__main__")
 )
 
 
@@ -70,11 +71,21 @@ def test_a_readme_command_runs(command: str) -> None:
     assert run(command) in (0, 3)
 
 
-@pytest.mark.parametrize("name", sorted(main.commands))
+def commands(group: click.Group, words: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    for name, command in sorted(group.commands.items()):
+        if isinstance(command, click.Group):
+            yield from commands(command, (*words, name))
+        else:
+            yield " ".join((*words, name)), command
+
+
+COMMANDS = dict(commands(main))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.usefixtures("beside_examples")
 def test_the_help_of_a_command_has_an_example_that_runs(name: str) -> None:
-    command = main.commands[name]
-    assert isinstance(command, click.Command)
+    command = COMMANDS[name]
     examples = re.findall(r"^\s*(aoai-cost .*)$", command.help or "", re.MULTILINE)
     assert examples
     for example in examples:

@@ -29,8 +29,8 @@ OUTSIDE = {
     "tiktoken": {"tokens/vocabulary.py"},
     "PIL": {"tokens/images.py"},
     "pandas": {"logs", "report", "render"},
-    "click": {"cli.py"},
-    "rich": {"cli.py", "render"},
+    "click": {"cli"},
+    "rich": {"cli", "render"},
 }
 
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .book import Cost, CostLine, PriceBook, Rate, exact_sum
-from .rows import PriceRow
+from .rows import ANY_MODEL, PriceRow
 
-__all__ = ["Cost", "CostLine", "PriceBook", "PriceRow", "Rate", "exact_sum"]
+__all__ = ["ANY_MODEL", "Cost", "CostLine", "PriceBook", "PriceRow", "Rate", "exact_sum"]

@@ -1,0 +1,5 @@
+"""``python -m aoai_cost.cli``."""
+
+from . import main
+
+main()

@@ -1,0 +1,76 @@
+"""What the values of options mean, and the words for a value that means nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+
+import click
+
+__all__ = ["amount", "columns", "day", "log_format", "output_path", "sku", "tier"]
+
+
+def day(ctx: click.Context, param: click.Parameter, value: str | None) -> date | None:
+    """Read a date such as 2026-10-31."""
+    try:
+        return None if value is None else datetime.strptime(value, "%Y-%m-%d").date()
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a date like 2026-10-31", ctx, param) from None
+
+
+def amount(ctx: click.Context, param: click.Parameter, value: str | None) -> Decimal | None:
+    """Read an amount of money of at least 0."""
+    if value is None:
+        return None
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise click.BadParameter(f"{value!r} is not an amount of at least 0", ctx, param)
+    return amount
+
+
+def sku(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Read a sku, in any case."""
+    from ..catalog import SKUS
+
+    return _one_of(SKUS, value, ctx, param)
+
+
+def tier(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Read a service tier, in any case."""
+    from ..catalog import TIERS
+
+    return _one_of(TIERS, value, ctx, param)
+
+
+def columns(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
+    """Read the columns to split a report by, with commas between."""
+    from ..report import BY
+
+    return [str(_one_of(BY, name, ctx, param)) for name in value.split(",")]
+
+
+def log_format(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Read the name of a log format, or auto."""
+    from ..logs import LOG_FORMATS
+
+    return str(_one_of(("auto", *LOG_FORMATS), value, ctx, param))
+
+
+def output_path(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Refuse an empty path."""
+    if value == "":
+        raise click.BadParameter("the path is empty", ctx, param)
+    return value
+
+
+def _one_of(names: Sequence[str], value: str | None, ctx: click.Context, param: click.Parameter) -> str | None:
+    from ..catalog import listed_name
+
+    found = None if value is None else listed_name(value, names)
+    if value is not None and found is None:
+        raise click.BadParameter(f"{value!r} is none of {', '.join(names)}", ctx, param)
+    return found
