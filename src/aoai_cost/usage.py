@@ -32,6 +32,7 @@ METER_UNITS: Mapping[str, str] = MappingProxyType(
         "storage": "byte-day",
         "hosting": "millisecond",
         "ptu": "PTU-millisecond",
+        "ptu_reservation": "PTU",
     }
 )
 """The meters and the integer unit in which each is counted."""

@@ -52,6 +52,16 @@ SPOTS = [
     question(
         "2", "Provisioned Managed Regional Unit", "any model", sku="ProvisionedManaged", meter="ptu", region="eastus"
     ),
+    question(
+        "260",
+        "Provisioned Managed … Unit (type=Reservation, reservationTerm=1 Month)",
+        "any model",
+        sku="GlobalProvisionedManaged",
+        meter="ptu_reservation",
+        variant="1_month",
+    ),
+    question("0.4", "babbage-002-base-glbl Tokens", "babbage-002"),
+    question("0.4", "babbage-002-base-glbl Tokens", "babbage-002", meter="output"),
     question("0.03", "Code-Interpreter-global Session", "gpt-4o", meter="session", variant="code_interpreter"),
 ]
 

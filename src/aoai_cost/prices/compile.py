@@ -28,6 +28,8 @@ _TEXT = ("model", "version", "sku", "tier", "band", "fine_tuned", "scope", "regi
 _MORE_TEXT = ("source", "product", "note", "unmatched")
 _DAYS = ("from", "to", "assumed_from", "checked")
 _KEYS = (*_TEXT, *_MORE_TEXT, *_DAYS, "regions", "assumed", "price")
+# Some old models have one price for the tokens of both ways; it answers for each.
+_BOTH_WAYS = ("input", "output")
 _PRICE_KEYS = ("amount", "unit", "meter_name")
 _SCOPES = ("global", "data_zone", "regional", "unstated", "any")
 _NAMED = (("sku", SKUS), ("tier", TIERS), ("band", ("", "short", "long")), ("fine_tuned", FINE_TUNED))
@@ -144,7 +146,11 @@ class _Table:
         if start is not None and end is not None and start >= end:
             raise PriceSheetError(path, where, f"its end {end} must come after its start {start}")
         unmatched = rate.get("unmatched", "")
-        prices = [_price(key, value, path, where, bool(unmatched)) for key, value in rate["price"].items()]
+        prices = [
+            _price(one, value, path, where, bool(unmatched))
+            for key, value in rate["price"].items()
+            for one in (_BOTH_WAYS if key == "+".join(_BOTH_WAYS) else (key,))
+        ]
         head = [
             *(rate.get(key, "") for key in ("version", "sku")),
             rate.get("tier", "default"),

@@ -29,6 +29,8 @@ UNITS: Mapping[str, Unit] = {
     "1 minute": Unit("millisecond", 60_000),
     "1 second": Unit("millisecond", 1_000),
     "1 PTU-hour": Unit("PTU-millisecond", 3_600_000),
+    "1 PTU-month": Unit("PTU", 1),
+    "1 PTU-year": Unit("PTU", 1),
     "1 image": Unit("image", 1),
     "1M characters": Unit("character", 1_000_000),
     "1 session": Unit("session", 1),
