@@ -8,12 +8,10 @@ from decimal import Decimal, getcontext, localcontext
 from fractions import Fraction
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aoai_cost.catalog import Deployment
-from aoai_cost.errors import PriceSheetError
 from aoai_cost.prices import PriceBook, exact_sum
 from aoai_cost.usage import MeterKey, Usage
 
@@ -103,15 +101,15 @@ def test_no_usage_costs_nothing() -> None:
     assert (cost.amount, cost.lines, cost.complete, cost.certainty) == (0, (), True, "exact")
 
 
-def test_prices_in_two_currencies_have_no_total(tmp_path: Path) -> None:
+def test_a_book_is_in_one_currency_and_others_do_not_answer(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     path.write_text(
         'currency = "EUR"\n[[rate]]\nmodel = "gpt-4o"\nsku = "GlobalStandard"\nprice.input = "2.1"\n', encoding="utf-8"
     )
-    book = PriceBook.read(path)
-    assert book.price(Usage({"input": 1_000_000}), CHAT, on=DAY).currency == "EUR"
-    with pytest.raises(PriceSheetError, match="EUR, USD"):
-        book.price(Usage({"input": 1, "output": 1}), CHAT, on=DAY)
+    cost = PriceBook.read(path).price(Usage({"input": 1_000_000, "output": 7}), CHAT, on=DAY)
+    assert (cost.currency, cost.amount, cost.certainty) == ("EUR", Decimal("2.1"), "lower_bound")
+    assert [(key.meter, quantity) for key, quantity, _ in cost.unpriced] == [("output", 7)]
+    assert "prices in another currency do not answer" in cost.unpriced[0][2].covered
 
 
 QUANTITIES = st.fixed_dictionaries(
@@ -170,3 +168,15 @@ def test_an_image_model_meters_images_apart() -> None:
     assert text.complete
     assert image.complete
     assert image.amount > text.amount
+
+
+def test_a_model_tuned_by_reinforcement_is_used_at_the_prices_of_tuned_models() -> None:
+    tuned = Deployment("contoso", "rft", "o4-mini", version="2025-04-16", sku="GlobalStandard", fine_tuned="rft")
+    usage = Usage({"input": 1_000_000, "training_time": HOUR_MS})
+    cost = BOOK.price(usage, tuned, on=DAY)
+    assert (cost.complete, cost.certainty) == (True, "estimated")
+    assert {line.key.meter: line.rate.meter_name for line in cost.lines} == {
+        "input": "o4-mini-ft input global Tokens",
+        "training_time": "o4-mini RFT Training global Unit",
+    }
+    assert "o4-mini has no input price for rft: priced as ft (assumed)" in cost.notes

@@ -8,30 +8,34 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..catalog import FINE_TUNED, SKUS, TIERS, arm_region, listed_name, split_model_name, tier_of
 from ..errors import PriceSheetError, shorten
 from ..usage import METER_UNITS
-from .rows import ANY_MODEL, GEOGRAPHIES, UNITS, PriceRow, PriceTable
+from .rows import ANY_MODEL, GEOGRAPHIES, UNITS, Discount, PriceRow, PriceTable
 
-__all__ = ["SHEETS", "TABLE", "compile_sheets", "table_bytes"]
+__all__ = ["SHEETS", "TABLE", "TableBuilder", "check_sheets", "compile_sheets", "table_bytes"]
 
 SHEETS = Path(__file__).with_name("sheets")
 TABLE = Path(__file__).with_name("table.json")
 
 _TEXT = ("model", "version", "sku", "tier", "band", "fine_tuned", "scope", "regions_described")
-_MORE_TEXT = ("source", "product", "note", "unmatched")
-_DAYS = ("from", "to", "assumed_from", "checked")
+_MORE_TEXT = ("source", "product", "note", "unmatched", "meter")
+_DAYS = ("from", "to", "assumed_from", "checked", "to_checked", "announced_to")
 _KEYS = (*_TEXT, *_MORE_TEXT, *_DAYS, "regions", "assumed", "price")
 # Some old models have one price for the tokens of both ways; it answers for each.
 _BOTH_WAYS = ("input", "output")
 _PRICE_KEYS = ("amount", "unit", "meter_name")
+_PRICE_FIELDS = 6
+"""What a price has in the table; a seventh says why it answers nothing."""
+_DISCOUNT_KEYS = ("share", "model", "version", "sku", "tier", "meter", "from", "to", "source", "note")
 _SCOPES = ("global", "data_zone", "regional", "unstated", "any")
+_METERS_ARE = f"the meters are {', '.join(METER_UNITS)}"
 _NAMED = (("sku", SKUS), ("tier", TIERS), ("band", ("", "short", "long")), ("fine_tuned", FINE_TUNED))
 
 
@@ -41,7 +45,7 @@ def compile_sheets(paths: Iterable[str | os.PathLike[str]]) -> dict[str, Any]:
     Parameters
     ----------
     paths : iterable of path
-        TOML sheets; the entries of a model keep their order.
+        TOML sheets of one currency; the entries of a model keep their order.
 
     Raises
     ------
@@ -49,11 +53,23 @@ def compile_sheets(paths: Iterable[str | os.PathLike[str]]) -> dict[str, Any]:
         If a sheet cannot be read or says something that cannot be used, and if two rows with different prices answer
         one question on one day. Of two rows with one price, the second is kept as unmatched.
     """
-    table = _Table()
-    for path in paths:
-        table.read(path)
-    table.settle_duplicates()
+    table, problems = _read_sheets(paths)
+    if problems:
+        raise problems[0]
     return table.raw()
+
+
+def check_sheets(paths: Iterable[str | os.PathLike[str]]) -> list[PriceSheetError]:
+    """Find everything that keeps sheets from being used together; none for sheets that `compile_sheets` takes."""
+    _, problems = _read_sheets(paths)
+    return problems
+
+
+def _read_sheets(paths: Iterable[str | os.PathLike[str]]) -> tuple[TableBuilder, list[PriceSheetError]]:
+    table = TableBuilder()
+    problems = [problem for path in paths for problem in table.read(path)]
+    problems.extend(table.contradictions())
+    return table, problems
 
 
 def table_bytes(raw: Mapping[str, Any]) -> bytes:
@@ -62,7 +78,7 @@ def table_bytes(raw: Mapping[str, Any]) -> bytes:
     def compact(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
-    lines = [f'"{name}":{compact(raw[name])},' for name in ("sources", "geography", "texts", "regions")]
+    lines = [f'"{name}":{compact(raw[name])},' for name in raw if name != "rates"]
     lines.append('"rates":{')
     for number, (model, groups) in enumerate(raw["rates"].items(), start=1):
         lines.append(f"{compact(model)}:[")
@@ -71,49 +87,73 @@ def table_bytes(raw: Mapping[str, Any]) -> bytes:
     return ("{" + "\n".join(lines) + "\n}}\n").encode()
 
 
-class _Table:
-    """A table while sheets are read into it."""
+class TableBuilder:
+    """A table while entries are put into it."""
 
-    def __init__(self) -> None:
+    def __init__(self, currency: str = "") -> None:
+        self.currency = currency
         self.sources: dict[str, dict[str, str]] = {}
         self.geography: dict[str, str] = {}
         self.texts: dict[str, int] = {"": 0}
         self.regions: dict[tuple[str, ...], int] = {(): 0}
+        self.discounts: list[tuple[Discount, str, str]] = []
         self.rates: dict[str, list[Any]] = {}
         self.places: dict[tuple[str, int], tuple[str, str]] = {}
 
     def raw(self) -> dict[str, Any]:
+        """Return what has been put in so far, as plain JSON types."""
         return {
+            "currency": self.currency or "USD",
             "sources": self.sources,
             "geography": self.geography,
             "texts": list(self.texts),
             "regions": [list(one) for one in self.regions],
+            "discounts": [
+                {key: _text(getattr(one, key)) for key in Discount.__slots__} for one, _, _ in self.discounts
+            ],
             "rates": dict(sorted(self.rates.items())),
         }
 
-    def read(self, path: str | os.PathLike[str]) -> None:
+    def read(self, path: str | os.PathLike[str]) -> Iterator[PriceSheetError]:
+        """Put in a sheet, and yield what cannot be used of it."""
         shown = os.fspath(path)
         try:
             sheet = tomllib.loads(Path(path).read_bytes().decode("utf-8-sig"))
         except OSError as error:
-            raise PriceSheetError(shown, "", f"cannot be read: {error.strerror or type(error).__name__}") from error
-        except UnicodeDecodeError as error:
-            raise PriceSheetError(shown, "", "is not UTF-8 text") from error
+            yield PriceSheetError(shown, "", f"cannot be read: {error.strerror or type(error).__name__}")
+            return
+        except UnicodeDecodeError:
+            yield PriceSheetError(shown, "", "is not UTF-8 text")
+            return
         except (ValueError, RecursionError) as error:
-            raise PriceSheetError(shown, "", f"is not TOML that can be read: {str(error)[:200]}") from error
+            yield PriceSheetError(shown, "", f"is not TOML that can be read: {str(error)[:200]}")
+            return
         for key in sheet:
-            if key not in ("currency", "source", "geography", "rate"):
-                raise PriceSheetError(shown, "", f"has the unknown key {shorten(key, 60)}")
-        currency = sheet.get("currency", "USD")
+            if key not in ("currency", "source", "geography", "discount", "rate"):
+                yield PriceSheetError(shown, "", f"has the unknown key {shorten(key, 60)}")
+        parts: list[tuple[Callable[..., None], Any, tuple[Any, ...]]] = [
+            (self._read_currency, sheet.get("currency", "USD"), ()),
+            (self._read_sources, sheet.get("source", {}), ()),
+            (self._read_geography, sheet.get("geography", {}), ()),
+        ]
+        for name, read in (("rate", self.add_rate), ("discount", self.add_discount)):
+            entries = sheet.get(name, [])
+            if not isinstance(entries, list):
+                yield PriceSheetError(shown, "", f"write [[{name}]] with two brackets, once per entry")
+                continue
+            parts.extend((read, entry, (f"{name} {number}",)) for number, entry in enumerate(entries, start=1))
+        for put_in, entry, where in parts:
+            try:
+                put_in(entry, shown, *where)
+            except PriceSheetError as problem:
+                yield problem
+
+    def _read_currency(self, currency: Any, path: str) -> None:
         if not isinstance(currency, str) or not (len(currency) == 3 and currency.isascii() and currency.isupper()):
-            raise PriceSheetError(shown, "", 'currency must be a code of three letters such as "USD"')
-        self._read_sources(sheet.get("source", {}), shown)
-        self._read_geography(sheet.get("geography", {}), shown)
-        rates = sheet.get("rate", [])
-        if not isinstance(rates, list):
-            raise PriceSheetError(shown, "", "write [[rate]] with two brackets, once per group of prices")
-        for number, rate in enumerate(rates, start=1):
-            self._read_rate(rate, shown, number, currency)
+            raise PriceSheetError(path, "", 'currency must be a code of three letters such as "USD"')
+        if self.currency not in ("", currency):
+            raise PriceSheetError(path, "", f"is in {currency}, and the sheets before it in {self.currency}")
+        self.currency = currency
 
     def _read_sources(self, sources: Any, path: str) -> None:
         if not isinstance(sources, dict) or not all(isinstance(one, dict) for one in sources.values()):
@@ -129,12 +169,12 @@ class _Table:
                 raise PriceSheetError(path, "geography", f"{shorten(name, 60)} must be a list of regions")
             self.geography.update(dict.fromkeys(regions, name))
 
-    def _read_rate(self, rate: Any, path: str, number: int, currency: str) -> None:
-        where = f"rate {number}"
+    def add_rate(self, rate: Any, path: str, where: str) -> None:
+        """Put in a group of prices, written as in a sheet; `path` and `where` say in errors where it stands."""
         if not isinstance(rate, dict):
             raise PriceSheetError(path, where, "is not a table")
         where += f" ({shorten(rate.get('model', ''), 60)})"
-        _check_types(rate, path, where)
+        _check_types(rate, _KEYS, path, where)
         for key in ("model", "sku", "price"):
             if not rate.get(key):
                 raise PriceSheetError(path, where, f"has no {key}")
@@ -142,9 +182,8 @@ class _Table:
             rate = _as_asked(rate, path, where)
         regions = tuple(rate.get("regions", ()))
         scope = rate.get("scope", "") or ("any" if not regions else "regional")
-        start, end = rate.get("from") or rate.get("assumed_from"), rate.get("to")
-        if start is not None and end is not None and start >= end:
-            raise PriceSheetError(path, where, f"its end {end} must come after its start {start}")
+        start = rate.get("from") or rate.get("assumed_from")
+        _check_period(start, rate.get("to"), path, where)
         unmatched = rate.get("unmatched", "")
         prices = [
             _price(one, value, path, where, bool(unmatched))
@@ -158,45 +197,100 @@ class _Table:
             scope,
             self.regions.setdefault(regions, len(self.regions)),
             rate.get("regions_described", ""),
-            start.isoformat() if start else "",
-            end.isoformat() if end else "",
+            _text(start),
+            _text(rate.get("to")),
             int("from" not in rate and "assumed_from" in rate),
             rate.get("source", ""),
-            rate["checked"].isoformat() if "checked" in rate else "",
+            _text(rate.get("checked")),
+            _text(rate.get("to_checked")),
             rate.get("product", ""),
             self.texts.setdefault(rate.get("note", ""), len(self.texts)),
             int(rate.get("assumed", False)),
+            _text(rate.get("announced_to")),
             self.texts.setdefault(unmatched, len(self.texts)),
-            currency,
         ]
         groups = self.rates.setdefault(rate["model"], [])
         self.places[rate["model"], len(groups)] = (path, where)
         groups.append([head, prices])
 
-    def settle_duplicates(self) -> None:
-        """Keep one answering row per question and day: mark equal ones, refuse different ones."""
+    def add_discount(self, facts: Any, path: str, where: str) -> None:
+        """Put in a discount, written as in a sheet."""
+        if not isinstance(facts, dict):
+            raise PriceSheetError(path, where, "is not a table")
+        _check_types(facts, _DISCOUNT_KEYS, path, where)
+        share = _amount(facts.get("share", ""))
+        if share is None or share > 1:
+            raise PriceSheetError(
+                path, where, f'share must be a text from "0" to "1", found {shorten(facts.get("share"), 60)}'
+            )
+        meter = facts.get("meter", "")
+        if meter and meter not in METER_UNITS:
+            raise PriceSheetError(path, where, f"{shorten(meter, 60)} is not a meter; {_METERS_ARE}")
+        named = _in_our_words(facts, path, where)
+        _check_period(facts.get("from"), facts.get("to"), path, where)
+        found = Discount(
+            share=facts["share"],
+            **{key: named.get(key, "") for key in ("model", "version", "sku", "tier")},
+            meter=meter,
+            effective_from=facts.get("from"),
+            effective_to=facts.get("to"),
+            source=facts.get("source", ""),
+            note=facts.get("note", ""),
+        )
+        for other, _, earlier in self.discounts:
+            if _compete(found, other):
+                raise PriceSheetError(path, where, f"would hold for the same things and days as {earlier}")
+        self.discounts.append((found, path, where))
+
+    def contradictions(self) -> Iterator[PriceSheetError]:
+        """Yield rows that answer a question as another one does, at another price; mark the second of one price."""
+        for entry, rivals in self._contests():
+            rival = next(filter(None, rivals))
+            if all(one is not None and _same_answer(entry.row, one.row) for one in rivals):
+                entry.price.append(f"the same price as {rival.row.meter_name or 'another row'}, which answers")
+            else:
+                yield PriceSheetError(
+                    *entry.place,
+                    f"{entry.row.meter} at {entry.row.amount} from {entry.row.effective_from} shares places and days "
+                    f"with another entry, {rival.row.amount} from {rival.row.effective_from}; end the earlier one with "
+                    "`to`",
+                )
+
+    def leave_contradictions_unmatched(self) -> None:
+        """Let none of the rows answer that have different prices for one question."""
+        for entry, rivals in self._contests():
+            for rival in filter(None, rivals):
+                if _price_of(entry.row) != _price_of(rival.row):
+                    for one, other in ((entry, rival), (rival, entry)):
+                        one.price[_PRICE_FIELDS:] = [f"contradicts {other.row.meter_name}, another price of the same"]
+
+    def _contests(self) -> Iterator[tuple[_Entry, list[_Entry | None]]]:
+        """Yield each row that shares a question and a day with earlier ones, and the rival in each question."""
         for model, groups in self.rates.items():
-            owners = [(g, p) for g, (_, prices) in enumerate(groups) for p in range(len(prices))]
+            entries = [(price, self.places[model, g]) for g, (_, prices) in enumerate(groups) for price in prices]
             rows = PriceTable(self.raw()).rows(model)
             has_long = any(row.band == "long" and not row.unmatched for row in rows)
-            asked: dict[Any, list[PriceRow]] = {}
-            for row, (g, p) in zip(rows, owners, strict=True):
+            asked: dict[Any, list[_Entry]] = {}
+            for row, (price, place) in zip(rows, entries, strict=True):
                 if row.unmatched:
                     continue
-                questions = list(_questions(row, has_long))
-                rivals = [next((one for one in asked.get(q, ()) if _share_a_day(row, one)), None) for q in questions]
-                rival = next(filter(None, rivals), None)
-                if rival is None:
-                    for question in questions:
-                        asked.setdefault(question, []).append(row)
-                elif all(one is not None and _same_answer(row, one) for one in rivals):
-                    groups[g][1][p].append(f"the same price as {rival.meter_name or 'another row'}, which answers")
-                else:
-                    reason = (
-                        f"{row.meter} at {row.amount} from {row.effective_from} shares places and days with another "
-                        f"entry, {rival.amount} from {rival.effective_from}; end the earlier one with `to`"
-                    )
-                    raise PriceSheetError(*self.places[model, g], reason)
+                entry, questions = _Entry(row, price, place), list(_questions(row, has_long))
+                rivals = [
+                    next((one for one in asked.get(q, ()) if _share_a_day(row, one.row)), None) for q in questions
+                ]
+                if any(rivals):
+                    yield entry, rivals
+                for question, rival in zip(questions, rivals, strict=True):
+                    if rival is None:
+                        asked.setdefault(question, []).append(entry)
+
+
+class _Entry(NamedTuple):
+    """A row, its price as the table holds it, and where it was written."""
+
+    row: PriceRow
+    price: list[Any]
+    place: tuple[str, str]
 
 
 def _questions(row: PriceRow, has_long: bool) -> Iterator[tuple[str, ...]]:
@@ -210,16 +304,31 @@ def _questions(row: PriceRow, has_long: bool) -> Iterator[tuple[str, ...]]:
             yield row.version, row.sku, row.tier, row.fine_tuned, row.meter, modality, row.variant, band, place
 
 
+def _price_of(row: PriceRow) -> tuple[Decimal, str]:
+    return Decimal(row.amount), row.unit
+
+
 def _same_answer(row: PriceRow, rival: PriceRow) -> bool:
-    """Tell whether the rival has the same price on every day of the row."""
+    """Tell whether the rival has the same price on every day of the row, and was known as early."""
     return (
-        (Decimal(rival.amount), rival.unit, rival.currency) == (Decimal(row.amount), row.unit, row.currency)
+        _price_of(rival) == _price_of(row)
         and (rival.effective_from or date.min) <= (row.effective_from or date.min)
         and (rival.effective_to or date.max) >= (row.effective_to or date.max)
+        and (rival.captured or date.min) <= (row.captured or date.min)
     )
 
 
-def _share_a_day(one: PriceRow, other: PriceRow) -> bool:
+def _compete(one: Discount, other: Discount) -> bool:
+    """Tell whether two discounts hold for something in common and neither names more than the other."""
+    pairs = list(zip(one.names, other.names, strict=True))
+    return (
+        sum(map(bool, one.names)) == sum(map(bool, other.names))
+        and all(not mine or not its or mine == its for mine, its in pairs)
+        and _share_a_day(one, other)
+    )
+
+
+def _share_a_day(one: PriceRow | Discount, other: PriceRow | Discount) -> bool:
     start = max(one.effective_from or date.min, other.effective_from or date.min)
     end = min(one.effective_to or date.max, other.effective_to or date.max)
     return start < end
@@ -227,21 +336,8 @@ def _share_a_day(one: PriceRow, other: PriceRow) -> bool:
 
 def _as_asked(rate: Mapping[str, Any], path: str, where: str) -> dict[str, Any]:
     """Write a rate in the words in which prices are asked for; a row that could never answer is refused."""
-    found = {"tier": "default", **rate}
-    for key, allowed in _NAMED:
-        if key in found:
-            name = listed_name(found[key], allowed)
-            if name is None:
-                choice = ", ".join(filter(None, allowed))
-                raise PriceSheetError(path, where, f"{key} {shorten(found[key], 60)} is not one of {choice}")
-            found[key] = name
+    found = _in_our_words({"tier": "default", **rate}, path, where)
     found["tier"] = tier_of(found["sku"], found["tier"])
-    if found["model"] != ANY_MODEL:
-        model, version = split_model_name(found["model"])
-        given = found.get("version", "").strip().lower()
-        if version and given and version != given:
-            raise PriceSheetError(path, where, f"the model's name says version {version}, version says {given}")
-        found["model"], found["version"] = model, version or given
     found["regions"] = [arm_region(region) for region in found.get("regions", ())]
     kind, _, places = found.get("scope", "").partition(":")
     if kind and kind not in _SCOPES:
@@ -258,11 +354,35 @@ def _as_asked(rate: Mapping[str, Any], path: str, where: str) -> dict[str, Any]:
     return found
 
 
-def _check_types(rate: Mapping[str, Any], path: str, where: str) -> None:
-    for key, value in rate.items():
-        if key not in _KEYS:
+def _in_our_words(facts: Mapping[str, Any], path: str, where: str) -> dict[str, Any]:
+    """Write what an entry names as prices are asked for: listed names, and the model apart from its version."""
+    found = dict(facts)
+    for key, allowed in _NAMED:
+        if key in found:
+            name = listed_name(found[key], allowed)
+            if name is None:
+                choice = ", ".join(filter(None, allowed))
+                raise PriceSheetError(path, where, f"{key} {shorten(found[key], 60)} is not one of {choice}")
+            found[key] = name
+    if found.get("model", ANY_MODEL) != ANY_MODEL:
+        model, version = split_model_name(found["model"])
+        given = found.get("version", "").strip().lower()
+        if version and given and version != given:
+            raise PriceSheetError(path, where, f"the model's name says version {version}, version says {given}")
+        found["model"], found["version"] = model, version or given
+    return found
+
+
+def _check_period(start: date | None, end: date | None, path: str, where: str) -> None:
+    if start is not None and end is not None and start >= end:
+        raise PriceSheetError(path, where, f"its end {end} must come after its start {start}")
+
+
+def _check_types(entry: Mapping[str, Any], keys: Sequence[str], path: str, where: str) -> None:
+    for key, value in entry.items():
+        if key not in keys:
             raise PriceSheetError(
-                path, where, f"has the unknown key {shorten(key, 60)}; the keys are {', '.join(_KEYS)}"
+                path, where, f"has the unknown key {shorten(key, 60)}; the keys are {', '.join(keys)}"
             )
         if key in (*_TEXT, *_MORE_TEXT) and not isinstance(value, str):
             raise PriceSheetError(path, where, f"{key} must be a text in quotes, found {shorten(value, 60)}")
@@ -274,6 +394,23 @@ def _check_types(rate: Mapping[str, Any], path: str, where: str) -> None:
             raise PriceSheetError(path, where, "assumed must be true or false")
         if key == "price" and not isinstance(value, dict):
             raise PriceSheetError(path, where, 'write prices as price.input = "2.50"')
+
+
+def _text(value: date | str | None) -> str:
+    return value.isoformat() if isinstance(value, date) else value or ""
+
+
+def _amount(text: Any) -> Decimal | None:
+    """Read an amount of at least 0 with few enough digits to reckon with; None for anything else."""
+    if not isinstance(text, str):
+        return None
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    exponent = number.as_tuple().exponent
+    usable = number.is_finite() and 0 <= number <= 10**9 and isinstance(exponent, int) and exponent >= -24
+    return number if usable else None
 
 
 def _price(key: str, value: Any, path: str, where: str, unmatched: bool) -> list[Any]:
@@ -291,18 +428,11 @@ def _price(key: str, value: Any, path: str, where: str, unmatched: bool) -> list
             f"{', '.join(_PRICE_KEYS)}",
         )
     amount, unit = facts.get("amount", ""), facts.get("unit", "1M tokens")
-    try:
-        number = Decimal(amount)
-    except InvalidOperation:
-        number = Decimal("NaN")
-    exponent = number.as_tuple().exponent
-    if not number.is_finite() or number < 0 or number > 10**9 or not isinstance(exponent, int) or exponent < -24:
+    if _amount(amount) is None:
         raise PriceSheetError(path, where, f"the price of {shorten(key, 60)} is not an amount: {shorten(amount, 60)}")
     if not unmatched:
         if meter not in METER_UNITS:
-            raise PriceSheetError(
-                path, where, f"{shorten(meter, 60)} is not a meter; the meters are {', '.join(METER_UNITS)}"
-            )
+            raise PriceSheetError(path, where, f"{shorten(meter, 60)} is not a meter; {_METERS_ARE}")
         if unit not in UNITS or UNITS[unit].measures != METER_UNITS[meter]:
             fitting = ", ".join(name for name, one in UNITS.items() if one.measures == METER_UNITS[meter])
             raise PriceSheetError(path, where, f"the unit of {meter} is one of {fitting}; found {shorten(unit, 60)}")

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from ..usage import METER_UNITS
 
-__all__ = ["ANY_MODEL", "GEOGRAPHIES", "GOVERNMENT", "UNITS", "PriceRow", "PriceTable", "Unit", "rows_for_region"]
+__all__ = [
+    "ANY_MODEL",
+    "GEOGRAPHIES",
+    "GOVERNMENT",
+    "UNITS",
+    "Discount",
+    "PriceRow",
+    "PriceTable",
+    "Unit",
+    "rows_for_region",
+]
 
 ANY_MODEL = "*"
 """The model of a price that hangs on no model: PTU hours, tools."""
@@ -73,6 +85,8 @@ class PriceRow:
     product: str
     note: str
     assumed: bool
+    announced_to: date | None
+    """The last day for which the vendor promised a promotional price; later it may have ended."""
     unmatched: str
     """Why this row answers no question; empty for rows that do."""
 
@@ -83,9 +97,7 @@ class PriceRow:
 
     def in_force(self, on: date) -> bool:
         """Tell whether the price holds on a day."""
-        return (self.effective_from is None or self.effective_from <= on) and (
-            self.effective_to is None or on < self.effective_to
-        )
+        return _holds_on(self.effective_from, self.effective_to, on)
 
     def answers_modality(self, modality: str) -> bool:
         """Tell whether the row prices this modality. A token meter that names none prices text."""
@@ -109,25 +121,88 @@ def _geographies(scope: str) -> frozenset[str]:
     return _PUBLIC if kind in ("global", "any") else frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Discount:
+    """A share off what the sheets below say, for all that its texts name; an empty text names everything."""
+
+    share: str
+    model: str
+    version: str
+    sku: str
+    tier: str
+    meter: str
+    effective_from: date | None
+    effective_to: date | None
+    source: str
+    note: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it names, an empty text where it names all."""
+        return self.model, self.version, self.sku, self.tier, self.meter
+
+    def in_force(self, on: date) -> bool:
+        """Tell whether the discount holds on a day."""
+        return _holds_on(self.effective_from, self.effective_to, on)
+
+
+def _holds_on(start: date | None, end: date | None, on: date) -> bool:
+    return (start is None or start <= on) and (end is None or on < end)
+
+
 class PriceTable:
     """Price rows by model, made into `PriceRow` when a model is first asked for.
 
     Parameters
     ----------
-    raw : mapping
-        What `compile_sheets` makes, as plain JSON types.
+    raw : mapping, or function that returns it
+        What `compile_sheets` makes, as plain JSON types; a function is called when a row is first asked for.
+    as_known_on : date, optional
+        Leave out what was captured on a later day: rows, and the ends of earlier rows that they brought to light.
     """
 
-    def __init__(self, raw: Mapping[str, Any]) -> None:
-        self.raw = raw
-        self.sources: Mapping[str, Mapping[str, str]] = raw["sources"]
-        self.geography: Mapping[str, str] = raw["geography"]
+    def __init__(
+        self, raw: Mapping[str, Any] | Callable[[], Mapping[str, Any]], *, as_known_on: date | None = None
+    ) -> None:
+        self._source = raw
+        self.as_known_on = as_known_on
         self._rows: dict[str, tuple[PriceRow, ...]] = {}
+        self._turns: dict[str, list[date]] = {}
+
+    @cached_property
+    def raw(self) -> Mapping[str, Any]:
+        """The table as plain JSON types."""
+        return self._source() if callable(self._source) else self._source
+
+    @property
+    def currency(self) -> str:
+        """The currency of every amount in the table."""
+        return str(self.raw["currency"])
+
+    @property
+    def sources(self) -> Mapping[str, Mapping[str, str]]:
+        """What each source is, by its id."""
+        found: Mapping[str, Mapping[str, str]] = self.raw["sources"]
+        return found
+
+    @property
+    def geography(self) -> Mapping[str, str]:
+        """The geography of each region that the table places."""
+        found: Mapping[str, str] = self.raw["geography"]
+        return found
 
     @property
     def models(self) -> tuple[str, ...]:
         """The models that have rows, `ANY_MODEL` among them."""
         return tuple(self.raw["rates"])
+
+    @cached_property
+    def discounts(self) -> tuple[Discount, ...]:
+        """The discounts on what the tables below this one say."""
+        return tuple(
+            Discount(**{**facts, **{key: _day(facts[key]) for key in ("effective_from", "effective_to")}})
+            for facts in self.raw.get("discounts", ())
+        )
 
     def rows(self, model: str) -> tuple[PriceRow, ...]:
         """Return the rows of a model, in the order of the sheets; none for an unknown one."""
@@ -142,6 +217,18 @@ class PriceTable:
         """Tell whether the model has prices of its own for long contexts."""
         return any(row.band == "long" for row in self.rows(model))
 
+    def steady(self, model: str, on: date) -> tuple[date, date]:
+        """Return the days around `on`, the last one excluded, between which no answer of the table can change."""
+        turns = self._turns.get(model)
+        if turns is None:
+            held = [(row.effective_from, row.effective_to) for one in (model, ANY_MODEL) for row in self.rows(one)]
+            held += [(one.effective_from, one.effective_to) for one in self.discounts]
+            promised = [row.announced_to + timedelta(days=1) for row in self.rows(model) if row.announced_to]
+            turns = sorted({date.min, date.max, *promised, *(day for days in held for day in days if day is not None)})
+            self._turns[model] = turns
+        after = min(bisect_right(turns, on), len(turns) - 1)
+        return turns[after - 1], turns[after]
+
     def __iter__(self) -> Iterator[PriceRow]:
         for model in self.models:
             yield from self.rows(model)
@@ -150,7 +237,11 @@ class PriceTable:
         regions, notes = self.raw["regions"], self.raw["texts"]
         for head, prices in self.raw["rates"].get(model, ()):
             version, sku, tier, band, fine_tuned, scope, region_set, described, start, end, start_assumed, *rest = head
-            source, captured, product, note, assumed, unmatched, currency = rest
+            source, captured, end_captured, product, note, assumed, announced_to, unmatched = rest
+            if not self._known(captured):
+                continue
+            if end and not self._known(end_captured):
+                end = ""
             for meter, modality, variant, amount, unit, meter_name, *duplicate in prices:
                 yield PriceRow(
                     model=model,
@@ -164,7 +255,7 @@ class PriceTable:
                     variant=variant,
                     amount=amount,
                     unit=unit,
-                    currency=currency,
+                    currency=self.currency,
                     meter_name=meter_name,
                     scope=scope,
                     regions=tuple(regions[region_set]),
@@ -177,8 +268,12 @@ class PriceTable:
                     product=product,
                     note=notes[note],
                     assumed=bool(assumed),
+                    announced_to=_day(announced_to),
                     unmatched=duplicate[0] if duplicate else notes[unmatched],
                 )
+
+    def _known(self, captured: str) -> bool:
+        return self.as_known_on is None or not captured or captured <= self.as_known_on.isoformat()
 
 
 def _day(text: str) -> date | None:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from .. import markup
 from ..catalog import Deployment, Deployments, get_model, read_deployments, split_model_name
-from ..errors import PriceSheetError, RequestError, UnknownNameError, shorten
+from ..errors import RequestError, UnknownNameError, shorten
 from ..logs import UsageLog, read_usage
 from ..prices import Cost, PriceBook, exact_sum
 from ..usage import METER_UNITS, MeterKey, Usage, split_totals
@@ -124,8 +124,8 @@ def cost_report(
     ------
     RequestError
         For an unknown `by` or `every`.
-    DeploymentsError, UsageFormatError, PriceSheetError
-        For files that cannot be used, and for prices in more than one currency.
+    DeploymentsError, UsageFormatError
+        For files that cannot be used.
     """
     columns = _columns(by)
     if every not in ("month", "day"):
@@ -264,7 +264,6 @@ class _Pricing:
         self.unpriced: dict[tuple[Any, ...], list[Any]] = {}
         self.logged: dict[str, str] = {}
         """How the log names the resources of the deployments file; the report says it in the log's words."""
-        self.currencies: set[str] = set()
         self.notes: dict[str, dict[str, None]] = {}
         """The deployments that each note speaks of, in the order in which it came up."""
         self.assumed = False
@@ -354,8 +353,6 @@ class _Pricing:
                 row.tokens[meter.meter] += quantity
 
     def _add_cost(self, row: _Row, day: date, names: dict[str, str | None], band: str, cost: Cost) -> None:
-        if cost.lines:
-            self.currencies.add(cost.currency)
         if cost.lines or cost.complete:
             row.amounts.append(cost.amount)
         self.assumed |= cost.certainty != "exact"
@@ -388,14 +385,6 @@ class _Pricing:
         self.notes.setdefault(note, {})[deployment] = None
 
     def report(self, log: UsageLog, period: tuple[date, date] | None) -> CostReport:
-        if len(self.currencies) > 1:
-            found = ", ".join(sorted(self.currencies))
-            raise PriceSheetError(
-                "",
-                "",
-                f"prices are in several currencies ({found}) and a total needs one; what a sheet of your own does not "
-                "price is taken from the bundled list prices, so let the sheet price all of it",
-            )
         frame = self._frame()
         unmetered = int(frame["unmetered"].sum())
         rejected = len(log.rejected)
@@ -428,7 +417,7 @@ class _Pricing:
             frame=frame,
             lines=self._lines_frame(),
             total=exact_sum(amount for row in self.rows.values() for amount in row.amounts),
-            currency=next(iter(self.currencies), "USD"),
+            currency=self.book.currency,
             certainty=certainty,
             unpriced=self._unpriced_frame(),
             rejected=log.rejected,

@@ -1,0 +1,136 @@
+"""A price found, and money reckoned with it: exact, in a decimal context of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Context, Decimal
+from typing import Literal, NamedTuple
+
+from ..errors import MissingPriceError, RequestError, shorten
+from ..usage import MeterKey
+
+__all__ = ["Certainty", "Cost", "CostLine", "Rate", "exact_sum", "less", "percent"]
+
+# Wide enough that no product or sum of real quantities is rounded; the caller's context plays no part.
+_EXACT = Context(prec=200, Emin=-(10**6), Emax=10**6)
+# Prices by the hour divide by 3,600,000 and need not end: they are cut here, at a fixed place, so that sums of them
+# stay exact and do not hang on their order.
+_LAST_PLACE = Decimal(1).scaleb(-40)
+
+Certainty = Literal["exact", "estimated", "lower_bound"]
+
+
+def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
+    """Add amounts without rounding, whatever the caller's decimal context is.
+
+    Examples
+    --------
+    >>> exact_sum([Decimal("0.1"), Decimal("1e20")])
+    Decimal('100000000000000000000.1')
+    """
+    total = Decimal(0)
+    for amount in amounts:
+        total = _EXACT.add(total, amount)
+    return total
+
+
+def less(amount: Decimal, share: Decimal) -> Decimal:
+    """Take a share off an amount, without rounding.
+
+    Examples
+    --------
+    >>> less(Decimal("2.50"), Decimal("0.12"))
+    Decimal('2.2000')
+    """
+    return _EXACT.multiply(amount, _EXACT.subtract(Decimal(1), share))
+
+
+def percent(share: str) -> str:
+    """Write a share in percent.
+
+    Examples
+    --------
+    >>> percent("0.125"), percent("0.20")
+    ('12.5 %', '20 %')
+    """
+    text = f"{_EXACT.multiply(Decimal(share), Decimal(100)):f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) + " %"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """One price, and the row it comes from.
+
+    ``amount`` buys ``per`` of the meter's integer units (`METER_UNITS`); ``unit`` is how the vendor writes that.
+    ``list_amount`` is what the row says, before discounts.
+    ``effective_from`` and ``effective_to`` bound its days (the second no longer in it; None where not seen),
+    ``captured`` is the day on which the source was read. ``certainty`` is ``estimated`` where the row, or the
+    choice of it, rests on an assumption; ``notes`` say which.
+    """
+
+    amount: Decimal
+    list_amount: Decimal
+    per: int
+    unit: str
+    currency: str
+    meter_name: str
+    source: str
+    effective_from: date | None
+    effective_to: date | None
+    captured: date | None
+    certainty: Certainty
+    notes: tuple[str, ...]
+
+    def cost(self, quantity: int) -> Decimal:
+        """Price a whole quantity of the meter's unit.
+
+        Exact for tokens, images, characters and the like; quantities of time that do not divide are rounded at the
+        40th decimal place.
+
+        Raises
+        ------
+        RequestError
+            For a quantity that is negative or not a whole number (``bool`` and ``float`` are refused).
+        """
+        if isinstance(quantity, bool) or not hasattr(quantity, "__index__"):
+            raise RequestError("quantity", f"must be a whole number, not {shorten(quantity)}")
+        whole = quantity.__index__()
+        if whole < 0:
+            raise RequestError("quantity", f"must not be negative, found {shorten(whole)}")
+        amount = _EXACT.divide(_EXACT.multiply(self.amount, Decimal(whole)), Decimal(self.per))
+        exponent = amount.as_tuple().exponent
+        if isinstance(exponent, int) and exponent < -40:
+            return _EXACT.quantize(amount, _LAST_PLACE)
+        return amount
+
+
+class CostLine(NamedTuple):
+    """One meter of a usage, priced."""
+
+    key: MeterKey
+    quantity: int
+    rate: Rate
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a usage costs.
+
+    ``amount`` is the sum of the lines. What has no price is in ``unpriced`` as (key, quantity, error) and in no sum;
+    then ``complete`` is False and ``certainty`` is ``lower_bound``. ``currency`` is that of the lines.
+    """
+
+    amount: Decimal
+    currency: str
+    lines: tuple[CostLine, ...]
+    unpriced: tuple[tuple[MeterKey, int, MissingPriceError], ...]
+    certainty: Certainty
+    notes: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything in the usage has a price."""
+        return not self.unpriced
