@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import tempfile
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -16,6 +15,7 @@ import orjson
 import pandas as pd
 
 from ..errors import RequestError, shorten
+from ..whole_file import write_whole
 from .html import report_html
 from .words import plain
 
@@ -98,8 +98,8 @@ _WRITERS: dict[str, Callable[[CostReport], str]] = {"csv": report_csv, "html": r
 def write_report(report: CostReport, path: str | os.PathLike[str], form: str | None = None) -> None:
     """Write the report as ``csv``, ``html`` or ``json``; by default as the suffix of `path` says.
 
-    A file appears whole or not at all: it is written beside its place and renamed. A link is followed, and what is
-    there and no file (a pipe, a device) is written to.
+    A file appears whole or not at all. A link is followed, and what is there and no file (a pipe, a device) is written
+    to.
 
     Raises
     ------
@@ -110,31 +110,8 @@ def write_report(report: CostReport, path: str | os.PathLike[str], form: str | N
     """
     if not os.fspath(path):
         raise RequestError("path", "is empty")
-    target = Path(path).resolve()
     chosen = form if form is not None else Path(path).suffix.lower().removeprefix(".")
     make = _WRITERS.get(chosen)
     if make is None:
         raise RequestError("form", f"a report is written as {', '.join(_WRITERS)}; found {shorten(chosen)}")
-    data = make(report).encode("utf-8")
-    if target.exists() and not target.is_file():
-        # Renaming over it would put a file in the place of a pipe, or of /dev/null for all the machine.
-        target.write_bytes(data)
-        return
-    try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    except OSError as error:
-        error.filename = os.fspath(path)  # not that of the file beside it, which nobody asked for
-        raise
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files that only their owner can read; a report gets what the user's umask grants.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(path, make(report).encode("utf-8"))
