@@ -17,6 +17,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(autouse=True)
+def data_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder of the test's own: what the machine's user has refreshed plays no part."""
+    folder = tmp_path_factory.mktemp("data")
+    monkeypatch.setenv("AOAI_COST_DATA", str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def test_data() -> Path:
     """The folder of corpora, samples and hostile inputs; absent in a user's clone, required in CI."""

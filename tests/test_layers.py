@@ -84,4 +84,6 @@ def test_outside_packages_stay_in_their_rooms(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_the_library_never_opens_a_connection(path: Path) -> None:
     reaching = {"socket", "ssl", "http", "urllib", "requests", "httpx", "urllib3", "aiohttp", "ftplib"}
+    if path == PACKAGE / "prices" / "refresh.py":  # the one place that may, and only when it is asked to
+        return
     assert not [name for name in imports_of(path) if name.split(".")[0] in reaching]

@@ -74,7 +74,7 @@ def estimate_request(
     deployment : Deployment
         Where it would be sent; its model, version, sku, region and tier select the prices.
     prices : PriceBook, optional
-        By default the sheets in the package.
+        By default `PriceBook.current`.
     on : date, optional
         The day whose prices count; by default today in UTC.
 
@@ -95,7 +95,7 @@ def estimate_request(
     (8, Decimal('0.00002'), Decimal('0.00102'))
     """
     day = on if on is not None else datetime.now(UTC).date()
-    book = prices if prices is not None else PriceBook.bundled()
+    book = prices if prices is not None else PriceBook.current()
     model = get_model(deployment.model, deployment.version)
     count = count_request(request, model=model)
     notes = list(count.notes)

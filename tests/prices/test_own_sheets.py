@@ -94,6 +94,11 @@ def test_an_own_price_of_one_version_does_not_answer_for_all(tmp_path: Path) -> 
         ask(book)
 
 
+def test_an_own_price_of_the_only_version_answers_for_the_model(tmp_path: Path) -> None:
+    book = sheet(tmp_path, 'model="gpt-4.1-mini"\nversion="2025-04-14"\nsku="GlobalStandard"')
+    assert ask(book, "gpt-4.1-mini") == OWN
+
+
 def test_an_own_price_of_one_region_does_not_answer_for_all(tmp_path: Path) -> None:
     book = sheet(tmp_path, 'model="gpt-4o"\nversion="2024-11-20"\nsku="Standard"\nregions=["eastus"]')
     assert ask(book, sku="Standard", version="2024-11-20", region="eastus") == OWN

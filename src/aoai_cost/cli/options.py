@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 
 import click
 
-__all__ = ["amount", "columns", "day", "log_format", "output_path", "sku", "tier"]
+__all__ = ["amount", "columns", "currency", "day", "log_format", "output_path", "sku", "tier"]
 
 
 def day(ctx: click.Context, param: click.Parameter, value: str | None) -> date | None:
@@ -74,3 +74,14 @@ def _one_of(names: Sequence[str], value: str | None, ctx: click.Context, param: 
     if value is not None and found is None:
         raise click.BadParameter(f"{value!r} is none of {', '.join(names)}", ctx, param)
     return found
+
+
+def _currency(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if not (len(value) == 3 and value.isascii() and value.isalpha()):
+        raise click.BadParameter(f"{value!r} is not a code of three letters such as EUR", ctx, param)
+    return value.upper()
+
+
+currency = click.option(
+    "--currency", callback=_currency, default="USD", show_default=True, help="The currency of the price list."
+)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import MissingPriceError
 from . import options
-from .output import command, print_json, print_table
+from .output import EXIT_FAILED, command, print_json, print_table
 
 if TYPE_CHECKING:
     from ..prices import PriceBook
+    from ..prices.captures import Capture
     from ..prices.rows import PriceRow
 
 __all__ = ["prices"]
@@ -34,6 +38,8 @@ def prices() -> None:
 @click.option("--region", help="What this region pays, by the rules that reports use.")
 @click.option("--on", callback=options.day, help="The day whose prices count (default: today, UTC).")
 @click.option("--listed", is_flag=True, help="The rows that are kept and never matched, and why.")
+@click.option("--prices", "sheets", multiple=True, type=click.Path(), help="A price sheet of your own; it wins.")
+@options.currency
 @command
 def list_prices(
     model: str | None,
@@ -43,6 +49,8 @@ def list_prices(
     region: str | None,
     on: date | None,
     listed: bool,
+    sheets: tuple[str, ...],
+    currency: str,
     as_json: bool,
 ) -> None:
     """List the price rows of MODEL that hold on a day, each with its source.
@@ -57,7 +65,7 @@ def list_prices(
     from ..prices import ANY_MODEL, PriceBook
 
     day = on if on is not None else datetime.now(UTC).date()
-    book = PriceBook.bundled()
+    book = PriceBook.read(*sheets) if sheets else PriceBook.current(currency)
     if model is None:
         if version is not None:
             raise click.UsageError("--version goes with MODEL")
@@ -90,6 +98,126 @@ def list_prices(
     click.echo(f"{len(data)} rows in force on {day}, list prices before discounts and tax", err=True)
 
 
+@prices.command("check")
+@click.argument("sheets", nargs=-1, required=True, type=click.Path())
+@command
+def check(sheets: tuple[str, ...], as_json: bool) -> None:
+    """Say everything that keeps price SHEETS of your own from being used, with its line.
+
+    \b
+    Example:
+      aoai-cost prices check examples/contract.toml
+    """
+    from ..prices.compile import check_sheets, compile_sheets
+
+    problems = check_sheets(sheets)
+    if as_json:
+        found = [{"path": one.path, "entry": one.entry, "reason": one.reason} for one in problems]
+        print_json({"sheets": sheets, "problems": found})
+    elif not problems:
+        table = compile_sheets(sheets)
+        rates = sum(len(prices) for groups in table["rates"].values() for _, prices in groups)
+        click.echo(f"good: {rates} prices and {len(table['discounts'])} discounts in {table['currency']}")
+    for problem in problems:
+        click.echo(f"error: {problem}", err=True)
+    if problems:
+        sys.exit(EXIT_FAILED)
+
+
+@prices.command("refresh")
+@options.currency
+@click.option("--url", default=None, help="Another address of the price list, such as a mirror in a closed network.")
+@command
+def refresh(currency: str, url: str | None, as_json: bool) -> None:
+    """Fetch Azure's price list and use it from now on; of all commands this alone goes to the network.
+
+    \b
+    Example:
+      aoai-cost prices refresh --currency EUR
+    """
+    from ..prices.refresh import PRICE_LIST, refresh_prices
+
+    result = refresh_prices(currency, url=url or PRICE_LIST)
+    if as_json:
+        unmapped = [one._asdict() for one in result.unmapped]
+        print_json(
+            {**_capture_data(result.capture), "changed": result.changed, "rows": result.rows}
+            | {"meters": result.meters, "unmapped": unmapped}
+        )
+        return
+    told = "" if result.changed else ", the same as before"
+    click.echo(f"{result.rows:,} prices of {result.meters:,} meters in {currency}{told}: {result.capture.path}")
+    if result.unmapped:
+        click.echo(
+            f"note: the names of {len(result.unmapped)} meters are not understood; they price nothing:", err=True
+        )
+    for one in result.unmapped:
+        click.echo(f"  {one.product}: {one.meter_name} ({one.reason})", err=True)
+
+
+def _capture_data(capture: Capture) -> dict[str, Any]:
+    return {"currency": capture.currency, "fetched": capture.fetched, "path": str(capture.path)}
+
+
+@prices.command("diff")
+@options.currency
+@click.option("--since", callback=options.day, help="Compare with what was known on this day.")
+@click.option("--on", callback=options.day, help="The day whose prices count (default: today, UTC).")
+@command
+def diff(currency: str, since: date | None, on: date | None, as_json: bool) -> None:
+    """Show which prices the newest refresh changed.
+
+    It is compared with the prices known before it: an earlier refresh, or those in the package.
+
+    \b
+    Example:
+      aoai-cost prices diff --since 2026-08-12 --on 2026-10-15
+    """
+    from ..prices.changes import known_list, price_changes
+
+    day = on if on is not None else datetime.now(UTC).date()
+    after, before = known_list(currency), known_list(currency, as_known_on=since) if since else known_list(currency, 1)
+    if after is None or before is None:
+        raise click.UsageError(
+            f"no two price lists in {currency} are known; run `aoai-cost prices refresh`, or give --since"
+        )
+    changes = price_changes(before, after, on=day)
+    if as_json:
+        print_json({"currency": currency, "on": day, "changes": [asdict(one) for one in changes]})
+        return
+    columns = [
+        "model",
+        "version",
+        "sku",
+        "tier",
+        "band",
+        "fine_tuned",
+        "modality",
+        "meter",
+        "variant",
+        "before",
+        "after",
+    ]
+    rows = [
+        [*(_shown(getattr(one, name)) for name in columns), one.unit, _places(one.regions) or "every region"]
+        for one in changes
+    ]
+    if rows:
+        used = [i for i in range(len(columns) + 2) if any(row[i] for row in rows)]
+        headings = [*(name.replace("_", " ") for name in columns), "unit", "where"]
+        print_table([headings[i] for i in used], [[row[i] for i in used] for row in rows])
+    click.echo(f"{len(changes)} prices differ on {day}", err=True)
+
+
+def _shown(value: object) -> str:
+    return f"{value:f}" if isinstance(value, Decimal) else "-" if value is None else str(value)
+
+
+def _places(regions: Sequence[str]) -> str:
+    more = len(regions) - _SHOWN_PLACES
+    return ", ".join(regions[:_SHOWN_PLACES]) + (f" and {more} more" if more > 0 else "")
+
+
 def _together(data: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Join rows that differ only in where and since when they hold, for a table that people can take in."""
     groups: dict[tuple[object, ...], list[dict[str, Any]]] = {}
@@ -99,9 +227,7 @@ def _together(data: list[dict[str, Any]]) -> list[dict[str, Any]]:
     joined = []
     for rows in groups.values():
         places = sorted({place for row in rows for place in row["where"].split(", ")})
-        more = len(places) - _SHOWN_PLACES
-        where = ", ".join(places[:_SHOWN_PLACES]) + (f" and {more} more" if more > 0 else "")
-        joined.append({**rows[0], "where": where, "since": min(row["since"] or "" for row in rows)})
+        joined.append({**rows[0], "where": _places(places), "since": min(row["since"] or "" for row in rows)})
     return joined
 
 

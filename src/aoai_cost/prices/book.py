@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from ..catalog import Deployment, split_model_name, tier_of
 from ..errors import MissingPriceError, RequestError, shorten
 from ..usage import METER_UNITS, MeterKey, Usage
+from .captures import Capture, captures
 from .rate import Cost, CostLine, Rate, exact_sum, less, percent
 from .rows import PriceRow, PriceTable
 from .search import Question, Search, as_day, normal_question
@@ -37,8 +38,8 @@ class _Answers(NamedTuple):
 class PriceBook:
     """Dated prices in one currency: layers of sheets, the first that has a price answers.
 
-    `PriceBook.bundled` holds the sheets in the package, `PriceBook.current` puts what was refreshed from Azure's price
-    list before them, `PriceBook.read` sheets of your own before both.
+    `PriceBook.bundled` holds the sheets in the package, `PriceBook.current` puts what was fetched of Azure's price list
+    before them, `PriceBook.read` sheets of your own before both.
 
     Examples
     --------
@@ -73,6 +74,19 @@ class PriceBook:
         return _bundled_book(as_known_on)
 
     @classmethod
+    def current(cls, currency: str = "USD", *, as_known_on: date | None = None) -> PriceBook:
+        """Return what `refresh_prices` fetched before the prices in the package, which are in US dollars.
+
+        Without a refresh in this currency, the book holds what the package has.
+
+        Raises
+        ------
+        PriceSheetError
+            If the newest price list that was fetched can no longer be read.
+        """
+        return _current_book(tuple(captures(currency, as_known_on=as_known_on)), currency, as_known_on)
+
+    @classmethod
     def read(cls, *paths: str | os.PathLike[str], as_known_on: date | None = None) -> PriceBook:
         """Read price sheets of your own (contract rates, discounts, another currency) and use them before all others.
 
@@ -86,7 +100,8 @@ class PriceBook:
         from .compile import compile_sheets  # TOML is only for sheets of the user's own
 
         own = PriceTable(compile_sheets(paths))
-        return cls([own, _bundled_table(as_known_on)], currency=own.currency)
+        below = cls.current(own.currency, as_known_on=as_known_on)
+        return cls([own, *below._layers], currency=own.currency)
 
     def with_discount(
         self,
@@ -337,9 +352,10 @@ class PriceBook:
             search = look(table)
             found = search.run()
             if isinstance(found, Rate):
-                # What is bounded stands for all that was asked only if no other table prices the rest otherwise.
-                below = map(look, self._tables[i + 1 :]) if search.bounded else ()
-                if any(one.contradicts(found) for one in below):
+                # A whole price list says all there is; what a sheet bounds stands for all that was asked only if no
+                # table below prices the rest otherwise.
+                below = map(look, self._tables[i + 1 :]) if search.bounded and not table.whole else ()
+                if any(one.contradicts(found, search) for one in below):
                     return f"an own sheet prices only {search.bounded} of it; name what is asked for", start, end
                 return _discounted(found, self._tables[:i], question), start, end
             if search.differs:
@@ -396,6 +412,13 @@ def _bundled_raw() -> Mapping[str, Any]:
 @lru_cache(8)
 def _bundled_table(as_known_on: date | None) -> PriceTable:
     return PriceTable(_bundled_raw(), as_known_on=as_known_on)
+
+
+@lru_cache(8)
+def _current_book(fetched: tuple[Capture, ...], currency: str, as_known_on: date | None) -> PriceBook:
+    if not fetched and currency == "USD":
+        return _bundled_book(as_known_on)
+    return PriceBook([*(one.table(as_known_on) for one in fetched), _bundled_table(as_known_on)], currency=currency)
 
 
 @lru_cache(8)

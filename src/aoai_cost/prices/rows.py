@@ -159,12 +159,19 @@ class PriceTable:
         What `compile_sheets` makes, as plain JSON types; a function is called when a row is first asked for.
     as_known_on : date, optional
         Leave out what was captured on a later day: rows, and the ends of earlier rows that they brought to light.
+    currency : str, optional
+        The currency of the amounts, where it is known before the table is read.
     """
 
     def __init__(
-        self, raw: Mapping[str, Any] | Callable[[], Mapping[str, Any]], *, as_known_on: date | None = None
+        self,
+        raw: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
+        *,
+        as_known_on: date | None = None,
+        currency: str | None = None,
     ) -> None:
         self._source = raw
+        self._currency = currency
         self.as_known_on = as_known_on
         self._rows: dict[str, tuple[PriceRow, ...]] = {}
         self._turns: dict[str, list[date]] = {}
@@ -177,7 +184,12 @@ class PriceTable:
     @property
     def currency(self) -> str:
         """The currency of every amount in the table."""
-        return str(self.raw["currency"])
+        return self._currency or str(self.raw["currency"])
+
+    @property
+    def whole(self) -> bool:
+        """Whether this is a whole price list, as it was fetched, and not only what somebody wrote down of it."""
+        return "captured" in self.raw
 
     @property
     def sources(self) -> Mapping[str, Mapping[str, str]]:
@@ -235,9 +247,14 @@ class PriceTable:
 
     def _expand(self, model: str) -> Iterator[PriceRow]:
         regions, notes = self.raw["regions"], self.raw["texts"]
+        # A table that was captured at once says so once; where it was seen again unchanged, that day counts too.
+        all_captured, seen_to = self.raw.get("captured", ""), self.raw.get("seen_to", "")
+        if seen_to and self._known(seen_to):
+            all_captured = seen_to
         for head, prices in self.raw["rates"].get(model, ()):
             version, sku, tier, band, fine_tuned, scope, region_set, described, start, end, start_assumed, *rest = head
             source, captured, end_captured, product, note, assumed, announced_to, unmatched = rest
+            captured = captured or all_captured
             if not self._known(captured):
                 continue
             if end and not self._known(end_captured):

@@ -83,17 +83,28 @@ class Search:
         """Whether rows disagree where the question leaves something out."""
         self.bounded = ""
         """What the answer is bounded to that the question leaves open; another table may price the rest."""
+        self.used: list[PriceRow] = []
+        """The rows that answer."""
 
-    def contradicts(self, rate: Rate) -> bool:
-        """Tell whether this table has another price for what was asked."""
-        found = self.run()
+    def contradicts(self, rate: Rate, above: Search) -> bool:
+        """Tell whether this table has another price for what the search above leaves to it."""
+        found = self.run(above)
         if isinstance(found, Rate):
             return (found.amount, found.per) != (rate.amount, rate.per)
         return self.differs
 
-    def run(self) -> Rate | str:
-        """Return the rate, or the sentence that says what the table covers instead."""
-        rows = self._selected()
+    def covers(self, row: PriceRow) -> bool:
+        """Tell whether the rows that answer stand for a row of another table: its version, and its regions."""
+        versions = {one.version for one in self.used}
+        regions = {region for one in self.used for region in one.regions}
+        everywhere = self.question.region is not None or any(one.scope in ("any", "global") for one in self.used)
+        return (row.version in versions or "" in versions) and (
+            everywhere or (bool(row.regions) and regions.issuperset(row.regions))
+        )
+
+    def run(self, above: Search | None = None) -> Rate | str:
+        """Return the rate, or the sentence that says what the table covers instead; without what `above` covers."""
+        rows = [row for row in self._selected() if above is None or not above.covers(row)]
         if not rows:
             return self.covered
         question = self.question
@@ -178,6 +189,7 @@ class Search:
             return None
         if question.region is None and not any(row.scope in ("any", "global") for row in found):
             self.bounded = _some(_regions(found))
+        self.used += found
         # Of rows with one price the one that was seen first stands for all.
         return _rate(min(found, key=lambda row: row.effective_from or date.min), question.on, note)
 

@@ -114,7 +114,7 @@ def cost_report(
         What each deployment is; without it no row has a sku, and every row is listed as unpriced. PTU and fine-tuned
         deployments add their hours in the report's period (the first to the last day in the log).
     prices : PriceBook, optional
-        By default the sheets in the package. Each row is priced by the day of its call.
+        By default `PriceBook.current`. Each row is priced by the day of its call.
     by : sequence of str
         Any of resource, deployment, model, version, sku, region, tier.
     every : str
@@ -137,7 +137,7 @@ def cost_report(
         deployments = Deployments(())
     elif not isinstance(deployments, Deployments):
         deployments = read_deployments(deployments)
-    book = prices if prices is not None else PriceBook.bundled()
+    book = prices if prices is not None else PriceBook.current()
     pricing = _Pricing(book, deployments, columns, every)
     for key, counted, usage in _groups(log):
         pricing.add_group(key, counted, usage)

@@ -1,0 +1,96 @@
+"""Captures: Azure's price list as it was fetched, kept in the user's data folder, one file for each list that differs.
+
+The package writes here when ``aoai-cost prices refresh`` is run, and at no other time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import PriceSheetError
+from ..whole_file import write_whole
+from .compile import table_bytes
+from .rows import PriceTable
+
+__all__ = ["Capture", "captures", "data_folder", "keep_capture"]
+
+_DATA = "AOAI_COST_DATA"
+
+
+class Capture(NamedTuple):
+    """One price list that was fetched."""
+
+    currency: str
+    fetched: str
+    """When, in UTC, as ``20261127T143005Z``."""
+    path: Path
+
+    @property
+    def day(self) -> date:
+        """The day on which it was fetched."""
+        return datetime.strptime(self.fetched[:8], "%Y%m%d").date()
+
+    def read(self) -> Mapping[str, Any]:
+        """Read the table.
+
+        Raises
+        ------
+        PriceSheetError
+            If the file is no longer what was written.
+        """
+        try:
+            raw = json.loads(self.path.read_bytes())
+        except (OSError, ValueError) as error:
+            reason = "cannot be read; delete it and run `aoai-cost prices refresh`"
+            raise PriceSheetError(str(self.path), "", reason) from error
+        if not isinstance(raw, dict) or raw.get("currency") != self.currency:
+            raise PriceSheetError(str(self.path), "", f"is not a price list in {self.currency}; delete it")
+        return raw
+
+    def table(self, as_known_on: date | None = None) -> PriceTable:
+        """Return the table; the file is read when a price is first asked for."""
+        return PriceTable(self.read, as_known_on=as_known_on, currency=self.currency)
+
+
+def data_folder() -> Path:
+    """Return the folder of the user's data: ``AOAI_COST_DATA``, or where the system keeps such things."""
+    named = os.environ.get(_DATA)
+    if named:
+        return Path(named)
+    from platformdirs import user_data_path  # only a look for captures pays for it
+
+    return user_data_path("aoai-cost", appauthor=False)
+
+
+def captures(currency: str = "USD", *, as_known_on: date | None = None) -> list[Capture]:
+    """List what was fetched in a currency, newest first; with a day, only what had been fetched by then."""
+    found = []
+    for path in (data_folder() / "prices").glob(f"{currency}-*Z.json"):
+        one = Capture(currency, path.stem.partition("-")[2], path)
+        if as_known_on is None or one.day <= as_known_on:
+            found.append(one)
+    return sorted(found, key=lambda one: one.fetched, reverse=True)
+
+
+def keep_capture(raw: dict[str, Any], fetched: datetime) -> tuple[Capture, bool]:
+    """Keep a table as the newest capture, and tell whether it differs from the one before.
+
+    A list that is the same is not kept twice: the file notes until when it was seen.
+    """
+    currency = str(raw["currency"])
+    before = next(iter(captures(currency)), None)
+    if before is not None:
+        old = before.read()
+        if all(old.get(key) == raw[key] for key in ("rates", "regions", "texts")):
+            write_whole(before.path, table_bytes({**old, "seen_to": raw["captured"]}))
+            return before, False
+    name = f"{currency}-{fetched:%Y%m%dT%H%M%SZ}"
+    path = data_folder() / "prices" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, table_bytes(raw))
+    return Capture(currency, name.partition("-")[2], path), True
