@@ -22,6 +22,7 @@ from aoai_cost.cli import main
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = str(ROOT / "examples" / "logs")
 DEPLOYMENTS = str(ROOT / "examples" / "deployments.toml")
+AZ = str(ROOT / "examples" / "az-deployments.json")
 REQUEST = str(ROOT / "examples" / "request.json")
 
 
@@ -104,6 +105,10 @@ def test_count_reads_files_and_stdin(tmp_path: Path) -> None:
         ),
         pytest.param(["prices", "list", "gpt-4o", "--tier", "fast"], 2, "none of default", id="unknown tier"),
         pytest.param(["prices", "list", "gpt-9"], 1, "unknown model 'gpt-9'", id="prices of an unknown model"),
+        pytest.param(["deployments", "import", "/no/such/file"], 1, "'/no/such/file': cannot be", id="missing az JSON"),
+        pytest.param(["deployments", "import", "-", "-"], 2, "read once", id="stdin twice as deployments"),
+        pytest.param(["deployments", "check"], 2, "Missing argument", id="no deployments file to check"),
+        pytest.param(["deployments", "check", "/no/such/file"], 1, "cannot be read", id="no file to check"),
         pytest.param(["models", "gpt-9"], 1, "unknown model 'gpt-9'", id="unknown model name"),
         pytest.param(["nonsense"], 2, "No such command", id="unknown command"),
     ],
@@ -192,6 +197,47 @@ def test_report_writes_its_files_and_exits_with_3_for_listed_rows(tmp_path: Path
     assert html.read_text("utf-8").startswith("<!doctype html>")
     assert len(csv.read_text("utf-8").splitlines()) == len(found["rows"]) + 1
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["r.csv", "r.html"]
+
+
+def test_imported_deployments_are_found_in_a_report(tmp_path: Path) -> None:
+    imported = run("deployments", "import", AZ)
+    assert (imported.exit_code, imported.stderr.splitlines()[-1]) == (0, "deployments: 8, left out: 0")
+    file = tmp_path / "d.toml"
+    file.write_text(imported.stdout, "utf-8")
+    assert run("deployments", "check", str(file)).stdout == "deployments: 8, problems: 0\n"
+    reports = [data(run("report", LOGS, "--deployments", path, "--json")) for path in (str(file), AZ)]
+    assert reports[0] == reports[1]
+    costs = {(row["resource"].rpartition("/")[2], row["deployment"]): row["cost"] for row in reports[0]["rows"]}
+    assert Decimal(costs["aoai-shop-sweden", "chat"]) > 0
+
+
+def test_import_writes_what_can_be_used_and_exits_with_3() -> None:
+    records = json.loads(Path(AZ).read_text("utf-8"))[1]
+    records[1]["sku"]["name"] = "Nonsense"
+    result = run("deployments", "import", "-", stdin="\ufeff" + json.dumps(records))
+    assert result.exit_code == 3
+    assert [line for line in result.stdout.splitlines() if line.startswith("name")] == [
+        'name = "chat"',
+        'name = "tuned"',
+    ]
+    assert '# region = ""' in result.stdout
+    assert "note: deployments without a region: 2; `az cognitiveservices account list" in result.stderr
+    assert "left out: deployments file 'stdin', deployment 2 ('embed'): sku 'Nonsense' is not known" in result.stderr
+    found = data(run("deployments", "import", "-", "--json", stdin=json.dumps(records)))
+    assert [one["name"] for one in found["deployments"]] == ["chat", "tuned"]
+    assert [one["entry"] for one in found["problems"]] == ["deployment 2 ('embed')"]
+
+
+def test_check_lists_all_that_is_wrong_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "d.toml"
+    facts = 'name = "chat"\nmodel = "gpt-4o"\n'
+    file.write_text(f'[[deployment]]\n{facts}sku = "Standrad"\n\n[[deployment]]\n{facts}tire = "batch"\n', "utf-8")
+    result = run("deployments", "check", str(file))
+    assert result.exit_code == 1
+    places = [line.partition("d.toml', ")[2].partition(":")[0] for line in result.stdout.splitlines()[:-1]]
+    assert places == [f"line {line}, deployment {i} ('chat')" for line, i in ((4, 1), (9, 2), (6, 2))]
+    assert result.stdout.endswith("\ndeployments: 0, problems: 3\n")
+    assert len(data(run("deployments", "check", str(file), "--json"))["problems"]) == 3
 
 
 def test_report_by_day_adds_up_to_the_month() -> None:

@@ -27,7 +27,7 @@ from .usage import MeterKey, Usage
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .catalog import Deployment, Deployments, Model, get_model, list_models, read_deployments
+    from .catalog import Alias, Deployment, Deployments, Model, get_model, list_models, read_deployments
     from .estimate import Estimate, estimate_request
     from .logs import UsageLog, read_usage
     from .prices import Cost, PriceBook, Rate
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     )
 
 _ROOMS = {
-    "catalog": ("Deployment", "Deployments", "Model", "get_model", "list_models", "read_deployments"),
+    "catalog": ("Alias", "Deployment", "Deployments", "Model", "get_model", "list_models", "read_deployments"),
     "estimate": ("Estimate", "estimate_request"),
     "logs": ("UsageLog", "read_usage"),
     "prices": ("Cost", "PriceBook", "Rate"),
@@ -73,6 +73,7 @@ _ROOMS = {
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
+    "Alias",
     "AoaiCostError",
     "BudgetExceeded",
     "Cost",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from aoai_cost.cli import main
 from aoai_cost.errors import MissingPriceError, PriceSheetError
 from aoai_cost.prices import PriceBook
 
@@ -136,3 +139,69 @@ def test_toml_that_trips_its_reader_is_a_sheet_error(tmp_path: Path, text: str) 
 def test_a_path_that_is_none_is_a_sheet_error() -> None:
     with pytest.raises(PriceSheetError):
         PriceBook.read("a\0b")
+
+
+BROKEN = """\
+currency = "USD"
+
+[[discount]]
+share = "1.5"
+
+[[rate]]
+model = "gpt-4o"
+sku = "GlobalStandard"
+version = 2024
+
+[[rate]]
+model = "gpt-4.1"
+sku = "GlobalStandard"
+note = '''
+[[rate]]
+model = "not an entry"
+'''
+price.input = "2"
+price.output = { amount = "8", unit = "1 hour" }
+
+[[rate]]
+model = "gpt-4.1"
+sku = "GlobalStandard"
+price.input = "2"
+regions = ["eastus"]
+
+[[rate]]
+model = "gpt-4.1"
+sku = "GlobalStandard"
+price.input = "3"
+regions = ["East US", "westus"]
+"""
+
+
+def test_a_check_finds_every_problem_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(BROKEN, "utf-8")
+    result = CliRunner().invoke(main, ["prices", "check", str(path), "--json"])
+    assert result.exit_code == 1
+    found = [(one["entry"], one["reason"].split(",")[0].split(";")[0]) for one in json.loads(result.stdout)["problems"]]
+    assert found == [
+        ("line 9, rate 1 ('gpt-4o')", "version must be a text in quotes"),
+        ("line 19, rate 2 ('gpt-4.1')", "the unit of output is one of 1M tokens"),
+        ("line 4, discount 1", 'share must be a text from "0" to "1"'),
+        ("line 27, rate 4 ('gpt-4.1')", "input at 3 from None shares places and days with another entry"),
+    ]
+    assert result.stderr.count("\n") == len(found)
+    with pytest.raises(PriceSheetError, match="line 9"):
+        PriceBook.read(path)
+
+
+def test_a_check_of_a_good_sheet_counts_what_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text('currency = "EUR"\n[[rate]]\nmodel = "gpt-4o"\nsku = "Standard"\nprice.input = "2"\n', "utf-8")
+    result = CliRunner().invoke(main, ["prices", "check", str(path)])
+    assert (result.exit_code, result.stdout) == (0, "good: 1 prices and 0 discounts in EUR\n")
+
+
+def test_sheets_of_two_currencies_make_no_book(tmp_path: Path) -> None:
+    for currency in ("USD", "EUR"):
+        (tmp_path / f"{currency}.toml").write_text(f'currency = "{currency}"\n', "utf-8")
+    with pytest.raises(PriceSheetError, match="is in USD, and the sheets before it in EUR"):
+        PriceBook.read(tmp_path / "EUR.toml", tmp_path / "USD.toml")

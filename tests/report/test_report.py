@@ -111,12 +111,23 @@ def test_a_repeated_call_is_billed_once(tmp_path: Path) -> None:
     assert report(tmp_path, bodies * 3).total == twin(bodies, GLOBAL)
 
 
+def test_a_renamed_deployment_is_one_row_and_its_hours_count_once(tmp_path: Path) -> None:
+    ptu = DEPLOYMENTS.replace("GlobalStandard", "GlobalProvisionedManaged") + "ptu_units = 15\n"
+    renamed = ptu.replace('"contoso"', '"/accounts/fabrikam"').replace('"chat"', '"talk"')
+    renamed += 'aliases = [{ name = "chat", resource = "contoso", active_to = 2026-10-15 }]\n'
+    bodies = [body(1, 1_000, 0, 10, day=14)]
+    plain, found = (report(tmp_path, bodies, text, by=["deployment"]) for text in (ptu, renamed))
+    assert found.frame[["resource", "deployment"]].to_numpy().tolist() == [["/accounts/fabrikam", "talk"]]
+    assert found.total == plain.total > 0
+    assert found.frame["requests"].tolist() == [1]
+
+
 def test_without_deployments_nothing_is_priced_and_nothing_is_lost(tmp_path: Path) -> None:
     found = report(tmp_path, [body(1, 1_000, 200, 10)], "")
     assert found.total == 0
     assert found.certainty == "lower_bound"
     assert found.unpriced.set_index("meter")["quantity"].to_dict() == {"input": 800, "cached_input": 200, "output": 10}
-    assert found.unpriced["reason"].str.contains("no deployments file was given").all()
+    assert found.unpriced["reason"].str.contains("has no entries").all()
     assert not found.frame["complete"].any()
     # Unknown is not zero.
     assert found.frame["cost"].tolist() == [None]

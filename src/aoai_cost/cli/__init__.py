@@ -13,6 +13,7 @@ import click
 
 from ..version import __version__
 from .count import count
+from .deployments import deployments
 from .estimate import estimate
 from .models import models
 from .output import EXIT_FAILED
@@ -37,5 +38,5 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-for _command in (count, estimate, report, prices, models):
+for _command in (count, estimate, report, deployments, prices, models):
     main.add_command(_command)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..catalog import Deployment, split_model_name, tier_of
-from ..errors import MissingPriceError, RequestError, shorten
+from ..errors import MissingPriceError, PriceSheetError, RequestError, shorten
 from ..usage import METER_UNITS, MeterKey, Usage
 from .captures import Capture, captures
 from .rate import Cost, CostLine, Rate, exact_sum, less, percent
@@ -132,14 +132,14 @@ class PriceBook:
         PriceSheetError
             If the share or a name is not one that a sheet may have.
         """
+        from ..tomlfile import Entry
         from .compile import TableBuilder
 
-        facts = {"share": str(share), "model": model, "version": version, "sku": sku, "tier": tier, "meter": meter}
-        days = {"from": start, "to": end}
+        facts: dict[str, Any] = {"share": str(share), "model": model, "version": version, "sku": sku, "tier": tier}
+        facts |= {"meter": meter, "from": start, "to": end, "note": note}
         builder = TableBuilder(self.currency)
-        builder.add_discount(
-            {key: value for key, value in (facts | days | {"note": note}).items() if value}, "", "with_discount"
-        )
+        given = {key: value for key, value in facts.items() if value}
+        builder.add_discount(Entry(given, lambda reason, *_: PriceSheetError("", "with_discount", reason)))
         return PriceBook([PriceTable(builder.raw()), *self._layers], currency=self.currency)
 
     @property

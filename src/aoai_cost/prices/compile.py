@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..catalog import FINE_TUNED, SKUS, TIERS, arm_region, listed_name, split_model_name, tier_of
 from ..errors import PriceSheetError, shorten
+from ..tomlfile import Entry, TomlFile, read_text
 from ..usage import METER_UNITS
 from .rows import ANY_MODEL, GEOGRAPHIES, UNITS, Discount, PriceRow, PriceTable
 
@@ -24,16 +24,15 @@ __all__ = ["SHEETS", "TABLE", "TableBuilder", "check_sheets", "compile_sheets", 
 SHEETS = Path(__file__).with_name("sheets")
 TABLE = Path(__file__).with_name("table.json")
 
-_TEXT = ("model", "version", "sku", "tier", "band", "fine_tuned", "scope", "regions_described")
-_MORE_TEXT = ("source", "product", "note", "unmatched", "meter")
+_NAMES = ("model", "version", "sku", "tier", "band", "fine_tuned", "scope", "regions_described")
+_TEXT = (*_NAMES, "source", "product", "note", "unmatched")
 _DAYS = ("from", "to", "assumed_from", "checked", "to_checked", "announced_to")
-_KEYS = (*_TEXT, *_MORE_TEXT, *_DAYS, "regions", "assumed", "price")
+_DISCOUNT_TEXT = ("model", "version", "sku", "tier", "meter", "source", "note")
 # Some old models have one price for the tokens of both ways; it answers for each.
 _BOTH_WAYS = ("input", "output")
 _PRICE_KEYS = ("amount", "unit", "meter_name")
 _PRICE_FIELDS = 6
 """What a price has in the table; a seventh says why it answers nothing."""
-_DISCOUNT_KEYS = ("share", "model", "version", "sku", "tier", "meter", "from", "to", "source", "note")
 _SCOPES = ("global", "data_zone", "regional", "unstated", "any")
 _METERS_ARE = f"the meters are {', '.join(METER_UNITS)}"
 _NAMED = (("sku", SKUS), ("tier", TIERS), ("band", ("", "short", "long")), ("fine_tuned", FINE_TUNED))
@@ -96,9 +95,9 @@ class TableBuilder:
         self.geography: dict[str, str] = {}
         self.texts: dict[str, int] = {"": 0}
         self.regions: dict[tuple[str, ...], int] = {(): 0}
-        self.discounts: list[tuple[Discount, str, str]] = []
+        self.discounts: list[Discount] = []
         self.rates: dict[str, list[Any]] = {}
-        self.places: dict[tuple[str, int], tuple[str, str]] = {}
+        self.places: dict[tuple[str, int], Entry[PriceSheetError]] = {}
 
     def raw(self) -> dict[str, Any]:
         """Return what has been put in so far, as plain JSON types."""
@@ -108,85 +107,72 @@ class TableBuilder:
             "geography": self.geography,
             "texts": list(self.texts),
             "regions": [list(one) for one in self.regions],
-            "discounts": [
-                {key: _text(getattr(one, key)) for key in Discount.__slots__} for one, _, _ in self.discounts
-            ],
+            "discounts": [{key: _text(getattr(one, key)) for key in Discount.__slots__} for one in self.discounts],
             "rates": dict(sorted(self.rates.items())),
         }
 
     def read(self, path: str | os.PathLike[str]) -> Iterator[PriceSheetError]:
         """Put in a sheet, and yield what cannot be used of it."""
-        shown = os.fspath(path)
         try:
-            sheet = tomllib.loads(Path(path).read_bytes().decode("utf-8-sig"))
-        except OSError as error:
-            yield PriceSheetError(shown, "", f"cannot be read: {error.strerror or type(error).__name__}")
+            sheet = TomlFile(path, read_text(path, PriceSheetError), PriceSheetError)
+            sheet.expect("currency", "source", "geography", "discount", "rate")
+        except PriceSheetError as problem:
+            yield problem
             return
-        except UnicodeDecodeError:
-            yield PriceSheetError(shown, "", "is not UTF-8 text")
-            return
-        except (ValueError, RecursionError) as error:
-            yield PriceSheetError(shown, "", f"is not TOML that can be read: {str(error)[:200]}")
-            return
-        for key in sheet:
-            if key not in ("currency", "source", "geography", "discount", "rate"):
-                yield PriceSheetError(shown, "", f"has the unknown key {shorten(key, 60)}")
-        parts: list[tuple[Callable[..., None], Any, tuple[Any, ...]]] = [
-            (self._read_currency, sheet.get("currency", "USD"), ()),
-            (self._read_sources, sheet.get("source", {}), ()),
-            (self._read_geography, sheet.get("geography", {}), ()),
-        ]
-        for name, read in (("rate", self.add_rate), ("discount", self.add_discount)):
-            entries = sheet.get(name, [])
-            if not isinstance(entries, list):
-                yield PriceSheetError(shown, "", f"write [[{name}]] with two brackets, once per entry")
-                continue
-            parts.extend((read, entry, (f"{name} {number}",)) for number, entry in enumerate(entries, start=1))
-        for put_in, entry, where in parts:
+        for put_in in (self._read_currency, self._read_sources, self._read_geography):
             try:
-                put_in(entry, shown, *where)
+                put_in(sheet)
+            except PriceSheetError as problem:
+                yield problem
+        for table, called_by, put in (("rate", "model", self.add_rate), ("discount", "note", self.add_discount)):
+            try:
+                for entry in sheet.entries(table, called_by=called_by):
+                    try:
+                        put(entry)
+                    except PriceSheetError as problem:
+                        yield problem
             except PriceSheetError as problem:
                 yield problem
 
-    def _read_currency(self, currency: Any, path: str) -> None:
+    def _read_currency(self, sheet: TomlFile[PriceSheetError]) -> None:
+        currency = sheet.data.get("currency", "USD")
         if not isinstance(currency, str) or not (len(currency) == 3 and currency.isascii() and currency.isupper()):
-            raise PriceSheetError(path, "", 'currency must be a code of three letters such as "USD"')
+            raise sheet.refuse("", 'currency must be a code of three letters such as "USD"', "currency")
         if self.currency not in ("", currency):
-            raise PriceSheetError(path, "", f"is in {currency}, and the sheets before it in {self.currency}")
+            raise sheet.refuse("", f"is in {currency}, and the sheets before it in {self.currency}", "currency")
         self.currency = currency
 
-    def _read_sources(self, sources: Any, path: str) -> None:
+    def _read_sources(self, sheet: TomlFile[PriceSheetError]) -> None:
+        sources = sheet.data.get("source", {})
         if not isinstance(sources, dict) or not all(isinstance(one, dict) for one in sources.values()):
-            raise PriceSheetError(path, "source", "must be tables such as [source.S1]")
+            raise sheet.refuse("source", "must be tables such as [source.S1]", "source")
         for name, facts in sources.items():
             self.sources[name] = {key: str(value) for key, value in facts.items()}
 
-    def _read_geography(self, geography: Any, path: str) -> None:
+    def _read_geography(self, sheet: TomlFile[PriceSheetError]) -> None:
+        geography = sheet.data.get("geography", {})
         if not isinstance(geography, dict):
-            raise PriceSheetError(path, "geography", "must be a table of lists of regions")
+            raise sheet.refuse("geography", "must be a table of lists of regions", "geography")
         for name, regions in geography.items():
             if not isinstance(regions, list) or not all(isinstance(one, str) for one in regions):
-                raise PriceSheetError(path, "geography", f"{shorten(name, 60)} must be a list of regions")
+                raise sheet.refuse("geography", f"{shorten(name, 60)} must be a list of regions", "geography", name)
             self.geography.update(dict.fromkeys(regions, name))
 
-    def add_rate(self, rate: Any, path: str, where: str) -> None:
-        """Put in a group of prices, written as in a sheet; `path` and `where` say in errors where it stands."""
-        if not isinstance(rate, dict):
-            raise PriceSheetError(path, where, "is not a table")
-        where += f" ({shorten(rate.get('model', ''), 60)})"
-        _check_types(rate, _KEYS, path, where)
+    def add_rate(self, entry: Entry[PriceSheetError]) -> None:
+        """Put in a group of prices, written as in a sheet."""
+        rate = _sound(entry, _TEXT, _DAYS, ("regions", "assumed", "price"))
         for key in ("model", "sku", "price"):
             if not rate.get(key):
-                raise PriceSheetError(path, where, f"has no {key}")
+                raise entry.refuse(f"has no {key}", key)
         if not rate.get("unmatched"):
-            rate = _as_asked(rate, path, where)
+            rate = _as_asked(rate, entry)
         regions = tuple(rate.get("regions", ()))
         scope = rate.get("scope", "") or ("any" if not regions else "regional")
         start = rate.get("from") or rate.get("assumed_from")
-        _check_period(start, rate.get("to"), path, where)
+        _check_period(start, rate.get("to"), entry)
         unmatched = rate.get("unmatched", "")
         prices = [
-            _price(one, value, path, where, bool(unmatched))
+            _price(key, one, value, entry, bool(unmatched))
             for key, value in rate["price"].items()
             for one in (_BOTH_WAYS if key == "+".join(_BOTH_WAYS) else (key,))
         ]
@@ -210,24 +196,21 @@ class TableBuilder:
             self.texts.setdefault(unmatched, len(self.texts)),
         ]
         groups = self.rates.setdefault(rate["model"], [])
-        self.places[rate["model"], len(groups)] = (path, where)
+        self.places[rate["model"], len(groups)] = entry
         groups.append([head, prices])
 
-    def add_discount(self, facts: Any, path: str, where: str) -> None:
+    def add_discount(self, entry: Entry[PriceSheetError]) -> None:
         """Put in a discount, written as in a sheet."""
-        if not isinstance(facts, dict):
-            raise PriceSheetError(path, where, "is not a table")
-        _check_types(facts, _DISCOUNT_KEYS, path, where)
+        facts = _sound(entry, _DISCOUNT_TEXT, ("from", "to"), ("share",))
         share = _amount(facts.get("share", ""))
         if share is None or share > 1:
-            raise PriceSheetError(
-                path, where, f'share must be a text from "0" to "1", found {shorten(facts.get("share"), 60)}'
-            )
+            shown = shorten(facts.get("share"), 60)
+            raise entry.refuse(f'share must be a text from "0" to "1", found {shown}', "share")
         meter = facts.get("meter", "")
         if meter and meter not in METER_UNITS:
-            raise PriceSheetError(path, where, f"{shorten(meter, 60)} is not a meter; {_METERS_ARE}")
-        named = _in_our_words(facts, path, where)
-        _check_period(facts.get("from"), facts.get("to"), path, where)
+            raise entry.refuse(f"{shorten(meter, 60)} is not a meter; {_METERS_ARE}", "meter")
+        named = _in_our_words(facts, entry)
+        _check_period(facts.get("from"), facts.get("to"), entry)
         found = Discount(
             share=facts["share"],
             **{key: named.get(key, "") for key in ("model", "version", "sku", "tier")},
@@ -237,10 +220,10 @@ class TableBuilder:
             source=facts.get("source", ""),
             note=facts.get("note", ""),
         )
-        for other, _, earlier in self.discounts:
+        for number, other in enumerate(self.discounts, start=1):
             if _compete(found, other):
-                raise PriceSheetError(path, where, f"would hold for the same things and days as {earlier}")
-        self.discounts.append((found, path, where))
+                raise entry.refuse(f"would hold for the same things and days as discount {number}")
+        self.discounts.append(found)
 
     def contradictions(self) -> Iterator[PriceSheetError]:
         """Yield rows that answer a question as another one does, at another price; mark the second of one price."""
@@ -249,8 +232,7 @@ class TableBuilder:
             if all(one is not None and _same_answer(entry.row, one.row) for one in rivals):
                 entry.price.append(f"the same price as {rival.row.meter_name or 'another row'}, which answers")
             else:
-                yield PriceSheetError(
-                    *entry.place,
+                yield entry.written.refuse(
                     f"{entry.row.meter} at {entry.row.amount} from {entry.row.effective_from} shares places and days "
                     f"with another entry, {rival.row.amount} from {rival.row.effective_from}; end the earlier one with "
                     "`to`",
@@ -264,17 +246,17 @@ class TableBuilder:
                     for one, other in ((entry, rival), (rival, entry)):
                         one.price[_PRICE_FIELDS:] = [f"contradicts {other.row.meter_name}, another price of the same"]
 
-    def _contests(self) -> Iterator[tuple[_Entry, list[_Entry | None]]]:
+    def _contests(self) -> Iterator[tuple[_Contender, list[_Contender | None]]]:
         """Yield each row that shares a question and a day with earlier ones, and the rival in each question."""
         for model, groups in self.rates.items():
             entries = [(price, self.places[model, g]) for g, (_, prices) in enumerate(groups) for price in prices]
             rows = PriceTable(self.raw()).rows(model)
             has_long = any(row.band == "long" and not row.unmatched for row in rows)
-            asked: dict[Any, list[_Entry]] = {}
+            asked: dict[Any, list[_Contender]] = {}
             for row, (price, place) in zip(rows, entries, strict=True):
                 if row.unmatched:
                     continue
-                entry, questions = _Entry(row, price, place), list(_questions(row, has_long))
+                entry, questions = _Contender(row, price, place), list(_questions(row, has_long))
                 rivals = [
                     next((one for one in asked.get(q, ()) if _share_a_day(row, one.row)), None) for q in questions
                 ]
@@ -285,12 +267,12 @@ class TableBuilder:
                         asked.setdefault(question, []).append(entry)
 
 
-class _Entry(NamedTuple):
-    """A row, its price as the table holds it, and where it was written."""
+class _Contender(NamedTuple):
+    """A row, its price as the table holds it, and the entry in which it was written."""
 
     row: PriceRow
     price: list[Any]
-    place: tuple[str, str]
+    written: Entry[PriceSheetError]
 
 
 def _questions(row: PriceRow, has_long: bool) -> Iterator[tuple[str, ...]]:
@@ -334,27 +316,43 @@ def _share_a_day(one: PriceRow | Discount, other: PriceRow | Discount) -> bool:
     return start < end
 
 
-def _as_asked(rate: Mapping[str, Any], path: str, where: str) -> dict[str, Any]:
+def _sound(
+    entry: Entry[PriceSheetError], texts: Sequence[str], days: Sequence[str], others: Sequence[str]
+) -> dict[str, Any]:
+    problems: list[PriceSheetError] = []
+    facts = entry.sound(problems, texts=texts, days=days, others=others)
+    if problems:
+        raise problems[0]
+    regions = facts.get("regions", [])
+    if not isinstance(regions, list) or not all(isinstance(one, str) for one in regions):
+        raise entry.refuse("regions must be a list of names in quotes", "regions")
+    if not isinstance(facts.get("assumed", False), bool):
+        raise entry.refuse("assumed must be true or false", "assumed")
+    if not isinstance(facts.get("price", {}), dict):
+        raise entry.refuse('write prices as price.input = "2.50"', "price")
+    return facts
+
+
+def _as_asked(rate: Mapping[str, Any], entry: Entry[PriceSheetError]) -> dict[str, Any]:
     """Write a rate in the words in which prices are asked for; a row that could never answer is refused."""
-    found = _in_our_words({"tier": "default", **rate}, path, where)
+    found = _in_our_words({"tier": "default", **rate}, entry)
     found["tier"] = tier_of(found["sku"], found["tier"])
     found["regions"] = [arm_region(region) for region in found.get("regions", ())]
-    kind, _, places = found.get("scope", "").partition(":")
+    scope = found.get("scope", "")
+    kind, _, places = scope.partition(":")
     if kind and kind not in _SCOPES:
-        raise PriceSheetError(path, where, f"scope {shorten(kind, 60)} is not one of {', '.join(_SCOPES)}")
+        raise entry.refuse(f"scope {shorten(kind, 60)} is not one of {', '.join(_SCOPES)}", "scope")
     if places and places != "non-us" and not GEOGRAPHIES.issuperset(places.split("+")):
         known = ", ".join(sorted(GEOGRAPHIES))
-        raise PriceSheetError(
-            path, where, f"scope {shorten(found['scope'], 60)} names a geography that is none of {known}"
-        )
+        raise entry.refuse(f"scope {shorten(scope, 60)} names a geography that is none of {known}", "scope")
     if kind == "unstated":
-        raise PriceSheetError(path, where, "a row of unstated scope answers nothing; say why in unmatched")
+        raise entry.refuse("a row of unstated scope answers nothing; say why in unmatched", "scope")
     if kind == "regional" and not (places or found["regions"]):
-        raise PriceSheetError(path, where, "a regional price lists its regions")
+        raise entry.refuse("a regional price lists its regions", "scope")
     return found
 
 
-def _in_our_words(facts: Mapping[str, Any], path: str, where: str) -> dict[str, Any]:
+def _in_our_words(facts: Mapping[str, Any], entry: Entry[PriceSheetError]) -> dict[str, Any]:
     """Write what an entry names as prices are asked for: listed names, and the model apart from its version."""
     found = dict(facts)
     for key, allowed in _NAMED:
@@ -362,38 +360,20 @@ def _in_our_words(facts: Mapping[str, Any], path: str, where: str) -> dict[str, 
             name = listed_name(found[key], allowed)
             if name is None:
                 choice = ", ".join(filter(None, allowed))
-                raise PriceSheetError(path, where, f"{key} {shorten(found[key], 60)} is not one of {choice}")
+                raise entry.refuse(f"{key} {shorten(found[key], 60)} is not one of {choice}", key)
             found[key] = name
     if found.get("model", ANY_MODEL) != ANY_MODEL:
         model, version = split_model_name(found["model"])
         given = found.get("version", "").strip().lower()
         if version and given and version != given:
-            raise PriceSheetError(path, where, f"the model's name says version {version}, version says {given}")
+            raise entry.refuse(f"the model's name says version {version}, version says {given}", "version")
         found["model"], found["version"] = model, version or given
     return found
 
 
-def _check_period(start: date | None, end: date | None, path: str, where: str) -> None:
+def _check_period(start: date | None, end: date | None, entry: Entry[PriceSheetError]) -> None:
     if start is not None and end is not None and start >= end:
-        raise PriceSheetError(path, where, f"its end {end} must come after its start {start}")
-
-
-def _check_types(entry: Mapping[str, Any], keys: Sequence[str], path: str, where: str) -> None:
-    for key, value in entry.items():
-        if key not in keys:
-            raise PriceSheetError(
-                path, where, f"has the unknown key {shorten(key, 60)}; the keys are {', '.join(keys)}"
-            )
-        if key in (*_TEXT, *_MORE_TEXT) and not isinstance(value, str):
-            raise PriceSheetError(path, where, f"{key} must be a text in quotes, found {shorten(value, 60)}")
-        if key in _DAYS and (not isinstance(value, date) or isinstance(value, datetime)):
-            raise PriceSheetError(path, where, f"{key} must be a day such as 2026-08-01, found {shorten(value, 60)}")
-        if key == "regions" and not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
-            raise PriceSheetError(path, where, "regions must be a list of names in quotes")
-        if key == "assumed" and not isinstance(value, bool):
-            raise PriceSheetError(path, where, "assumed must be true or false")
-        if key == "price" and not isinstance(value, dict):
-            raise PriceSheetError(path, where, 'write prices as price.input = "2.50"')
+        raise entry.refuse(f"its end {end} must come after its start {start}", "to")
 
 
 def _text(value: date | str | None) -> str:
@@ -413,29 +393,29 @@ def _amount(text: Any) -> Decimal | None:
     return number if usable else None
 
 
-def _price(key: str, value: Any, path: str, where: str, unmatched: bool) -> list[Any]:
-    """Return [meter, modality, variant, amount, unit, meter name] of one price entry."""
-    meter, _, variant = key.partition(":")
+def _price(key: str, name: str, value: Any, entry: Entry[PriceSheetError], unmatched: bool) -> list[Any]:
+    """Return [meter, modality, variant, amount, unit, meter name] of the price at `key` for the meter `name`."""
+
+    def refuse(reason: str) -> PriceSheetError:
+        return entry.refuse(reason, "price", key)
+
+    meter, _, variant = name.partition(":")
     meter, _, modality = meter.partition("/")
     facts = {"amount": value} if isinstance(value, str) else value
     if not isinstance(facts, dict) or any(
-        name not in _PRICE_KEYS or not isinstance(one, str) for name, one in facts.items()
+        one not in _PRICE_KEYS or not isinstance(text, str) for one, text in facts.items()
     ):
-        raise PriceSheetError(
-            path,
-            where,
-            f'the price of {shorten(key, 60)} must be a text such as "2.50", or a table of texts: '
-            f"{', '.join(_PRICE_KEYS)}",
-        )
+        keys = ", ".join(_PRICE_KEYS)
+        raise refuse(f'the price of {shorten(key, 60)} must be a text such as "2.50", or a table of texts: {keys}')
     amount, unit = facts.get("amount", ""), facts.get("unit", "1M tokens")
     if _amount(amount) is None:
-        raise PriceSheetError(path, where, f"the price of {shorten(key, 60)} is not an amount: {shorten(amount, 60)}")
+        raise refuse(f"the price of {shorten(key, 60)} is not an amount: {shorten(amount, 60)}")
     if not unmatched:
         if meter not in METER_UNITS:
-            raise PriceSheetError(path, where, f"{shorten(meter, 60)} is not a meter; {_METERS_ARE}")
+            raise refuse(f"{shorten(meter, 60)} is not a meter; {_METERS_ARE}")
         if unit not in UNITS or UNITS[unit].measures != METER_UNITS[meter]:
-            fitting = ", ".join(name for name, one in UNITS.items() if one.measures == METER_UNITS[meter])
-            raise PriceSheetError(path, where, f"the unit of {meter} is one of {fitting}; found {shorten(unit, 60)}")
+            fitting = ", ".join(one for one, buys in UNITS.items() if buys.measures == METER_UNITS[meter])
+            raise refuse(f"the unit of {meter} is one of {fitting}; found {shorten(unit, 60)}")
     return [meter, modality, variant, amount, unit, facts.get("meter_name", "")]
 
 

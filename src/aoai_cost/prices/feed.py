@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from ..catalog import arm_region
 from ..errors import PriceSheetError, shorten
+from ..tomlfile import Entry
 from .compile import SHEETS, TableBuilder, compile_sheets
 from .meters import read_meter_name, read_unit
 from .rows import GOVERNMENT, geography_of
@@ -237,8 +238,12 @@ def _put_in(
         entry["to"] = head.end
     if scope == "unstated" and not head.unmatched:
         entry["unmatched"] = "the list names no region"
+
+    def refuse(reason: str, *_: str) -> PriceSheetError:
+        return PriceSheetError("", head.product, reason)
+
     try:
-        builder.add_rate(entry, "", head.product)
+        builder.add_rate(Entry(entry, refuse))
     except PriceSheetError as problem:
         # Whatever a sheet could not say is kept all the same, and answers nothing.
-        builder.add_rate({**entry, "unmatched": problem.reason}, "", head.product)
+        builder.add_rate(Entry({**entry, "unmatched": problem.reason}, refuse))

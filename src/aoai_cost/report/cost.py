@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from .. import markup
-from ..catalog import Deployment, Deployments, get_model, read_deployments, split_model_name
+from ..catalog import Deployment, Deployments, get_model, read_deployments, same_resource, split_model_name
 from ..errors import RequestError, UnknownNameError, shorten
 from ..logs import UsageLog, read_usage
 from ..prices import Cost, PriceBook, exact_sum
@@ -139,7 +139,9 @@ def cost_report(
         deployments = read_deployments(deployments)
     book = prices if prices is not None else PriceBook.current()
     pricing = _Pricing(book, deployments, columns, every)
-    for key, counted, usage in _groups(log):
+    groups = list(_groups(log))
+    pricing.learn_resources(key for key, _, _ in groups)
+    for key, counted, usage in groups:
         pricing.add_group(key, counted, usage)
     period = _period(log.frame)
     if period is not None:
@@ -268,6 +270,13 @@ class _Pricing:
         """The deployments that each note speaks of, in the order in which it came up."""
         self.assumed = False
 
+    def learn_resources(self, keys: Iterable[GroupKey]) -> None:
+        """See how the log names resources, before any row is named; under an alias it may name another one."""
+        for key in keys:
+            found = None if key.day is None else self.deployments.find(key.resource, key.deployment, key.day)
+            if found is not None and key.resource is not None and same_resource(found.resource, key.resource):
+                self.logged.setdefault(found.resource, key.resource)
+
     def add_group(self, key: GroupKey, counted: tuple[int, int, int], usage: Usage) -> None:
         found = None if key.day is None else self.deployments.find(key.resource, key.deployment, key.day)
         if key.day is None or found is None:
@@ -289,8 +298,6 @@ class _Pricing:
             for meter, quantity in usage.items():
                 self._leave_unpriced(row, key.day, names, meter, quantity, reason, reason)
             return
-        if key.resource is not None:
-            self.logged.setdefault(found.resource, key.resource)
         # What was served is what is billed: it wins over what the file says was deployed.
         if key.model is not None and split_model_name(key.model)[0] != split_model_name(found.model)[0]:
             self._note(found.name, f"the log says {key.model} was served, the deployments file says {found.model}")
