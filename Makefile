@@ -118,9 +118,10 @@ dist: $(VENV)/.test  ## the sdist and the wheel, installed and tested from clean
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/python -m pytest -q -m dist
 
-golden: $(VENV)/.installed  ## rewrite what is generated: catalogue, price table, example log
+golden: $(VENV)/.installed  ## rewrite what is generated: catalogue, price table, table of what is covered, example log
 	$(BIN)/python -m aoai_cost.catalog.compile
 	$(BIN)/python -m aoai_cost.prices.compile
+	$(BIN)/python docs/generate.py
 	$(BIN)/python examples/generate.py
 
 clean:  ## forget everything built

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import runpy
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date
@@ -19,12 +20,19 @@ from aoai_cost.prices.compile import SHEETS, TABLE, compile_sheets, table_bytes
 from aoai_cost.prices.rows import UNITS
 from aoai_cost.usage import METER_UNITS
 
+ROOT = Path(__file__).resolve().parents[2]
 ROWS = tuple(PriceBook.bundled().rows())
 ANSWERING = tuple(row for row in ROWS if not row.unmatched)
 
 
 def test_the_table_is_generated_from_the_sheets() -> None:
     assert table_bytes(compile_sheets(sorted(SHEETS.glob("*.toml")))) == TABLE.read_bytes()
+
+
+def test_the_page_of_what_is_covered_is_generated_from_the_sheets() -> None:
+    page = runpy.run_path(str(ROOT / "docs" / "generate.py"))
+    assert page["coverage"]() == (ROOT / "docs" / "coverage.md").read_text("utf-8")
+    assert page["coverage"]().count("| no fact |") > 100
 
 
 def read_facts(test_data: Path) -> list[dict[str, str]]:
