@@ -1,4 +1,7 @@
-"""The price book: loading its table, finding one price, finding ten thousand, pricing a usage."""
+"""The price book: loading it, finding one price in it, finding ten thousand, pricing a usage; each checked first.
+
+What is asked of it on the machines it was made on: loaded in 30 ms of CPU, one rate resolved in 2 microseconds.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,20 @@ import json
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import cycle
 from typing import Any
 
+import pytest
+
 from aoai_cost.catalog import Deployment
+from aoai_cost.errors import MissingPriceError
 from aoai_cost.prices import PriceBook, Rate
-from aoai_cost.prices.compile import SHEETS, TABLE, compile_sheets, table_bytes
-from aoai_cost.prices.rows import PriceTable
+from aoai_cost.prices.compile import SHEETS, TABLE, compile_sheets
+from aoai_cost.prices.rows import PriceTable, table_bytes
 from aoai_cost.usage import Usage
 
 DAY = date(2026, 10, 1)
+DAYS = [DAY + timedelta(days=i) for i in range(5_000)]
 
 
 def load() -> PriceBook:
@@ -25,26 +33,52 @@ def ask(book: PriceBook, on: date = DAY, meter: str = "input") -> Rate:
     return book.rate(model="gpt-4o", version="2024-11-20", sku="GlobalStandard", meter=meter, on=on)
 
 
-def test_load_the_table(benchmark: Callable[..., Any]) -> None:
+def test_load_the_book(benchmark: Callable[..., Any]) -> None:
     assert table_bytes(compile_sheets(sorted(SHEETS.glob("*.toml")))) == TABLE.read_bytes()
     assert ask(benchmark(load)).amount == Decimal("2.5")
 
 
-def test_load_and_find_the_first_price(benchmark: Callable[..., Any]) -> None:
-    assert benchmark(lambda: ask(load())).amount == Decimal("2.5")
+def test_load_the_book_and_every_row_of_it(benchmark: Callable[..., Any]) -> None:
+    assert len(benchmark(lambda: list(load().rows()))) > 3_084
 
 
-def test_find_a_price_again(benchmark: Callable[..., Any]) -> None:
+def test_resolve_one_rate(benchmark: Callable[..., Any]) -> None:
     book = load()
-    assert benchmark(lambda: ask(book)).amount == Decimal("2.5")
+    assert benchmark(ask, book).amount == Decimal("2.5")
 
 
-def test_find_ten_thousand_prices_of_different_days(benchmark: Callable[..., Any]) -> None:
-    days = [DAY + timedelta(days=i) for i in range(5_000)]
+def test_resolve_one_rate_on_another_day_each_time(benchmark: Callable[..., Any]) -> None:
+    book, days = load(), cycle(DAYS)
+    assert all(ask(book, day) == ask(load(), day) for day in DAYS[::500])
+    assert benchmark(lambda: ask(book, next(days))).amount == Decimal("2.5")
 
+
+def test_resolve_what_has_no_price(benchmark: Callable[..., Any]) -> None:
+    book = load()
+
+    def find() -> str:
+        with pytest.raises(MissingPriceError) as caught:
+            ask(book, meter="cache_write")
+        return caught.value.covered
+
+    assert "cached_input" in benchmark(find)
+
+
+def test_resolve_a_question_for_the_first_time(benchmark: Callable[..., Any]) -> None:
+    book = load()
+    ask(book)
+
+    def find() -> Rate:
+        book._answers.clear()
+        return ask(book)
+
+    assert benchmark(find).amount == Decimal("2.5")
+
+
+def test_resolve_ten_thousand_rates_of_a_book_just_loaded(benchmark: Callable[..., Any]) -> None:
     def find() -> list[Decimal]:
         book = load()
-        return [ask(book, day, meter).amount for day in days for meter in ("input", "output")]
+        return [ask(book, day, meter).amount for day in DAYS for meter in ("input", "output")]
 
     assert set(benchmark.pedantic(find, rounds=3)) == {Decimal("2.5"), Decimal(10)}  # type: ignore[attr-defined]
 

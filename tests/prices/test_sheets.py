@@ -16,8 +16,8 @@ import pytest
 from aoai_cost.catalog import SKUS, TIERS, get_model
 from aoai_cost.errors import PriceSheetError
 from aoai_cost.prices import PriceBook, PriceRow
-from aoai_cost.prices.compile import SHEETS, TABLE, compile_sheets, table_bytes
-from aoai_cost.prices.rows import UNITS
+from aoai_cost.prices.compile import SHEETS, TABLE, compile_sheets
+from aoai_cost.prices.rows import UNITS, table_bytes
 from aoai_cost.usage import METER_UNITS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from .deployments import (
     FINE_TUNED,
     SKUS,
@@ -14,8 +16,10 @@ from .deployments import (
     same_resource,
     tier_of,
 )
-from .deployments_file import Examination, deployments_toml, examine_deployments, read_deployments
 from .models import ChatRule, DetailLevel, ImageRule, Model, get_model, is_fine_tuned, list_models, split_model_name
+
+if TYPE_CHECKING:
+    from .deployments_file import Examination, deployments_toml, examine_deployments, read_deployments
 
 __all__ = [
     "FINE_TUNED",
@@ -41,3 +45,14 @@ __all__ = [
     "split_model_name",
     "tier_of",
 ]
+
+_OF_FILES = ("Examination", "deployments_toml", "examine_deployments", "read_deployments")
+
+
+def __getattr__(name: str) -> Any:
+    # The readers of files are for those who have one: a price does without them.
+    if name not in _OF_FILES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import deployments_file
+
+    return getattr(deployments_file, name)

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 
 from ..errors import PriceSheetError
 from ..whole_file import write_whole
-from .compile import table_bytes
-from .rows import PriceTable
+from .rows import PriceTable, table_bytes
 
 __all__ = ["Capture", "captures", "data_folder", "keep_capture"]
 

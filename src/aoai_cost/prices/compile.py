@@ -5,7 +5,6 @@ Run ``python -m aoai_cost.prices.compile`` after an edit; a test holds the sheet
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
@@ -17,9 +16,9 @@ from ..catalog import FINE_TUNED, SKUS, TIERS, arm_region, listed_name, split_mo
 from ..errors import PriceSheetError, shorten
 from ..tomlfile import Entry, TomlFile, read_text
 from ..usage import METER_UNITS
-from .rows import ANY_MODEL, GEOGRAPHIES, UNITS, Discount, PriceRow, PriceTable
+from .rows import ANY_MODEL, GEOGRAPHIES, UNITS, Discount, PriceRow, PriceTable, table_bytes
 
-__all__ = ["SHEETS", "TABLE", "TableBuilder", "check_sheets", "compile_sheets", "table_bytes"]
+__all__ = ["SHEETS", "TABLE", "TableBuilder", "check_sheets", "compile_sheets"]
 
 SHEETS = Path(__file__).with_name("sheets")
 TABLE = Path(__file__).with_name("table.json")
@@ -69,21 +68,6 @@ def _read_sheets(paths: Iterable[str | os.PathLike[str]]) -> tuple[TableBuilder,
     problems = [problem for path in paths for problem in table.read(path)]
     problems.extend(table.contradictions())
     return table, problems
-
-
-def table_bytes(raw: Mapping[str, Any]) -> bytes:
-    """Write a table as JSON, one group of prices per line, so that a change shows as few lines."""
-
-    def compact(value: Any) -> str:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-    lines = [f'"{name}":{compact(raw[name])},' for name in raw if name != "rates"]
-    lines.append('"rates":{')
-    for number, (model, groups) in enumerate(raw["rates"].items(), start=1):
-        lines.append(f"{compact(model)}:[")
-        lines.extend(compact(group) + ("," if i < len(groups) else "") for i, group in enumerate(groups, start=1))
-        lines.append("]," if number < len(raw["rates"]) else "]")
-    return ("{" + "\n".join(lines) + "\n}}\n").encode()
 
 
 class TableBuilder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ __all__ = [
     "PriceTable",
     "Unit",
     "rows_for_region",
+    "table_bytes",
 ]
 
 ANY_MODEL = "*"
@@ -343,3 +345,18 @@ def _holds(row: PriceRow, place: str, foreign: bool) -> bool:
     if row.scope.startswith("global:"):
         return place in row.geographies
     return place in row.geographies and (place != GOVERNMENT or GOVERNMENT in row.scope)
+
+
+def table_bytes(raw: Mapping[str, Any]) -> bytes:
+    """Write a table as JSON, one group of prices per line, so that a change shows as few lines."""
+
+    def compact(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    lines = [f'"{name}":{compact(raw[name])},' for name in raw if name != "rates"]
+    lines.append('"rates":{')
+    for number, (model, groups) in enumerate(raw["rates"].items(), start=1):
+        lines.append(f"{compact(model)}:[")
+        lines.extend(compact(group) + ("," if i < len(groups) else "") for i, group in enumerate(groups, start=1))
+        lines.append("]," if number < len(raw["rates"]) else "]")
+    return ("{" + "\n".join(lines) + "\n}}\n").encode()
