@@ -30,7 +30,20 @@ if TYPE_CHECKING:
     from .catalog import Alias, Deployment, Deployments, Model, get_model, list_models, read_deployments
     from .estimate import Estimate, estimate_request
     from .logs import UsageLog, read_usage
-    from .prices import Cost, PriceBook, Rate
+    from .prices import (
+        Cost,
+        PriceBook,
+        PtuCost,
+        PtuParameters,
+        PtuSize,
+        PtuTerm,
+        Rate,
+        Spillover,
+        Traffic,
+        list_ptu_parameters,
+        price_ptu,
+        size_ptu,
+    )
     from .render import write_report
     from .report import CostReport, cost_report
     from .tokens import (
@@ -52,7 +65,20 @@ _ROOMS = {
     "catalog": ("Alias", "Deployment", "Deployments", "Model", "get_model", "list_models", "read_deployments"),
     "estimate": ("Estimate", "estimate_request"),
     "logs": ("UsageLog", "read_usage"),
-    "prices": ("Cost", "PriceBook", "Rate"),
+    "prices": (
+        "Cost",
+        "PriceBook",
+        "PtuCost",
+        "PtuParameters",
+        "PtuSize",
+        "PtuTerm",
+        "Rate",
+        "Spillover",
+        "Traffic",
+        "list_ptu_parameters",
+        "price_ptu",
+        "size_ptu",
+    ),
     "render": ("write_report",),
     "report": ("CostReport", "cost_report"),
     "tokens": (
@@ -91,9 +117,15 @@ __all__ = [
     "Model",
     "PriceBook",
     "PriceSheetError",
+    "PtuCost",
+    "PtuParameters",
+    "PtuSize",
+    "PtuTerm",
     "Rate",
     "RefreshError",
     "RequestError",
+    "Spillover",
+    "Traffic",
     "UnknownNameError",
     "Usage",
     "UsageFormatError",
@@ -114,8 +146,11 @@ __all__ = [
     "image_size",
     "list_encoding_names",
     "list_models",
+    "list_ptu_parameters",
+    "price_ptu",
     "read_deployments",
     "read_usage",
+    "size_ptu",
     "write_report",
 ]
 

@@ -18,6 +18,7 @@ from .estimate import estimate
 from .models import models
 from .output import EXIT_FAILED
 from .prices import prices
+from .ptu import ptu
 from .report import report
 
 __all__ = ["main"]
@@ -38,5 +39,5 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-for _command in (count, estimate, report, deployments, prices, models):
+for _command in (count, estimate, report, deployments, prices, ptu, models):
     main.add_command(_command)
