@@ -218,7 +218,7 @@ def _rate(row: PriceRow, on: date, note: str) -> Rate:
     if row.start_assumed and row.effective_from:
         notes.append(f"its start is taken to be {row.effective_from.isoformat()}, the end of an earlier price")
     elif row.effective_from is None:
-        notes.append("its start date was not seen")
+        notes.append(f"the first day of {(row.meter_name or row.meter)!r} was not seen")
     per = UNITS[row.unit]
     if per.measures == "byte-day":
         notes.append("a GB is taken as 1024**3 bytes")
