@@ -379,3 +379,29 @@ def test_a_log_of_calls_without_tokens_exits_with_3(tmp_path: Path) -> None:
     }
     (tmp_path / "log.json").write_text(json.dumps(body), "utf-8")
     assert run("report", str(tmp_path / "log.json")).exit_code == 3
+
+
+def test_every_price_may_come_from_a_sheet_of_ones_own(tmp_path: Path) -> None:
+    sheet = str(ROOT / "examples" / "contract.toml")
+    words = [REQUEST, "--model", "gpt-4o", "--version", "2024-11-20", "--on", "2026-10-15", "--json"]
+    listed, own = data(run("estimate", *words)), data(run("estimate", *words, "--prices", sheet))
+    assert Decimal(own["low"]) == Decimal(listed["low"]) * Decimal("2.20") / Decimal("2.5")
+    words = ["ptu", "--model", "gpt-4o", "--rpm", "1", "--prompt", "1", "--on", "2026-10-15", "--json"]
+    hourly = [data(run(*words, *more))["terms"][0]["price"] for more in ((), ("--prices", sheet))]
+    assert hourly == ["1", "0.80"]
+    words = ["prices", "list", "gpt-4o", "--version", "2024-11-20", "--sku", "GlobalStandard", "--region", "eastus"]
+    rows = data(run(*words, "--on", "2026-10-15", "--prices", sheet, "--json"))["rows"]
+    assert {(row["meter"], row["price"]) for row in rows} == {
+        ("input", "2.20"),
+        ("cached_input", "1.10"),
+        ("output", "8.80"),
+    }
+
+
+def test_a_currency_that_no_list_has_leaves_everything_unpriced() -> None:
+    result = run("report", LOGS, "--deployments", DEPLOYMENTS, "--currency", "eur", "--json")
+    assert (result.exit_code, data(result)["currency"], data(result)["total"]) == (3, "EUR", "0")
+    sheet = str(ROOT / "examples" / "contract.toml")
+    clash = run("report", LOGS, "--currency", "EUR", "--prices", sheet)
+    assert (clash.exit_code, "the sheet is in USD" in clash.stderr) == (2, True)
+    assert "three letters" in run("prices", "list", "--currency", "euro").stderr

@@ -36,7 +36,7 @@ def test_a_discount_takes_its_share_off_the_list_price_and_says_so(tmp_path: Pat
     book = sheet(tmp_path, '[[discount]]\nshare = "0.12"\nsource = "contract"\nnote = "of 2026"\n')
     rate = ask(book)
     assert (rate.amount, rate.list_amount, rate.certainty) == (Decimal("2.2"), Decimal("2.5"), "exact")
-    assert rate.notes[-1] == "12 % off 2.5 (contract of 2026)"
+    assert rate.notes[-1] == "12 % off (contract of 2026)"
     assert (rate.meter_name, rate.source) == (ask(LIST).meter_name, "S1")
 
 

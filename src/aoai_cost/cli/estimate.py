@@ -30,6 +30,7 @@ __all__ = ["estimate"]
 @click.option("--region", help="The region, e.g. swedencentral.")
 @click.option("--tier", callback=options.tier, help="default, batch, priority or flex.")
 @click.option("--on", callback=options.day, help="The day whose prices count (default: today, UTC).")
+@options.priced
 @click.option("--budget", callback=options.amount, help="Exit with 4 if the request can cost more than this.")
 @command
 def estimate(
@@ -42,6 +43,8 @@ def estimate(
     region: str | None,
     tier: str | None,
     on: date | None,
+    sheets: tuple[str, ...],
+    currency: str | None,
     budget: Decimal | None,
     as_json: bool,
 ) -> None:
@@ -83,7 +86,7 @@ def estimate(
         body = orjson.loads(read_text(request_file).removeprefix("\ufeff"))
     except orjson.JSONDecodeError as error:
         fail(f"{shown_path(request_file)} is not JSON: {error}")
-    result = estimate_request(body, found, on=day)
+    result = estimate_request(body, found, on=day, prices=options.price_book(sheets, currency))
     if as_json:
         print_json(_estimate_data(result))
     else:

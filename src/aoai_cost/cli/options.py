@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
 
 import click
 
-__all__ = ["amount", "columns", "currency", "day", "log_format", "output_path", "sku", "tier"]
+if TYPE_CHECKING:
+    from ..prices import PriceBook
+
+__all__ = [
+    "amount",
+    "columns",
+    "currency",
+    "day",
+    "log_format",
+    "output_path",
+    "price_book",
+    "priced",
+    "sku",
+    "tier",
+]
 
 
 def day(ctx: click.Context, param: click.Parameter, value: str | None) -> date | None:
@@ -76,12 +91,28 @@ def _one_of(names: Sequence[str], value: str | None, ctx: click.Context, param: 
     return found
 
 
-def _currency(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    if not (len(value) == 3 and value.isascii() and value.isalpha()):
+def _currency(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not (len(value) == 3 and value.isascii() and value.isalpha()):
         raise click.BadParameter(f"{value!r} is not a code of three letters such as EUR", ctx, param)
-    return value.upper()
+    return None if value is None else value.upper()
 
 
-currency = click.option(
-    "--currency", callback=_currency, default="USD", show_default=True, help="The currency of the price list."
-)
+currency = click.option("--currency", callback=_currency, help="The currency of the prices (default: USD).")
+
+
+def priced(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command ``--prices`` and ``--currency``, for `price_book`."""
+    sheets = click.option(
+        "--prices", "sheets", multiple=True, type=click.Path(), help="A price sheet of your own; it wins."
+    )
+    return sheets(currency(function))
+
+
+def price_book(sheets: Sequence[str], currency: str | None) -> PriceBook:
+    """Return the prices that a command's options ask for."""
+    from ..prices import PriceBook
+
+    book = PriceBook.read(*sheets) if sheets else PriceBook.current(currency or "USD")
+    if currency not in (None, book.currency):
+        raise click.UsageError(f"--currency {currency}: the sheet is in {book.currency}")
+    return book

@@ -38,8 +38,7 @@ def prices() -> None:
 @click.option("--region", help="What this region pays, by the rules that reports use.")
 @click.option("--on", callback=options.day, help="The day whose prices count (default: today, UTC).")
 @click.option("--listed", is_flag=True, help="The rows that are kept and never matched, and why.")
-@click.option("--prices", "sheets", multiple=True, type=click.Path(), help="A price sheet of your own; it wins.")
-@options.currency
+@options.priced
 @command
 def list_prices(
     model: str | None,
@@ -50,7 +49,7 @@ def list_prices(
     on: date | None,
     listed: bool,
     sheets: tuple[str, ...],
-    currency: str,
+    currency: str | None,
     as_json: bool,
 ) -> None:
     """List the price rows of MODEL that hold on a day, each with its source.
@@ -62,10 +61,10 @@ def list_prices(
       aoai-cost prices list gpt-4o --version 2024-11-20 --sku Standard --region swedencentral --on 2026-10-15
     """
     from ..catalog import get_model, split_model_name
-    from ..prices import ANY_MODEL, PriceBook
+    from ..prices import ANY_MODEL
 
     day = on if on is not None else datetime.now(UTC).date()
-    book = PriceBook.read(*sheets) if sheets else PriceBook.current(currency)
+    book = options.price_book(sheets, currency)
     if model is None:
         if version is not None:
             raise click.UsageError("--version goes with MODEL")
@@ -128,7 +127,7 @@ def check(sheets: tuple[str, ...], as_json: bool) -> None:
 @options.currency
 @click.option("--url", default=None, help="Another address of the price list, such as a mirror in a closed network.")
 @command
-def refresh(currency: str, url: str | None, as_json: bool) -> None:
+def refresh(currency: str | None, url: str | None, as_json: bool) -> None:
     """Fetch Azure's price list and use it from now on; of all commands this alone goes to the network.
 
     \b
@@ -137,7 +136,7 @@ def refresh(currency: str, url: str | None, as_json: bool) -> None:
     """
     from ..prices.refresh import PRICE_LIST, refresh_prices
 
-    result = refresh_prices(currency, url=url or PRICE_LIST)
+    result = refresh_prices(currency or "USD", url=url or PRICE_LIST)
     if as_json:
         unmapped = [one._asdict() for one in result.unmapped]
         print_json(
@@ -146,7 +145,9 @@ def refresh(currency: str, url: str | None, as_json: bool) -> None:
         )
         return
     told = "" if result.changed else ", the same as before"
-    click.echo(f"{result.rows:,} prices of {result.meters:,} meters in {currency}{told}: {result.capture.path}")
+    click.echo(
+        f"{result.rows:,} prices of {result.meters:,} meters in {result.capture.currency}{told}: {result.capture.path}"
+    )
     if result.unmapped:
         click.echo(
             f"note: the names of {len(result.unmapped)} meters are not understood; they price nothing:", err=True
@@ -164,7 +165,7 @@ def _capture_data(capture: Capture) -> dict[str, Any]:
 @click.option("--since", callback=options.day, help="Compare with what was known on this day.")
 @click.option("--on", callback=options.day, help="The day whose prices count (default: today, UTC).")
 @command
-def diff(currency: str, since: date | None, on: date | None, as_json: bool) -> None:
+def diff(currency: str | None, since: date | None, on: date | None, as_json: bool) -> None:
     """Show which prices the newest refresh changed.
 
     It is compared with the prices known before it: an earlier refresh, or those in the package.
@@ -176,6 +177,7 @@ def diff(currency: str, since: date | None, on: date | None, as_json: bool) -> N
     from ..prices.changes import known_list, price_changes
 
     day = on if on is not None else datetime.now(UTC).date()
+    currency = currency or "USD"
     after, before = known_list(currency), known_list(currency, as_known_on=since) if since else known_list(currency, 1)
     if after is None or before is None:
         raise click.UsageError(

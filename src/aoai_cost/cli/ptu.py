@@ -50,6 +50,7 @@ def _load(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) ->
 @click.option("--units", type=int, help="Price this number of PTUs (default: what is needed).")
 @click.option("--load", multiple=True, callback=_load, metavar="RPM:HOURS", help="Price a load; may be repeated.")
 @click.option("--on", callback=options.day, help="The day whose documents and prices count (default: today, UTC).")
+@options.priced
 @command
 def ptu(
     model: str,
@@ -67,6 +68,8 @@ def ptu(
     units: int | None,
     load: dict[Decimal, Decimal],
     on: date | None,
+    sheets: tuple[str, ...],
+    currency: str | None,
     as_json: bool,
 ) -> None:
     """Say how many provisioned throughput units (PTUs) a workload needs, what they cost, and when they pay.
@@ -93,7 +96,7 @@ def ptu(
         image_output_tokens=image_output,
     )
     size = size_ptu(traffic, model=model, version=version, sku=sku, on=day)
-    cost = price_ptu(size, on=day, units=units, region=region)
+    cost = price_ptu(size, on=day, units=units, region=region, prices=options.price_book(sheets, currency))
     loads: list[Spillover] = []
     if load and cost.request_amount is not None:
         loads = [cost.spillover(load, term=term.name) for term in cost.terms]

@@ -29,7 +29,7 @@ def _refuse_overwriting(outputs: Sequence[str], inputs: Sequence[str | None]) ->
 @click.command()
 @click.argument("logs", nargs=-1, required=True, type=click.Path())
 @click.option("--deployments", type=click.Path(), help="What each deployment is: TOML, or the JSON of az.")
-@click.option("--prices", "sheets", multiple=True, type=click.Path(), help="A price sheet of your own; it wins.")
+@options.priced
 @click.option(
     "--format",
     "log_format",
@@ -55,6 +55,7 @@ def report(
     logs: tuple[str, ...],
     deployments: str | None,
     sheets: tuple[str, ...],
+    currency: str | None,
     log_format: str,
     by: list[str],
     every: Any,
@@ -70,13 +71,12 @@ def report(
     """
     from ..catalog import read_deployments
     from ..logs import read_usage
-    from ..prices import PriceBook
     from ..render import report_json, report_table, write_report
     from ..report import cost_report
 
     _refuse_overwriting([path for path in (html, csv) if path is not None], [*logs, deployments, *sheets])
     known = read_deployments(deployments) if deployments is not None else None
-    prices = PriceBook.read(*sheets) if sheets else None
+    prices = options.price_book(sheets, currency)
     log = read_usage(*logs, format=log_format)
     result = cost_report(log, deployments=known, prices=prices, by=by, every=every)
     if as_json:

@@ -398,7 +398,7 @@ def _discounted(rate: Rate, above: Sequence[PriceTable], question: Question) -> 
         if question.version is None and any(one.version for one in fitting):
             return "a discount hangs on the version, so name one"
         told = " ".join(filter(None, (discount.source, discount.note)))
-        note = f"{percent(discount.share)} off {rate.amount:f}" + (f" ({told})" if told else "")
+        note = f"{percent(discount.share)} off" + (f" ({told})" if told else "")
         rate = replace(rate, amount=less(rate.amount, Decimal(discount.share)), notes=(*rate.notes, note))
     return rate
 
