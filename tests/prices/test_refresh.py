@@ -339,6 +339,21 @@ def test_another_currency_is_a_book_of_its_own(shop: Shop) -> None:
     assert ask(PriceBook.current()).currency == "USD"
 
 
+def test_without_a_folder_named_the_system_says_where_data_is_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shop: Shop
+) -> None:
+    monkeypatch.delenv("AOAI_COST_DATA")
+    monkeypatch.setattr("platformdirs.user_data_path", lambda name, appauthor: tmp_path / name)
+    assert captures() == []
+    assert refresh_prices(url=shop.url).capture.path.parent == tmp_path / "aoai-cost" / "prices"
+    assert len(captures()) == 1
+
+
+def test_a_list_without_reservations_is_a_list(shop: Shop) -> None:
+    shop.pages["Provisioned Throughput Reservation"] = [[]]
+    assert refresh_prices(url=shop.url).rows == 4
+
+
 def test_names_that_are_not_understood_are_kept_and_reported(shop: Shop) -> None:
     shop.pages["Azure OpenAI"] = [[*MINI, *item("gpt 9 ultra Inp glbl Tokens", "0.1", "eastus", "westus")]]
     result = refresh_prices(url=shop.url)

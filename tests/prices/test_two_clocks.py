@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import pickle
-from datetime import date, timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 
-from aoai_cost.errors import MissingPriceError
+from aoai_cost.errors import MissingPriceError, RequestError
 from aoai_cost.prices import PriceBook, Rate
 from aoai_cost.prices.compile import TABLE
 from aoai_cost.prices.rows import PriceTable
@@ -31,6 +33,35 @@ def test_a_price_is_what_was_known_then() -> None:
     assert (sol(known_early, day).amount, sol(known_early, day).effective_to) == (Decimal(5), None)
     assert sol(PriceBook.bundled(as_known_on=date(2026, 9, 14)), day).amount == sol(BOOK, day).amount == Decimal(4)
     assert sol(BOOK, date(2026, 7, 31)).effective_to == date(2026, 9, 1)
+
+
+def test_a_time_is_its_day() -> None:
+    assert PriceBook.bundled(as_known_on=datetime(2026, 9, 14, 23, 59)) is PriceBook.bundled(
+        as_known_on=date(2026, 9, 14)
+    )
+    with pytest.raises(RequestError, match="must be a date"):
+        PriceBook.current(as_known_on="2026-09-14")  # type: ignore[arg-type]
+    with pytest.raises(RequestError, match="must be a date"):
+        sol(BOOK, "2026-09-14")  # type: ignore[arg-type]
+
+
+def test_threads_that_ask_at_once_get_the_same_answers() -> None:
+    days = [date(2024, 6, 1) + timedelta(days=i) for i in range(900)]
+    asked = {"model": "gpt-4o", "version": "2024-05-13", "sku": "GlobalStandard", "meter": "input"}
+
+    def ask(book: PriceBook, day: date) -> str:
+        try:
+            return str(book.rate(**asked, on=day).amount)  # type: ignore[arg-type]
+        except MissingPriceError as missing:
+            return missing.covered
+
+    expected = [ask(BOOK, day) for day in days]
+    assert len(set(expected)) > 1
+    raw = json.loads(TABLE.read_bytes())
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(5):
+            book = PriceBook([PriceTable(raw)])
+            assert list(threads.map(partial(ask, book), days)) == expected
 
 
 def test_what_nobody_had_read_is_not_known() -> None:

@@ -30,9 +30,9 @@ _MOST_CACHED = 100_000
 class _Answers(NamedTuple):
     """What is known of one question: spans of days, in order, and the rate or the sentence that holds in each."""
 
-    starts: list[date]
-    ends: list[date]
-    found: list[Rate | str]
+    starts: tuple[date, ...]
+    ends: tuple[date, ...]
+    found: tuple[Rate | str, ...]
 
 
 class PriceBook:
@@ -71,7 +71,7 @@ class PriceBook:
         as_known_on : date, optional
             Only what had been captured by this day: what one would have said then, for any day.
         """
-        return _bundled_book(as_known_on)
+        return _bundled_book(None if as_known_on is None else as_day(as_known_on))
 
     @classmethod
     def current(cls, currency: str = "USD", *, as_known_on: date | None = None) -> PriceBook:
@@ -84,7 +84,8 @@ class PriceBook:
         PriceSheetError
             If the newest price list that was fetched can no longer be read.
         """
-        return _current_book(tuple(captures(currency, as_known_on=as_known_on)), currency, as_known_on)
+        known = None if as_known_on is None else as_day(as_known_on)
+        return _current_book(tuple(captures(currency, as_known_on=known)), currency, known)
 
     @classmethod
     def read(cls, *paths: str | os.PathLike[str], as_known_on: date | None = None) -> PriceBook:
@@ -215,11 +216,15 @@ class PriceBook:
         if len(self._answers) >= _MOST_CACHED:
             self._answers.clear()
         answer, start, end = self._find(question)
-        known = self._answers.setdefault(tuple(question[:-1]), _Answers([], [], []))
+        key = tuple(question[:-1])
+        known = self._answers.get(key, _Answers((), (), ()))
         place = bisect_right(known.starts, start)
-        known.starts.insert(place, start)
-        known.ends.insert(place, end)
-        known.found.insert(place, answer)
+        # A new value in place of the old one: another thread sees the one or the other.
+        self._answers[key] = _Answers(
+            (*known.starts[:place], start, *known.starts[place:]),
+            (*known.ends[:place], end, *known.ends[place:]),
+            (*known.found[:place], answer, *known.found[place:]),
+        )
         if isinstance(answer, str):
             raise question.missing(answer)
         return answer

@@ -81,10 +81,9 @@ def refresh_prices(currency: str = "USD", *, url: str = PRICE_LIST, now: datetim
     items: list[FeedItem] = []
     with _session() as session:
         for product in _PRODUCTS:
-            found = list(_items(session, url, product, currency))
-            if not found:
+            items += _items(session, url, product, currency)
+            if not items:
                 raise RefreshError(url, None, f"has no price of a product {product!r}")
-            items += found
     table, unmapped = feed_table(items, currency=currency, captured=fetched.date())
     capture, changed = keep_capture(table, fetched)
     meters = {(item.product, item.meter_name) for item in items}
