@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from decimal import Decimal
+from functools import cache
 from itertools import permutations
 from typing import Any
 
@@ -12,8 +15,9 @@ from hypothesis import strategies as st
 from strategies import any_texts
 
 from aoai_cost.catalog import FINE_TUNED, SKUS, TIERS, list_models
+from aoai_cost.prices.book import PriceBook
 from aoai_cost.prices.meters import MeterReading, read_meter_name, read_unit
-from aoai_cost.prices.rows import ANY_MODEL, UNITS
+from aoai_cost.prices.rows import ANY_MODEL, UNITS, PriceRow
 from aoai_cost.usage import METER_UNITS
 
 BLANK = {
@@ -262,13 +266,61 @@ READ: list[Any] = [
             "meter": "input",
             "modality": "text",
         },
-        id="an undated meter of a media model is its first version's",
+        id="an undated meter of a media model is its first version's too",
     ),
     pytest.param(
         "GPT 5.2 chat opt Dz 1M Tokens",
         "1M",
-        {"model": "gpt-5.2-chat", "sku": "DataZoneStandard", "meter": "output"},
-        id="an undated meter of a chat model with several versions says none",
+        {"model": "gpt-5.2-chat", "version": "2025-12-11", "sku": "DataZoneStandard", "meter": "output"},
+        id="an undated meter is the first version's",
+    ),
+    pytest.param(
+        "GPT 5 Chat outpt Glbl 1M Tokens",
+        "1M",
+        {"model": "gpt-5-chat", "sku": "GlobalStandard", "meter": "output"},
+        id="an undated meter that several versions share",
+    ),
+    pytest.param(
+        "GPT 5 Chat 1003 outpt Glbl 1M Tokens",
+        "1M",
+        {"model": "gpt-5-chat", "version": "2025-10-03", "sku": "GlobalStandard", "meter": "output"},
+        id="a date still picks one of them",
+    ),
+    pytest.param(
+        "gpt-35-turbo-16K-0125 Input-regional Tokens",
+        "1K",
+        {"model": "gpt-35-turbo", "version": "0125", "sku": "Standard", "meter": "input"},
+        id="a date decides which model 16K is",
+    ),
+    pytest.param(
+        "gpt-35-turbo-16k-Input-regional Tokens",
+        "1K",
+        {"model": "gpt-35-turbo-16k", "version": "0613", "sku": "Standard", "meter": "input"},
+        id="16K without a date is a model of its own",
+    ),
+    pytest.param(
+        "gpt-35-trb16K-Batch-125-Inp-glbl Tokens",
+        "1K",
+        {"model": "gpt-35-turbo", "version": "0125", "sku": "GlobalBatch", "tier": "batch", "meter": "input"},
+        id="a date lost its nought",
+    ),
+    pytest.param(
+        "o1 Batch Inp glbl Tokens",
+        "1K",
+        {"model": "o1-preview", "version": "2024-09-12", "sku": "GlobalBatch", "tier": "batch", "meter": "input"},
+        id="a name means another model for one use alone",
+    ),
+    pytest.param(
+        "gpt4o realtimePrvwAudOutp DataZone Tokens",
+        "1K",
+        {
+            "model": "gpt-4o-realtime-preview",
+            "version": "2024-10-01",
+            "sku": "DataZoneStandard",
+            "meter": "output",
+            "modality": "audio",
+        },
+        id="a capital begins a word",
     ),
     # Fine-tuning
     pytest.param(
@@ -371,16 +423,87 @@ READ: list[Any] = [
     pytest.param(
         "Code-Interpreter-glbl Session",
         "1",
-        {"model": ANY_MODEL, "sku": "GlobalStandard", "meter": "session"},
+        {"model": ANY_MODEL, "sku": "GlobalStandard", "meter": "session", "variant": "code_interpreter"},
         id="a tool hangs on no model",
+    ),
+    pytest.param(
+        "file-search-tool-calls-rgnl Calls",
+        "1K",
+        {"model": ANY_MODEL, "sku": "Standard", "meter": "tool_call", "variant": "file_search"},
+        id="calls of a tool",
+    ),
+    pytest.param(
+        "Assistants-File Search-glbl GB",
+        "1/Day",
+        {"model": ANY_MODEL, "sku": "GlobalStandard", "meter": "storage", "variant": "file_search"},
+        id="what a tool stores is metered by the day",
+    ),
+    pytest.param(
+        "Speech-to-Text-Batch-Whisper-glbl Unit",
+        "1 Hour",
+        {"model": "whisper", "version": "001", "sku": "GlobalStandard", "meter": "audio"},
+        id="batch transcription is no batch tier",
     ),
     pytest.param(
         "File-Search-Vector Storage regnl GB",
         "1 GB/Day",
-        {"model": ANY_MODEL, "sku": "Standard", "meter": "storage"},
+        {"model": ANY_MODEL, "sku": "Standard", "meter": "storage", "variant": "file_search"},
         id="storage of file search",
     ),
+    pytest.param(
+        "davinci-002-base-glbl Tokens",
+        "1K",
+        {"model": "davinci-002", "version": "1", "sku": "GlobalStandard", "meter": "input+output"},
+        id="one price for input and output",
+    ),
     # Read throughout, and still no answer
+    pytest.param(
+        "Az-GPT-3.5-turbo Tokens",
+        "1K",
+        {
+            "model": "gpt-35-turbo",
+            "version": "0301",
+            "sku": "(legacy meter, scope not stated)",
+            "meter": "input+output",
+            "unmatched": "the meter states no deployment type",
+        },
+        id="a legacy meter has one price for input and output",
+    ),
+    pytest.param(
+        "Provisioned Throughput - Overage Unit",
+        "1/Hour",
+        {
+            "model": ANY_MODEL,
+            "sku": "Provisioned (legacy commitment model)",
+            "meter": "ptu_legacy_hour",
+            "unmatched": "the commitment model that came before PTU hours",
+        },
+        id="throughput of the past by the hour",
+    ),
+    pytest.param(
+        "Az-Provisioned Throughput Units",
+        "1/Month",
+        {
+            "model": ANY_MODEL,
+            "sku": "(legacy meter, scope not stated)",
+            "meter": "ptu_legacy_month",
+            "unmatched": "the commitment model that came before PTU hours",
+        },
+        id="throughput of the past by the month",
+    ),
+    pytest.param(
+        "o1 model ft grader cched input Tokens",
+        "1K",
+        {
+            "model": "o1",
+            "version": "2024-12-17",
+            "sku": "(model grader)",
+            "fine_tuned": "grader",
+            "meter": "cached_input",
+            "unmatched": "the tokens of a model grader, which is no deployment",
+        },
+        id="a model grader with ft in its midst",
+    ),
     pytest.param(
         "Az-GPT4-Turbo-128K Input Tokens",
         "1K",
@@ -431,18 +554,6 @@ READ: list[Any] = [
         },
         id="regional batch is of the past",
     ),
-    pytest.param(
-        "davinci-002-base-glbl Tokens",
-        "1K",
-        {
-            "model": "davinci-002",
-            "version": "1",
-            "sku": "GlobalStandard",
-            "meter": "tokens_flat",
-            "unmatched": "one price for input and output tokens alike",
-        },
-        id="one price for all tokens",
-    ),
 ]
 
 
@@ -485,6 +596,13 @@ def test_a_name_is_read(name: str, unit: str, said: dict[str, str]) -> None:
             "the catalogue knows no version 0101 of gpt-4o",
             id="a version that is not known",
         ),
+        pytest.param(
+            "GPT 5 ccd Inp Gl 1M Tokens",
+            "1M",
+            "(unmapped: GPT 5 ccd)",
+            "the meter's name fits no model",
+            id="a misspelt cd is not codex",
+        ),
         pytest.param("Audio Inp glbl Tokens", "1K", "(unmapped)", "the meter's name fits no model", id="no model"),
         pytest.param("Training glbl Tokens", "1K", "(unmapped)", "the meter's name fits no model", id="work alone"),
         pytest.param(
@@ -509,9 +627,9 @@ def test_a_name_is_read(name: str, unit: str, said: dict[str, str]) -> None:
         pytest.param(
             "5.4 pp Inp Std Gl Tokens", "1K", "gpt-5.4", "the meter says both std and priority", id="std and priority"
         ),
-        pytest.param("5.4 Inp Gl 1M Tokens", "1K", "gpt-5.4", "the meter says both 1M and 1K", id="two quantities"),
+        pytest.param("5.4 Inp Gl 1M Tokens", "1K", "gpt-5.4", "the meter says both 1k and 1m", id="two quantities"),
         pytest.param(
-            "gpt 5 Inp glbl Tokens", "1 Hour", "gpt-5", "the meter says both token and hour", id="tokens by the hour"
+            "gpt 5 Inp glbl Tokens", "1 Hour", "gpt-5", "the meter says both hour and token", id="tokens by the hour"
         ),
         pytest.param(
             "o4 mini dev RFT inp Dz Tokens",
@@ -584,6 +702,9 @@ def test_outside_of_openai_a_name_must_be_whole() -> None:
         pytest.param("input", "Tokens", "1 Hour", None, id="tokens are not hours"),
         pytest.param("ptu", "Unit", "1 Second", None, id="no sheet states throughput by the second"),
         pytest.param("input", "Tokens", "0K", None, id="nothing"),
+        pytest.param("input+output", "Tokens", "1K", ("1M tokens", "1000"), id="a price for input and output"),
+        pytest.param("ptu", "Unit", "1/Month", None, id="a month of throughput is of the past"),
+        pytest.param("ptu_legacy_month", "Units", "1/Month", ("1 PTU-month", "1"), id="the past had months"),
         pytest.param("coffee", "Tokens", "1K", None, id="no meter"),
     ],
 )
@@ -618,8 +739,10 @@ def test_the_order_of_the_words_does_not_matter() -> None:
 
 @pytest.mark.parametrize(("name", "unit", "said"), READ)
 def test_case_and_separators_do_not_matter(name: str, unit: str, said: dict[str, str]) -> None:
+    # Of case, all that counts is where a word begins inside another.
+    apart = re.sub("(?<=[a-z])(?=[A-Z])", " ", name)
     expected = read(name, unit)
-    for other in (name.lower(), name.upper(), name.replace("-", " "), name.replace(" ", "-"), name.replace(" ", "  ")):
+    for other in (apart, apart.lower(), apart.upper(), *(name.replace(a, b) for a, b in ("- ", " -", (" ", "  ")))):
         assert read(other, unit.lower()) == expected
 
 
@@ -640,10 +763,10 @@ def check(found: MeterReading, name: str, unit: str) -> None:
     assert found.tier in TIERS
     assert found.fine_tuned in FINE_TUNED
     assert found.band in ("", "short", "long")
-    assert found.meter in METER_UNITS
     stated = read_unit(found.meter, name, unit)
     assert stated is not None
-    assert UNITS[stated[0]].measures == METER_UNITS[found.meter]
+    for meter in found.meter.split("+"):
+        assert UNITS[stated[0]].measures == METER_UNITS[meter]
     versions = [model.version for model in list_models() if model.name == found.model]
     assert not found.version or found.version in versions
 
@@ -670,3 +793,79 @@ def test_a_megabyte_is_refused_at_once() -> None:
     found = read_meter_name("x" * 10**6, "gpt 5 Inp glbl Tokens " + "a" * 10**6, "1" * 10**6)
     assert found.unmatched
     assert len(found.model) < 300
+
+
+@cache
+def feed_rows(source: str) -> dict[tuple[str, str], list[PriceRow]]:
+    """Return the rows that a capture of the feed brought into the sheets, by the product and name of their meter."""
+    rows: dict[tuple[str, str], list[PriceRow]] = {}
+    for row in PriceBook.bundled().rows():
+        if row.source == source and row.product and row.meter_name:
+            rows.setdefault((row.product, row.meter_name), []).append(row)
+    return rows
+
+
+def measures(row: PriceRow) -> tuple[str, ...]:
+    """Return units of measure that may have stood in the feed; the sheets do not keep them."""
+    if row.unit == "1M tokens":
+        return ("1M",) if "1M" in row.meter_name else ("1K", "1M")
+    return {
+        "1M characters": ("1M",),
+        "1K calls": ("1K", "1"),
+        "1 session": ("1",),
+        "1 image": ("100",),
+        "1 GB-day": ("1/Day",),
+        "1 PTU-hour": ("1/Hour", "1 Hour"),
+        "1 PTU-month": ("1/Month",),
+        "1 hour": ("1/Hour", "1 Hour"),
+        "1 second": ("1",) if row.meter_name.endswith("Second") else ("1 Second",),
+    }[row.unit]
+
+
+def feed_readings(source: str) -> Iterator[tuple[PriceRow, MeterReading]]:
+    for (product, name), rows in feed_rows(source).items():
+        for row in rows:
+            for measure in measures(row):
+                yield row, read_meter_name(product, name, measure)
+
+
+@pytest.mark.parametrize(("source", "names", "unmapped"), [("S1", 1318, 3), ("S3", 132, 0)])
+def test_every_name_of_the_sheets_is_read_as_people_read_it(source: str, names: int, unmapped: int) -> None:
+    rows = feed_rows(source)
+    assert len(rows) == names
+    assert sum(of_name[0].model.startswith("(unmapped") for of_name in rows.values()) == unmapped
+    words = ("model", "version", "sku", "tier", "band", "fine_tuned", "variant")
+    for row, found in feed_readings(source):
+        assert [getattr(found, word) for word in words] == [getattr(row, word) for word in words], row.meter_name
+        assert (found.modality or "text") == (row.modality or "text"), row.meter_name
+        # Such a reason is about the price, and no name says it.
+        if not row.unmatched.startswith(("the feed's own value", "the same price as")):
+            assert found.unmatched == row.unmatched, row.meter_name
+    for row, found in feed_readings(source):
+        meters = {one.meter for one in rows[row.product, row.meter_name]}
+        assert set(found.meter.split("+")) == meters, row.meter_name
+
+
+@pytest.mark.parametrize("unknown", ["zorblax", "9.9", "o9", "4x"])
+def test_no_word_of_a_known_name_can_become_another(unknown: str) -> None:
+    """Whichever word is replaced, those of the model among them, no other model is read in its place."""
+    for (product, name), rows in feed_rows("S1").items():
+        words = re.split("([ -]+)", name)
+        for i in range(0, len(words), 2):
+            other = "".join([*words[:i], unknown, *words[i + 1 :]])
+            found = read_meter_name(product, other, measures(rows[0])[0])
+            assert found.unmatched, other
+            assert found.model.startswith("(unmapped"), other
+            assert unknown in found.model, other
+
+
+def test_an_unknown_model_is_never_read_as_a_known_one() -> None:
+    """All the words of the model give way at once: what remains of the name says no model."""
+    for (product, name), rows in feed_rows("S1").items():
+        known = rows[0].model
+        if known == ANY_MODEL or known.startswith("("):
+            continue
+        kept = [word for word in re.split("[ -]+", name) if read(f"{word} gpt-5 Inp glbl Tokens").model == "gpt-5"]
+        for unknown in ("qqq", "gpt-9", "zephyr 7b"):
+            found = read_meter_name(product, " ".join([unknown, *kept]), measures(rows[0])[0])
+            assert found.model.startswith("(unmapped"), (name, kept)

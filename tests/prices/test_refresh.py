@@ -424,7 +424,7 @@ def test_the_list_that_the_sheets_were_taken_from_gives_the_sheets_again(shop: S
     feed = PriceBook([captures()[0].table()])
     asked = 0
     for row in rows:
-        if row.unmatched:
+        if row.unmatched or not row.in_force(date(2026, 8, 11)):
             continue
         for region in {row.regions[0], row.regions[-1]}:
             rate = feed.rate(
@@ -442,7 +442,7 @@ def test_the_list_that_the_sheets_were_taken_from_gives_the_sheets_again(shop: S
             )
             assert (rate.amount, rate.unit, rate.meter_name) == (Decimal(row.amount), row.unit, row.meter_name)
             asked += 1
-    assert asked > 4_000
+    assert asked > 3_900
 
 
 def run(*words: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ import click
 
 from ..errors import MissingPriceError
 from . import options
-from .output import EXIT_FAILED, command, print_json, print_table
+from .output import EXIT_FAILED, command, print_json, print_records
 
 if TYPE_CHECKING:
     from ..prices import PriceBook
@@ -86,12 +86,18 @@ def list_prices(
     if as_json:
         print_json({"model": name, "on": day, "region": region, "rows": data, "sources": dict(book.sources)})
         return
-    columns = ["version", "sku", "tier", "band", "fine_tuned", "modality", "meter", "variant", "price", "unit", "since"]
-    columns += ["where", "source", "why" if listed else "meter_name"]
-    shown = _together(data)
-    used = [name for name in columns if any(row[name] for row in shown)]
-    if shown:
-        print_table([name.replace("_", " ") for name in used], [[row[name] for name in used] for row in shown])
+    columns = (
+        "version",
+        "sku",
+        "meter",
+        "price",
+        "unit",
+        "since",
+        "where",
+        "source",
+        "why" if listed else "meter_name",
+    )
+    print_records(columns, [row | _short(row) for row in _together(data)], wrap=("where", "why", "meter_name"))
     for note in dict.fromkeys(note for row in data for note in row["notes"]):
         click.echo(f"note: {note}", err=True)
     click.echo(f"{len(data)} rows in force on {day}, list prices before discounts and tax", err=True)
@@ -187,32 +193,31 @@ def diff(currency: str | None, since: date | None, on: date | None, as_json: boo
     if as_json:
         print_json({"currency": currency, "on": day, "changes": [asdict(one) for one in changes]})
         return
-    columns = [
-        "model",
-        "version",
-        "sku",
-        "tier",
-        "band",
-        "fine_tuned",
-        "modality",
-        "meter",
-        "variant",
-        "before",
-        "after",
-    ]
-    rows = [
-        [*(_shown(getattr(one, name)) for name in columns), one.unit, _places(one.regions) or "every region"]
+    records = [
+        asdict(one)
+        | _short(asdict(one))
+        | {"before": _shown(one.before), "after": _shown(one.after), "where": _places(one.regions) or "every region"}
         for one in changes
     ]
-    if rows:
-        used = [i for i in range(len(columns) + 2) if any(row[i] for row in rows)]
-        headings = [*(name.replace("_", " ") for name in columns), "unit", "where"]
-        print_table([headings[i] for i in used], [[row[i] for i in used] for row in rows])
+    columns = ("model", "version", "sku", "meter", "before", "after", "unit", "where")
+    print_records(columns, records, wrap=("where",))
     click.echo(f"{len(changes)} prices differ on {day}", err=True)
 
 
-def _shown(value: object) -> str:
-    return f"{value:f}" if isinstance(value, Decimal) else "-" if value is None else str(value)
+def _shown(price: Decimal | None) -> str:
+    return "-" if price is None else f"{price:f}"
+
+
+def _short(row: Mapping[str, Any]) -> dict[str, str]:
+    """Say in two columns what selects a price: ``GlobalStandard priority long`` and ``audio input``."""
+    tier = "" if row["tier"] == "default" or row["sku"].endswith("Batch") else row["tier"]
+    band = "" if row["band"] == "short" else row["band"]
+    modality = "" if row["modality"] == "text" else row["modality"]
+    meter = ":".join(filter(None, (row["meter"], row["variant"])))
+    return {
+        "sku": " ".join(filter(None, (row["sku"], tier, band, row["fine_tuned"]))),
+        "meter": " ".join(filter(None, (modality, meter))),
+    }
 
 
 def _places(regions: Sequence[str]) -> str:

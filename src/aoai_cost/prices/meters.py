@@ -1,8 +1,9 @@
 """What a meter of the Azure Retail Prices API prices, read from its name.
 
-Azure documents no grammar for these names. A name is cut into words; each word is one of the price list's own
-(`_WORDS`: scope, tier, direction and so on, written out or abbreviated) or one of a model's name, and what is left
-over must be exactly one model of the catalogue. Whatever stays unclear is said in ``unmatched``; nothing is guessed.
+Azure documents no grammar for these names. A name is cut into words, and each word or phrase is one of the price
+list's own (`_WORDS`: scope, tier, direction and so on, written out or abbreviated) or is taken for a model's. The
+words of a model must be the name of exactly one model of the catalogue; a date picks its version. Whatever stays
+unclear is said in ``unmatched``; nothing is guessed but the version that a name without a date means (`_MEANT`).
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from itertools import groupby
 from typing import NamedTuple
 
 from ..catalog import list_models
-from .rows import ANY_MODEL, UNITS
+from .rows import ANY_MODEL
 
 __all__ = ["MeterReading", "read_meter_name", "read_unit"]
 
 
 class MeterReading(NamedTuple):
-    """What a meter prices, in the words of a price row."""
+    """What a meter prices, in the words of a price row; ``input+output`` is one price for both."""
 
     model: str
     version: str
@@ -38,102 +39,102 @@ class MeterReading(NamedTuple):
 
 _WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "scope": {"global": ("global", "gl"), "data_zone": ("data zone",), "regional": ("regional", "rg")},
-    "tier": {"batch": ("batch",), "priority": ("priority processing", "prio"), "flex": ("flex processing", "flex")},
-    "side": {"input": ("input", "inp", "in"), "output": ("output", "outp", "out", "opt")},
-    "cached": {"cached": ("cached", "cache", "cch", "cd")},
-    "write": {"write": ("write", "wr")},
+    "legacy": {"az": ("az",)},
+    "tier": {"batch": ("batch",), "priority": ("priority processing", "priority"), "flex": ("flex processing", "flex")},
+    "side": {"input": ("input", "in"), "output": ("output",)},
+    "cached": {"cached_input": ("cached", "cch", "cd")},
+    "write": {"cache_write": ("write", "wr")},
     "band": {"short": ("short context", "short"), "long": ("long context", "long")},
     "tuning": {"ft": ("fine tuned", "fine tuning"), "rft": ("reinforcement fine tuning", "rft")},
-    "grader": {"grader": ("model grader", "grader")},
-    "deployment": {"developer": ("developer", "dev"), "provisioned": ("provisioned managed", "provisioned", "ptu")},
-    "work": {"training": ("training",), "hosting": ("hosting",), "storage": ("vector storage", "storage")},
-    "tool": {"session": ("code interpreter",), "tool_call": ("file search",)},
+    "grader": {"grader": ("model grader", "model ft grader", "grader")},
+    "deployment": {
+        "developer": ("developer",),
+        "provisioned": ("provisioned managed", "ptu"),
+        "commitment": tuple(f"provisioned throughput{more}" for more in ("", " available", " overage")),
+    },
+    "work": {"training": ("training",), "hosting": ("hosting",)},
+    "tool": {"code_interpreter": ("code interpreter",), "file_search": ("file search", "vector storage")},
     "modality": {"text": ("text",), "audio": ("audio",), "image": ("image",)},
-    "look": {one: (one,) for one in ("hd", "high", "medium", "low", "res", "sq")} | {"std": ("standard", "std")},
+    "look": {one: (one,) for one in ("hd", "high", "low", "res", "sq")} | {"std": ("standard",)},
     "quantity": {"1k": ("1k",), "1m": ("1m",)},
-    "shelf": {"speech": ("speech",)},
-    "model": {"tts": ("text to speech",)},
+    "model": {"tts": ("text to speech",), "diarize": ("d",), "realtime": ("rt",)},
+    "noun": {
+        **{noun: (noun, f"{noun}s") for noun in ("character", "session", "call", "month", "hour", "minute", "second")},
+        **{"token": ("token", "tokens", "tkn"), "image": ("images",), "byte-day": ("gb/day", "day")},
+    },
+    "silent": {
+        "product": ("azure", "openai", "assistants", "deployment", "tool", "base", "ep", "unit", "gb", "video"),
+        # What the Speech service calls the transcription of files: no batch tier.
+        "shelf": ("speech", "speech to text batch", "speech to text"),
+    },
 }
 """The price list's own words by what they say: slot, value, phrases.
 
-Meters abbreviate at will (`_says`), so beside the full phrase only what is too short for that rule is listed, and what
-is written onto another word (``BatchOutp``).
+Meters abbreviate at will (`_says`), so beside the full phrase only what is too short for that rule is listed. Nouns
+are what is counted, in names and in ``unitOfMeasure``; they are not abbreviated further, for ``img`` is a modality.
 """
 
-_NOUNS: Mapping[str, tuple[str, ...]] = {
-    "token": ("token", "tokens", "tkn", "tkns"),
-    "image": ("images",),
-    "character": ("character", "characters", "chars"),
-    "session": ("session", "sessions"),
-    "call": ("call", "calls"),
-    "hour": ("hour", "hours", "hr", "hrs"),
-    "minute": ("minute", "minutes", "min", "mins"),
-    "second": ("second", "seconds", "sec"),
-    "byte-day": ("gb/day",),
+_PHRASES = {
+    phrase: (slot, value) for slot, values in _WORDS.items() for value, phrases in values.items() for phrase in phrases
 }
-"""What is counted, in names and in ``unitOfMeasure``; not abbreviated further, for ``img`` is a modality."""
 
-_SILENT = frozenset(
-    ("az", "azure", "openai", "base", "deployment", "ep", "unit", "units", "gb", "video", "tool", "tools", "assistants")
-)
-"""Words that say nothing: "Az-" marks a meter of the first years, which states no scope."""
-
-_SPELLINGS = {
-    "d": ("diarize",),
-    "rt": ("realtime",),
-    "lg": ("large",),
-    "dalle": ("dall", "e"),
-    "dr": ("deep", "research"),
-    "cu": ("computer", "use"),
-}
-"""Words of models that no rule takes apart."""
-
-_OPTIONAL = frozenset(("gpt", "text", "oss", "preview", "002", "128k"))
+_OPTIONAL = frozenset(("gpt", "text", "oss", "preview", "002"))
 """The parts of a model's name that meters leave out; all others tell models apart."""
 
-_PRICED_AS: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "gpt-4-8k": ("gpt-4", ("0613", "0314")),
-    "gpt-4-32k": ("gpt-4-32k", ("0613", "0314")),
-    "gpt-4-preview": ("gpt-4", ("0125-preview", "1106-preview")),
-    "gpt-4-turbo-128k": ("gpt-4", ("turbo-2024-04-09",)),
-    "gpt-4-turbo-vision-128k": ("gpt-4", ("vision-preview",)),
-    "gpt-4-vision-preview": ("gpt-4", ("vision-preview",)),
-    "gpt-35-turbo-4k": ("gpt-35-turbo", ("0613", "0301")),
-    "text-embedding-ada-002": ("text-embedding-ada-002", ("2", "1")),
+# No page says which version a meter without a date means. Where a later version has meters of its own, they carry its
+# date; so what has none is taken for the first version's. What that rule does not give stands here, inferred by people
+# from prices, start days and what could be bought by then.
+_MEANT: Mapping[tuple[str, str], tuple[tuple[str, str], ...]] = {
+    ("gpt-35-turbo-4k", ""): (("gpt-35-turbo", "0613"), ("gpt-35-turbo", "0301")),
+    ("gpt-35-turbo-16k", ""): (("gpt-35-turbo-16k", "0613"), ("gpt-35-turbo", "1106"), ("gpt-35-turbo", "0125")),
+    ("gpt-35-turbo-16k", "ft"): (("gpt-35-turbo-16k", ""),),  # several versions can be tuned
+    # Not the name above: these cost half of what 1106 and, with "125", 0125 cost.
+    ("gpt-35-trb-16k", ""): (("gpt-35-turbo", "1106"), ("gpt-35-turbo", "0125")),
+    ("gpt-4-8k", ""): (("gpt-4", "0613"), ("gpt-4", "0314")),
+    ("gpt-4-32k", ""): (("gpt-4-32k", "0613"), ("gpt-4-32k", "0314")),
+    ("gpt-4-turbo-128k", ""): (("gpt-4", "turbo-2024-04-09"), ("gpt-4", "0125-preview"), ("gpt-4", "1106-preview")),
+    ("gpt-4-turbo-vision-128k", ""): (("gpt-4", "vision-preview"),),
+    ("gpt-4o", "ft"): (("gpt-4o", "2024-08-06"),),  # the first version cannot be tuned
+    # No version has meters of its own.
+    ("gpt-5-chat", ""): (("gpt-5-chat", ""), ("gpt-5-chat", "2025-08-07"), ("gpt-5-chat", "2025-10-03")),
+    ("o1", "batch"): (("o1-preview", "2024-09-12"),),  # o1 has "o1 1217 Batch", and o1-preview nothing else
+    ("text-embedding-ada-002", ""): (("text-embedding-ada-002", "2"), ("text-embedding-ada-002", "1")),
 }
-"""Names of the price list that do not mean every version of a model; without a date they mean the first one here."""
+"""By a name of the price list and a use (any, where empty): each (model, version) it may mean, the undated first."""
 
-_UNDATED_TUNED = {"gpt-4o": "2024-08-06", "gpt-35-turbo": "", "gpt-35-turbo-16k": ""}
-"""The version of fine-tuning meters without a date: of gpt-4o one can be tuned, of gpt-35-turbo several."""
-
-# A later version of these gets meters with its date, so a meter without one is the first version's; the versions of a
-# chat model share such a meter.
-_FIRST_IF_UNDATED = frozenset(("audio", "realtime", "transcription", "speech"))
-
-_MODALITIES = {"image": ("image", "text"), "realtime": ("audio", "image", "text")} | dict.fromkeys(
-    ("audio", "transcription", "speech"), ("audio", "text")
-)
-"""What the tokens of a kind of model are metered by; of other kinds, all tokens are text."""
-
-_TIMED = {"video": "video", "audio": "audio", "realtime": "audio", "transcription": "audio"}
-"""The meter that counts time, by the kind of model."""
-_TIMES = frozenset(("hour", "minute", "second"))
-_TOKEN_METERS = frozenset(("input", "cached_input", "cache_write", "output", "training", "tokens_flat"))
-_COUNTED = {
-    "image": ("1 image", ("image",)),
-    "character": ("1M characters", ("character",)),
-    "session": ("1 session", ("session", "")),
-    "tool_call": ("1K calls", ("call", "")),
+_KINDS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "image": (("image", "text"), ""),
+    "realtime": (("audio", "image", "text"), "audio"),
+    **dict.fromkeys(("audio", "transcription"), (("audio", "text"), "audio")),
+    "speech": (("audio", "text"), ""),
+    "video": ((), "video"),
 }
-"""The sheets' unit of what is counted one by one, and what meters call it; of tools a bare number will do."""
+"""By kind of model: what its tokens are metered by (of other kinds, all are text), and the meter that counts time."""
+
+_TIMES = {noun: f"1 {noun}" for noun in ("hour", "minute", "second")}
+_TOKENS = ("input", "cached_input", "cache_write", "output", "input+output", "training")
+_UNITS: Mapping[str, Mapping[str, str]] = {
+    **{meter: {"token": "1M tokens"} for meter in _TOKENS},
+    **dict.fromkeys(("hosting", "training_time", "audio", "video"), _TIMES),
+    "ptu": {"hour": "1 PTU-hour"},
+    "ptu_legacy_hour": {"hour": "1 PTU-hour"},
+    "ptu_legacy_month": {"month": "1 PTU-month"},
+    "image": {"image": "1 image"},
+    "character": {"character": "1M characters"},
+    # Of tools a bare number will do.
+    "session": {"session": "1 session", "": "1 session"},
+    "tool_call": {"call": "1K calls", "": "1K calls"},
+    "storage": {"byte-day": "1 GB-day"},
+}
+"""The sheets' unit of a meter, by what is counted."""
 
 _PIECE = re.compile(
-    r"\d{4}[- ]\d\d[- ]\d\d(?!\d)|\d+[- ]\d+s(?![a-z])"  # a date; a range of seconds
-    r"|(?<![a-z])o\d(?!\d)|\d+(?:\.\d+)?(?:[kmbp](?![a-z])|o)?"  # o3; 5.1, 128k, 20b, 1080p, 4o
-    r"|[a-z]+|[^\s\-_/,.()]",
-    re.ASCII | re.IGNORECASE,
+    r"\d{4}[- ]\d\d[- ]\d\d(?!\d)|\d+[- ]\d+[sS](?![a-zA-Z])"  # a date; a range of seconds
+    r"|(?<![a-zA-Z])[oO]\d(?!\d)|\d+(?:\.\d+)?(?:[kmbpKMBP](?![a-zA-Z])|[oO])?"  # o3; 5.1, 128k, 20b, 1080p, 4o
+    r"|[A-Z]*[a-z]+|[A-Z]+|[^\s\-_/,.()]",  # a word, of which several may be written as one: realtimePrvwAud
+    re.ASCII,
 )
-_DATE = re.compile(r"\d{4}|\d{6}|\d{8}|\d{4}[- ]\d\d[- ]\d\d", re.ASCII)
+_DATE = re.compile(r"\d{3,4}|\d{6}|\d{8}|\d{4}[- ]\d\d[- ]\d\d", re.ASCII)
 _LOOK = re.compile(r"\d+p|\d+[- ]\d+s", re.ASCII)
 _MEASURE = re.compile(r"(10*)([km]?)\s*/?\s*([a-z/]*)", re.ASCII)
 _LONGEST_NAME = 200
@@ -146,16 +147,6 @@ class _Word(NamedTuple):
     value: str
     start: int
     end: int
-
-
-class _Found(NamedTuple):
-    """A model that a name fits: the versions it may mean, and which of the words that may be the model's are."""
-
-    model: str
-    kind: str
-    versions: tuple[str, ...]
-    named: str
-    used: frozenset[int]
 
 
 def read_meter_name(product: str, meter_name: str, unit_of_measure: str) -> MeterReading:
@@ -180,17 +171,17 @@ def read_meter_name(product: str, meter_name: str, unit_of_measure: str) -> Mete
     doubts += _contradictions(words, says, unit_of_measure)
     if len(meter_name) > _LONGEST_NAME:
         doubts.append(f"the meter's name is longer than {_LONGEST_NAME} characters")
-    fine_tuned = _read_tuning(says)
-    sku, tier = _read_deployment(words, says), says.get("tier", "default")
+    sku, no_answer = _read_deployment(says)
+    tier = says.get("tier", "default")
     meter = _read_meter(says, kind, unit_of_measure)
     if not meter:
         doubts.append(f"neither the meter's name nor its unit {unit_of_measure[:40]!r} say what is counted")
     elif read_unit(meter, meter_name, unit_of_measure) is None:
         doubts.append(f"the meter is {meter}, which is not counted by {unit_of_measure[:40]!r}")
-    modality, variant = _read_modality(rest, kind, meter, doubts), _read_variant(rest, tier, meter, doubts)
-    doubts += _reasons(sku, meter)
-    reading = model, version, sku, tier, says.get("band", ""), fine_tuned, meter, modality, variant
-    return MeterReading(*reading, next(iter(doubts), ""))
+    modality = _read_modality(rest, kind, meter, doubts)
+    variant = says.get("tool") or _read_look(rest, tier, meter, doubts)
+    reading = model, version, sku, tier, says.get("band", ""), _read_tuning(says), meter, modality, variant
+    return MeterReading(*reading, next(iter(doubts), no_answer))
 
 
 def read_unit(meter: str, meter_name: str, unit_of_measure: str) -> tuple[str, Decimal] | None:
@@ -205,26 +196,16 @@ def read_unit(meter: str, meter_name: str, unit_of_measure: str) -> tuple[str, D
     """
     quantity, noun = _read_measure(unit_of_measure)
     noun = noun or next((word.value for word in _words(meter_name) if word.slot == "noun"), "")
-    if meter in ("hosting", "training_time", "audio", "video", "ptu") and noun in _TIMES:
-        unit, of_unit = f"1 PTU-{noun}" if meter == "ptu" else f"1 {noun}", 1
-    elif meter == "storage" and noun == "byte-day":
-        unit, of_unit = "1 GB-day", 1
-    elif meter in _TOKEN_METERS and noun == "token":
-        unit, of_unit = "1M tokens", 1_000_000
-    elif meter in _COUNTED and noun in _COUNTED[meter][1]:
-        unit = _COUNTED[meter][0]
-        of_unit = UNITS[unit].quantity
-    else:
-        return None
-    return (unit, Decimal(of_unit) / quantity) if quantity and unit in UNITS else None
+    unit = _UNITS.get(meter, {}).get(noun)
+    return (unit, Decimal(_read_measure(unit.split(" ")[0])[0]) / quantity) if quantity and unit else None
 
 
 def _read_measure(unit_of_measure: str) -> tuple[int, str]:
     """Return how many of what a listed price buys; (0, "") where that cannot be read."""
     found = _MEASURE.fullmatch(unit_of_measure[:_LONGEST_NAME].strip().lower())
     number, thousands, word = found.groups() if found else ("0", "", "")
-    noun = _noun(word)
-    if word and not noun:
+    slot, noun = _PHRASES.get(word, ("", ""))
+    if word and slot != "noun":
         return 0, ""
     return int(number) * {"": 1, "k": 1_000, "m": 1_000_000}[thousands], noun
 
@@ -234,57 +215,50 @@ def _read_model(
 ) -> tuple[str, str, str, list[_Word]]:
     """Return model, its kind, version, and the words that might have been the model's and are not."""
     must = tuple(word.value for word in words if word.slot == "model")
-    may = [word for word in words if word.slot in ("modality", "look", "shelf")]
-    of_any = "tool" in says or says.get("work") == "storage" or says.get("deployment") == "provisioned"
+    may = [word for word in words if word.slot in ("modality", "look")]
+    of_any = "tool" in says or says.get("deployment") in ("provisioned", "commitment")
     if of_any and not must and not says.keys() & {"date", "side", "tuning", "grader"}:
         return ANY_MODEL, "", "", may
     # "4.1" is a model of OpenAI among the products of OpenAI; elsewhere a name must be whole.
     found = _find_models(must, tuple(word.value for word in may), "openai" not in product.lower())
     if len(found) == 1:
-        version = _read_version(found[0], says)
-        if version is not None:
-            rest = [word for i, word in enumerate(may) if i not in found[0].used]
-            return found[0].model, found[0].kind, version, rest
-        doubts.append(f"the catalogue knows no version {says['date']} of {found[0].model}")
+        named, used = found[0]
+        meant = _choose_version(named, says)
+        if meant:
+            return meant[0], _models()[named][0], meant[1], [word for i, word in enumerate(may) if i not in used]
+        doubts.append(f"the catalogue knows no version {says['date']} of {named}")
     elif found:
-        doubts.append(f"the meter's name fits several models: {', '.join(one.named for one in found)}")
+        doubts.append(f"the meter's name fits several models: {', '.join(name for name, _ in found)}")
     else:
         doubts.append("the meter's name fits no model")
-    named = [i for i, word in enumerate(words) if word.slot in ("model", "date")]
-    runs = [[i for _, i in run] for _, run in groupby(enumerate(named), key=lambda one: one[1] - one[0])]
+    unread = [i for i, word in enumerate(words) if word.slot in ("model", "date")]
+    runs = [[i for _, i in run] for _, run in groupby(enumerate(unread), key=lambda one: one[1] - one[0])]
     shown = " ".join(meter_name[words[run[0]].start : words[run[-1]].end] for run in runs)
     return f"(unmapped: {shown})" if shown else "(unmapped)", "", "", may
 
 
-def _read_version(found: _Found, says: Mapping[str, str]) -> str | None:
-    """Return the version, empty where the meter means any or does not say; None for a date of no version."""
+def _choose_version(named: str, says: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the (model, version) of the meter's date, or what is meant without one; None for a date of no version."""
+    meant = _models()[named][1]
     if "date" in says:
-        dated = [version for version in found.versions if _is_dated(version, re.sub("[- ]", "", says["date"]))]
+        dated = [one for one in meant if _is_dated(one[1], re.sub("[- ]", "", says["date"]))]
         return dated[0] if len(dated) == 1 else None
-    if says.keys() & {"tuning", "grader"} and found.model in _UNDATED_TUNED:
-        return _UNDATED_TUNED[found.model]
-    if len(found.versions) == 1 or found.named in _PRICED_AS:
-        return found.versions[0]
-    return found.versions[-1] if found.kind in _FIRST_IF_UNDATED else ""
+    use = "ft" if says.keys() & {"tuning", "grader"} else says.get("tier", "")
+    return _MEANT.get((named, use), meant)[0]
 
 
 def _is_dated(version: str, date: str) -> bool:
-    """Tell whether a version is that of a date such as 1120, 241120, 20241120 or 11202024."""
-    digits = "".join(filter(str.isdigit, version))
-    return len(digits) >= 4 and (digits.endswith(date) or (len(date) == 8 and date == digits[4:] + digits[:4]))
+    """Tell whether a version is that of a date such as 125, 1120, 241120, 20241120 or 11202024."""
+    digits = re.sub(r"\D", "", version)
+    return date.zfill(4) in (digits[-4:], digits[-6:], digits, digits[4:] + digits[:4])
 
 
 def _contradictions(words: Iterable[_Word], says: Mapping[str, str], unit_of_measure: str) -> Iterator[str]:
-    for slot in says.keys() - {"model", "modality", "look", "shelf", "silent"}:
-        values = sorted({word.value for word in words if word.slot == slot})
+    measured = {"noun": _read_measure(unit_of_measure)[1], "quantity": unit_of_measure[:40].strip().lower()}
+    for slot in sorted(says.keys() - {"model", "modality", "look", "silent"}):
+        values = {word.value for word in words if word.slot == slot} | {measured.get(slot) or says[slot]}
         if len(values) > 1:
-            yield f"the meter says both {' and '.join(values)}"
-    measured = unit_of_measure.strip().lower()
-    if says.get("quantity", measured) != measured:
-        yield f"the meter says both {says['quantity'].upper()} and {unit_of_measure[:40]}"
-    noun = _read_measure(unit_of_measure)[1]
-    if noun and says.get("noun", noun) != noun:
-        yield f"the meter says both {says['noun']} and {noun}"
+            yield f"the meter says both {' and '.join(sorted(values))}"
     # Each of a row excludes the others.
     for slots in (("deployment", "tier"), ("work", "side"), ("work", "cached"), ("work", "write"), ("grader", "work")):
         if says.keys() >= set(slots):
@@ -305,66 +279,71 @@ def _read_tuning(says: Mapping[str, str]) -> str:
     return f"dev_{tuning}" if tuning and says.get("deployment") == "developer" else tuning
 
 
-def _read_deployment(words: Iterable[_Word], says: Mapping[str, str]) -> str:
-    """Return the sku; in brackets what is none of today's."""
+def _read_deployment(says: Mapping[str, str]) -> tuple[str, str]:
+    """Return the sku, in brackets where it is none of today's, and why such a row answers no question."""
+    deployment = says.get("deployment")
+    unstated = "(legacy meter, scope not stated)" if "legacy" in says else ""
     if "grader" in says:
-        return "(model grader)"
-    if says.get("deployment") == "developer":
-        return "DeveloperTier"
+        return "(model grader)", "the tokens of a model grader, which is no deployment"
+    if deployment == "commitment":
+        return unstated or "Provisioned (legacy commitment model)", "the commitment model that came before PTU hours"
+    if deployment == "developer":
+        return "DeveloperTier", ""
     if "scope" not in says:
-        legacy = any(word.value == "az" for word in words)
-        return "(legacy meter, scope not stated)" if legacy else "(not stated in meter)"
+        return unstated or "(not stated in meter)", "the meter states no deployment type"
     prefix = {"global": "Global", "data_zone": "DataZone", "regional": ""}[says["scope"]]
-    if says.get("deployment") == "provisioned":
-        return f"{prefix}ProvisionedManaged"
-    if says.get("tier") == "batch":
-        return f"{prefix}Batch" if prefix else "Batch (regional)"
-    return f"{prefix}Standard"
+    if deployment == "provisioned":
+        return f"{prefix}ProvisionedManaged", ""
+    if says.get("tier") != "batch":
+        return f"{prefix}Standard", ""
+    return (f"{prefix}Batch", "") if prefix else ("Batch (regional)", "regional batch is no deployment type of today")
 
 
 def _read_meter(says: Mapping[str, str], kind: str, unit_of_measure: str) -> str:
     """Return the meter; empty where neither the name nor the unit says it."""
     noun = _read_measure(unit_of_measure)[1] or says.get("noun", "")
-    if says.get("work") == "training":
-        return "training_time" if noun in _TIMES else "training"
-    if "work" in says or "tool" in says:
-        return says.get("work") or says["tool"]
+    if says.get("work") == "training" and noun in _TIMES:
+        return "training_time"
+    if "work" in says:
+        return says["work"]
+    if "tool" in says:
+        return "storage" if noun == "byte-day" else "session" if says["tool"] == "code_interpreter" else "tool_call"
+    if says.get("deployment") == "commitment":
+        return f"ptu_legacy_{noun}"
     if says.get("deployment") == "provisioned":
         return "ptu"
     if noun in _TIMES:
-        return _TIMED.get(kind, "")
+        return _KINDS.get(kind, ((), ""))[1]
     if noun != "token":
         return noun if (noun, kind) in (("image", "image"), ("character", "speech")) else ""
-    if "write" in says:
-        return "cache_write"
-    if "cached" in says:
-        return "cached_input"
-    if "side" in says:
-        return says["side"]
+    for slot in ("write", "cached", "side"):
+        if slot in says:
+            return says[slot]
     if "tuning" in says and "grader" not in says:
         return "training"
-    return {"embedding": "input", "completion": "tokens_flat"}.get(kind, "")
+    if kind == "embedding":
+        return "input"
+    # The first models had one price for all tokens.
+    return "input+output" if kind == "completion" or "legacy" in says else ""
 
 
 def _read_modality(rest: Iterable[_Word], kind: str, meter: str, doubts: list[str]) -> str:
     """Return the modality that is named beside the model, or that of an audio model."""
     stated = sorted({word.value for word in rest if word.slot == "modality"})
+    # Of what is no token, only "Image-DALL-E-2 ... Images" has such a word: its shelf.
+    modalities = _KINDS.get(kind, (("text",), ""))[0] if meter in _TOKENS else (meter,)
     if len(stated) > 1:
         doubts.append(f"the meter says both {' and '.join(stated)}")
-    if meter not in _TOKEN_METERS or meter == "training":
-        # "Image-DALL-E-2 ... Images" says its shelf.
-        if stated and stated != [meter]:
-            doubts.append(f"the meter says both {' and '.join(stated)} and {meter or 'nothing that is counted'}")
-        return ""
-    modalities = _MODALITIES.get(kind, ("text",))
-    if kind and not set(stated).issubset(modalities):
-        doubts.append(f"no model of this kind has meters for {stated[0]} tokens")
-    if not stated and len(modalities) > 1 and kind != "audio":
+    elif not set(stated).issubset(modalities):
+        doubts.append(f"no model of this kind has meters for {stated[0]} {'tokens' if meter in _TOKENS else meter}")
+    elif not stated and len(modalities) > 1 and kind != "audio":
         doubts.append(f"the meter does not say whether it is for {' or '.join(modalities)}")
+    if meter not in _TOKENS:
+        return ""
     return stated[0] if stated else "audio" if kind == "audio" else ""
 
 
-def _read_variant(rest: Iterable[_Word], tier: str, meter: str, doubts: list[str]) -> str:
+def _read_look(rest: Iterable[_Word], tier: str, meter: str, doubts: list[str]) -> str:
     """Return size and quality of an image or video."""
     looks = [re.sub("[- ]", "_", word.value) for word in rest if word.slot == "look"]
     if meter in ("image", "video"):
@@ -375,28 +354,12 @@ def _read_variant(rest: Iterable[_Word], tier: str, meter: str, doubts: list[str
     return ""
 
 
-def _reasons(sku: str, meter: str) -> Iterator[str]:
-    """Yield why a row that is read throughout still answers no question."""
-    if sku == "(model grader)":
-        yield "the tokens of a model grader, which is no deployment"
-    elif sku == "Batch (regional)":
-        yield "regional batch is no deployment type of today"
-    elif sku.startswith("("):
-        yield "the meter states no deployment type"
-    if meter == "tokens_flat":
-        yield "one price for input and output tokens alike"
-
-
 def _words(meter_name: str) -> list[_Word]:
     """Cut a name into words and say of each what it is; a phrase becomes one word."""
-    pieces = [
-        (part, *found.span())
-        for found in _PIECE.finditer(meter_name[:_LONGEST_NAME])
-        for part in _SPELLINGS.get(found[0].lower()) or _unglued(found[0].lower())
-    ]
+    pieces = [(found[0].lower(), *found.span()) for found in _PIECE.finditer(meter_name[:_LONGEST_NAME])]
     words: list[_Word] = []
     while pieces:
-        for size in (3, 2, 1):
+        for size in (4, 3, 2, 1):
             run = pieces[:size]
             meaning = _meaning(tuple(text for text, _, _ in run))
             if meaning:
@@ -408,39 +371,36 @@ def _words(meter_name: str) -> list[_Word]:
 
 
 @lru_cache(4096)
-def _unglued(word: str) -> tuple[str, ...]:
-    """Cut a word that is two known words written as one, such as ``batchoutp`` and ``codexmax``."""
-    cuts = [(word[:i], word[i:]) for i in range(2, len(word) - 1) if {word[:i], word[i:]} <= _spelled_out()]
-    return cuts[0] if len(cuts) == 1 and word not in _segments() and not _meaning((word,)) else (word,)
-
-
-@lru_cache(4096)
 def _meaning(phrase: tuple[str, ...]) -> tuple[str, str] | None:
     """Return slot and value of a phrase; None for words of a model and for what is unknown or has two meanings."""
     exact = " ".join(phrase)
-    for slot, known in (("noun", _noun(exact)), ("date", _DATE.fullmatch(exact)), ("look", _LOOK.fullmatch(exact))):
-        if known:
-            return slot, known if isinstance(known, str) else exact
-    if exact in _phrases():
-        return _phrases()[exact]
-    if any(word in _phrases() or (word in _segments() and word != "model") for word in phrase):
+    if exact in _PHRASES:
+        return _PHRASES[exact]
+    if exact in _segments():
         return None
-    meanings = {meaning for known, meaning in _phrases().items() if _says(phrase, known.split(" "))}
+    for slot, pattern in (("date", _DATE), ("look", _LOOK)):
+        if pattern.fullmatch(exact):
+            return slot, exact
+    meanings = {meaning for known, meaning in _PHRASES.items() if meaning[0] != "noun" and _says(phrase, known)}
     # A word that may as well belong to a model's name is neither; a modality is the same word in both.
-    rivals = (part for part in _segments() if len(phrase) == 1 and _phrases().get(part) not in meanings)
+    rivals = (part for part in _segments() if len(phrase) == 1 and _PHRASES.get(part) not in meanings)
     return meanings.pop() if len(meanings) == 1 and not any(_abbreviates(phrase[0], part) for part in rivals) else None
 
 
-def _says(phrase: Sequence[str], known: Sequence[str]) -> bool:
-    """Tell whether words say a known phrase: word by word, or one word that is cut from both of its two."""
-    if len(phrase) == len(known):
-        return all(map(_abbreviates, phrase, known)) and (len(known) > 1 or len(phrase[0]) > 2)
-    if len(phrase) != 1 or len(known) != 2:
+def _says(phrase: Sequence[str], known: str) -> bool:
+    """Tell whether words say a known phrase: word by word, or one word that is cut from both of its two.
+
+    Both words of two may be cut short (``short co``); a word that is known itself stands for no other.
+    """
+    fulls = known.split(" ")
+    if len(phrase) == len(fulls) == 1:
+        return len(phrase[0]) > 2 and _abbreviates(phrase[0], known)
+    cuts = [phrase] if len(phrase) == len(fulls) and min(map(len, phrase)) > 1 else []
+    if len(phrase) == 1 and len(fulls) == 2:
+        cuts = [(phrase[0][:i], phrase[0][i:]) for i in range(1, len(phrase[0]))]
+    elif any(part not in fulls and (part in _PHRASES or part in _segments()) for part in phrase):
         return False
-    return any(
-        all(full.startswith(part) or _abbreviates(part, full) for part, full in zip(cut, known, strict=True))
-        for cut in ((phrase[0][:i], phrase[0][i:]) for i in range(1, len(phrase[0])))
-    )
+    return any(all(b.startswith(a) or _abbreviates(a, b) for a, b in zip(cut, fulls, strict=True)) for cut in cuts)
 
 
 @lru_cache(65536)
@@ -461,29 +421,26 @@ def _abbreviates(word: str, full: str) -> bool:
         return len(word) > 1 and word[0].isdigit() and word.replace(".", "") == full.replace(".", "")
     if len(word) < 3:
         return len(word) == 2 and word == (full[0] + re.sub("[aeiou]", "", full[1:]))[:2]
-    letters = iter(re.sub(r"(.)\1+", r"\1", full))
-    return all(letter in letters for letter in re.sub(r"(.)\1+", r"\1", word))
+    short, letters = re.sub(r"(.)\1+", r"\1", word), iter(re.sub(r"(.)\1+", r"\1", full))
+    return len(short) > 2 and all(letter in letters for letter in short)
 
 
 @lru_cache(4096)
-def _find_models(must: tuple[str, ...], may: tuple[str, ...], whole: bool) -> list[_Found]:
-    """Return the models that have all of `must` in their names: who use most of `may`, then who leave least unsaid."""
-    best: list[_Found] = []
-    least = (0, 0)
-    for named, (model, kind, versions) in _models().items():
-        left = _take(must, named.split("-")) if must else None
-        if left is None:
-            continue
-        used = set()
-        for i, word in enumerate(may):
-            if word in left:
-                left.remove(word)
-                used.add(i)
-        rank = (-len(used), len(left))
-        if _OPTIONAL.issuperset(left) and not (whole and left) and (not best or rank <= least):
-            best = [*(best if rank == least else ()), _Found(model, kind, versions, named, frozenset(used))]
-            least = rank
-    return best
+def _find_models(must: tuple[str, ...], may: tuple[str, ...], whole: bool) -> list[tuple[str, frozenset[int]]]:
+    """Return the models that have all of `must` in their names, and which of `may` they have.
+
+    Those who have most of `may` are preferred, then those who leave least of their names unsaid.
+    """
+    fits = []
+    for named in _models() if must else ():
+        left = _take(must, named.split("-"))
+        if left is not None:
+            used = frozenset(i for i, word in enumerate(may) if word in left and word not in may[:i])
+            left = [part for part in left if part not in may]
+            if _OPTIONAL.issuperset(left) and not (whole and left):
+                fits.append(((-len(used), len(left)), named, used))
+    least = min((rank for rank, _, _ in fits), default=None)
+    return [(named, used) for rank, named, used in fits if rank == least]
 
 
 def _take(words: Sequence[str], parts: list[str]) -> list[str] | None:
@@ -499,35 +456,15 @@ def _take(words: Sequence[str], parts: list[str]) -> list[str] | None:
 
 
 @cache
-def _models() -> dict[str, tuple[str, str, tuple[str, ...]]]:
-    """Return (model, kind, versions from the newest) by every name of a model."""
-    found: dict[str, tuple[str, str, tuple[str, ...]]] = {}
-    for model in list_models():
-        versions = found[model.name][2] if model.name in found else ()
-        found[model.name] = model.name, model.kind, (*versions, model.version)
-    return found | {name: (model, found[model][1], versions) for name, (model, versions) in _PRICED_AS.items()}
+def _models() -> dict[str, tuple[str, tuple[tuple[str, str], ...]]]:
+    """Return kind and each (model, version) that may be meant by every name of a model, the undated first."""
+    found: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {}
+    for model in list_models():  # from the newest version
+        earlier = found[model.name][1] if model.name in found else ()
+        found[model.name] = model.kind, ((model.name, model.version), *earlier)
+    return found | {name: (found[meant[0][0]][0], meant) for (name, use), meant in _MEANT.items() if not use}
 
 
 @cache
 def _segments() -> frozenset[str]:
     return frozenset(part for name in _models() for part in name.split("-"))
-
-
-@cache
-def _phrases() -> dict[str, tuple[str, str]]:
-    said = {
-        phrase: (slot, value)
-        for slot, values in _WORDS.items()
-        for value, phrases in values.items()
-        for phrase in phrases
-    }
-    return said | {word: ("silent", word) for word in _SILENT}
-
-
-@cache
-def _spelled_out() -> frozenset[str]:
-    return _segments().union(*(phrase.split(" ") for phrase in _phrases()))
-
-
-def _noun(word: str) -> str:
-    return next((noun for noun, forms in _NOUNS.items() if word in forms), "")
