@@ -35,6 +35,12 @@ def test_the_loaded_file_is_generated_from_the_reviewed_one() -> None:
         pytest.param("gpt-3.5-turbo", "gpt-35-turbo", "0125", id="OpenAI writes a point that Azure leaves out"),
         pytest.param("gpt-3.5-turbo-16k-0613", "gpt-35-turbo-16k", "0613", id="16k is part of the name"),
         pytest.param("gpt-3.5-turbo-0301", "gpt-35-turbo", "0301", id="month and day as a version"),
+        pytest.param(
+            "gpt-3.5-turbo-instruct:20230824-v2", "gpt-35-turbo-instruct", "0914", id="the build that answered"
+        ),
+        pytest.param("davinci:2023-07-21-v2", "davinci-002", "1", id="a build that goes by another name"),
+        pytest.param("text-davinci-003", "text-davinci-003", "", id="a model of before Azure's catalogue"),
+        pytest.param("gpt-3.5", "gpt-35-turbo", "0125", id="what tiktoken knows it by"),
         pytest.param("gpt-4-turbo", "gpt-4", "turbo-2024-04-09", id="turbo is a version of gpt-4"),
         pytest.param("gpt-4-turbo-2024-04-09", "gpt-4", "turbo-2024-04-09", id="turbo with its date"),
         pytest.param("gpt-4-turbo-preview", "gpt-4", "0125-preview", id="the preview of turbo"),

@@ -118,6 +118,8 @@ class Model:
 
 _MODELS_JSON = Path(__file__).with_name("models.json")
 _DATED = re.compile(r"(?P<name>.+)-(?P<version>\d{4}-\d{2}-\d{2})")
+# OpenAI says so which build of a model answered: gpt-3.5-turbo-instruct:20230824-v2.
+_BUILD = re.compile(r":\d{4}-?\d{2}-?\d{2}-v\d+$")
 _LONGEST_NAME = 200
 
 
@@ -224,8 +226,11 @@ def _split(name: str) -> tuple[str, str | None]:
     plain = name.lower()
     if plain.startswith("ft:"):
         plain = plain.split(":")[1]
-    plain = plain.split(".ft-")[0].replace("gpt-3.5-turbo", "gpt-35-turbo")
     catalogue = _catalogue()
+    plain = plain.split(".ft-")[0]
+    # A build may belong to a model of another name: recorded usage of davinci-002 comes from davinci:2023-07-21-v2.
+    if plain not in catalogue.raw["alias"]:
+        plain = _BUILD.sub("", plain).replace("gpt-3.5-turbo", "gpt-35-turbo")
     if plain in catalogue.versions:
         return plain, None
     if plain in catalogue.raw["alias"]:
