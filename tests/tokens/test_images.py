@@ -562,3 +562,47 @@ def test_counting_one_image_loads_no_numpy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(json.loads(done.stdout)) & {"numpy", "pandas", "tiktoken"}
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [((48, 64), (64, 48)), ((48, 64, 1), (64, 48)), ((48, 64, 3), (64, 48)), ((48, 64, 4), (64, 48))],
+)
+def test_an_array_has_its_height_first(shape: tuple[int, ...], size: tuple[int, int]) -> None:
+    assert image_size(np.zeros(shape, np.uint8)) == size
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (48, 64, 5), (48, 64, 0), (0, 64), (2, 48, 64, 3)], ids=str)
+def test_an_array_that_is_no_image_is_an_error(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ImageError, match="array of shape"):
+        image_size(np.zeros(shape, np.uint8))
+
+
+DOT = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": DOT, "detail": "low"}},
+        {"type": "image_url", "image_url": DOT},
+        {"type": "input_image", "image_url": DOT, "detail": "high"},
+    ],
+)
+def test_a_content_part_is_the_image_in_it(part: dict[str, Any]) -> None:
+    assert image_size(part) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"type": "text", "text": "a"}, "has no image_url"),
+        ({"type": "image_url"}, "has no image_url"),
+        ({"type": "input_image", "file_id": "file-1"}, "has no image_url"),
+        ({"type": "input_image", "image_url": "https://example.com/a.png"}, "is remote"),
+        ({"type": "input_image", "image_url": "/etc/passwd"}, "is no URL"),
+    ],
+)
+def test_a_content_part_without_an_image_is_an_error(part: dict[str, Any], said: str) -> None:
+    with pytest.raises(ImageError, match=said):
+        image_size(part)

@@ -10,7 +10,7 @@ import sys
 import warnings
 from array import array
 from binascii import a2b_base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from operator import index
 from pathlib import Path
 from threading import Lock
@@ -27,7 +27,17 @@ if TYPE_CHECKING:
 
     Int64s = array[int] | npt.NDArray[np.int64]
     ImageSource = (
-        str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | tuple[int, int] | list[int]
+        str
+        | os.PathLike[str]
+        | bytes
+        | bytearray
+        | memoryview
+        | BinaryIO
+        | Image.Image
+        | npt.NDArray[Any]
+        | Mapping[str, Any]
+        | tuple[int, int]
+        | list[int]
     )
 
 __all__ = [
@@ -195,9 +205,10 @@ def image_size(source: ImageSource) -> tuple[int, int]:
 
     Parameters
     ----------
-    source : path, bytes, binary file, PIL image, data: URL or (width, height)
+    source : path, bytes, binary file, PIL image, NumPy array, data: URL, content part or (width, height)
         A PNG, JPEG, GIF or WEBP image, or its size. A file is read from its beginning and left at the position
-        where it was, if it can seek.
+        where it was, if it can seek. An array has the shape (height, width) or (height, width, channels), with 1 to 4
+        channels. A content part is that of a request, of type ``image_url`` or ``input_image``.
 
     Raises
     ------
@@ -226,12 +237,20 @@ def image_size(source: ImageSource) -> tuple[int, int]:
         return _file_size(io.BytesIO(source), f"{memoryview(source).nbytes:,} bytes")
     if isinstance(source, (tuple, list)):
         return _checked_size(source, shorten(source))
+    if isinstance(source, Mapping):
+        return _part_size(source)
     pillow = sys.modules.get("PIL.Image")
     if pillow is not None and isinstance(source, pillow.Image):
         return _checked_size(source.size, f"PIL image of {source.size}")
     if hasattr(source, "read"):
         return _file_size(cast("BinaryIO", source), _file_name(source))
-    raise ImageError(type(source).__name__, "is not a path, bytes, a binary file, a PIL image, a data: URL or a size")
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(source, numpy.ndarray):
+        return _array_size(source.shape)
+    raise ImageError(
+        type(source).__name__,
+        "is not a path, bytes, a binary file, a PIL image, a NumPy array, a data: URL, a content part or a size",
+    )
 
 
 _OUT_OF_RANGE = f"each side goes from 1 to {MAX_SIDE_PX:,} px"
@@ -345,6 +364,23 @@ def _header_size(source: str, file: BinaryIO) -> tuple[int, int]:
             "to count it all the same, pass (width, height)",
         )
     return width_px, height_px
+
+
+def _array_size(shape: tuple[int, ...]) -> tuple[int, int]:
+    name = f"array of shape {shape}"
+    if len(shape) not in (2, 3) or (len(shape) == 3 and not 1 <= shape[2] <= 4):
+        raise ImageError(name, "an image has the shape (height, width) or (height, width, 1 to 4 channels)")
+    return _checked_size((shape[1], shape[0]), name)
+
+
+def _part_size(part: Mapping[str, Any]) -> tuple[int, int]:
+    image = part.get("image_url")
+    url = image.get("url") if isinstance(image, Mapping) else image
+    if part.get("type") not in ("image_url", "input_image") or not isinstance(url, str):
+        raise ImageError(f"content part of type {shorten(part.get('type'), 40)}", "has no image_url")
+    if not url[:8].lower().startswith(("data:", "http://", "https://")):
+        raise ImageError("content part", "its image_url is no URL")
+    return image_size(url)
 
 
 def _path_size(path: str) -> tuple[int, int]:
