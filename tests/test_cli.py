@@ -405,3 +405,31 @@ def test_a_currency_that_no_list_has_leaves_everything_unpriced() -> None:
     clash = run("report", LOGS, "--currency", "EUR", "--prices", sheet)
     assert (clash.exit_code, "the sheet is in USD" in clash.stderr) == (2, True)
     assert "three letters" in run("prices", "list", "--currency", "euro").stderr
+
+
+def test_tokens_are_shown_where_they_end(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("hello wide\nworld \U0001f9d1‍\U0001f680\x1b[2J", "utf-8")
+    plain = run("tokens", str(file), "--encoding", "o200k_base")
+    assert plain.stdout.startswith("hello| wide|\n|world| ")
+    assert "\\x1b" in plain.stdout
+    assert "\x1b" not in plain.stdout
+    assert "(2)" in plain.stdout
+    assert plain.stderr.endswith("in o200k_base\n")
+    found = data(run("tokens", str(file), "--encoding", "o200k_base", "--json"))
+    encoding = get_encoding("o200k_base")
+    assert [one["id"] for one in found["tokens"]] == encoding.encode_ordinary(file.read_text("utf-8"))
+    assert b"".join(bytes.fromhex(one["bytes"]) for one in found["tokens"]) == file.read_bytes()
+    assert found["count"] == len(found["tokens"])
+
+
+def test_a_page_of_tokens_runs_and_loads_nothing(tmp_path: Path) -> None:
+    file, page = tmp_path / "a.txt", tmp_path / "a.html"
+    file.write_text("<script>alert(1)</script> & more", "utf-8")
+    assert run("tokens", str(file), "--model", "gpt-4o", "--html", str(page)).exit_code == 0
+    html = page.read_text("utf-8")
+    assert "<script" not in html
+    assert "&lt;" in html
+    assert "default-src 'none'" in html.replace("&#x27;", "'")
+    assert "overwritten" in run("tokens", str(file), "--model", "gpt-4o", "--html", str(file)).stderr
+    assert "--model or --encoding" in run("tokens", str(file)).stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import html
+import re
 import sys
 from array import array
 from collections.abc import Callable, Sequence
@@ -234,3 +236,11 @@ def test_the_texts_that_are_kept_are_few_and_short() -> None:
     assert 0 < sum(sys.getrefcount(text) > least for text in many) <= 64
     assert not any(sys.getrefcount(text) > least for text in long)
     assert not any(sys.getrefcount(text) > least for text in short)
+
+
+@given(st.text(max_size=60))
+def test_a_split_shows_every_character_of_the_text(text: str) -> None:
+    split = get_encoding("o200k_base").split_tokens(text)
+    shown = re.sub(r"<style>.*?</style>|<p>.*?</p>|<[^>]*>", "", split._repr_html_(), flags=re.DOTALL)
+    assert html.unescape(shown) == text.encode("utf-8", "replace").decode("utf-8")
+    assert f"<p>{len(split.tokens):,} tokens</p>" in split._repr_html_()

@@ -20,6 +20,7 @@ from .output import EXIT_FAILED
 from .prices import prices
 from .ptu import ptu
 from .report import report
+from .tokens import tokens
 
 __all__ = ["main"]
 
@@ -39,5 +40,5 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-for _command in (count, estimate, report, deployments, prices, ptu, models):
+for _command in (count, tokens, estimate, report, deployments, prices, ptu, models):
     main.add_command(_command)

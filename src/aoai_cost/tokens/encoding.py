@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from functools import partial
 from itertools import accumulate
 from operator import index
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..errors import UnknownNameError
 from .backends import Backend, backend_of, packaged_backend, tiktoken_backend
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["ENCODING_NAMES", "Encoding", "get_encoding", "list_encoding_names"]
+__all__ = ["ENCODING_NAMES", "Encoding", "TokenSplit", "get_encoding", "list_encoding_names"]
 
 _END_OF_TEXT = "<|endoftext|>"
 _END_OF_PROMPT = "<|endofprompt|>"
@@ -113,6 +113,27 @@ def list_encoding_names() -> list[str]:
     ['cl100k_base', 'gpt2']
     """
     return list(ENCODING_NAMES)
+
+
+class TokenSplit(NamedTuple):
+    """The tokens of a text and where they start.
+
+    Attributes
+    ----------
+    tokens : list of bytes
+        Not always UTF-8: a token may be a part of a character. Together they are the text.
+    offsets : list of int
+        The character of the text in which each token starts. Surrogates that make a pair count as one.
+    """
+
+    tokens: list[bytes]
+    offsets: list[int]
+
+    def _repr_html_(self) -> str:
+        from .. import markup  # a count does without it
+
+        count = markup.element("p", f"{len(self.tokens):,} tokens")
+        return markup.element("style", markup.TOKEN_STYLE) + count + markup.tokens(self.tokens)
 
 
 class Encoding:
@@ -390,15 +411,8 @@ class Encoding:
                 return kept
         return ""
 
-    def split_tokens(self, text: str) -> tuple[list[bytes], list[int]]:
-        """Cut a text where its tokens end, to show them.
-
-        Returns
-        -------
-        tokens : list of bytes
-            Not always UTF-8: a token may be a part of a character. Together they are the text.
-        offsets : list of int
-            The character of the text in which each token starts. Surrogates that make a pair count as one.
+    def split_tokens(self, text: str) -> TokenSplit:
+        """Cut a text where its tokens end, to show them; in a notebook they are coloured.
 
         Raises
         ------
@@ -407,11 +421,12 @@ class Encoding:
 
         Examples
         --------
-        >>> get_encoding("o200k_base").split_tokens("hello wide world")
+        >>> tokens, offsets = get_encoding("o200k_base").split_tokens("hello wide world")
+        >>> tokens, offsets
         ([b'hello', b' wide', b' world'], [0, 5, 10])
         """
         spelled = self.decode_tokens_bytes(self.encode_ordinary(text))
-        return spelled, _offsets(spelled)
+        return TokenSplit(spelled, _offsets(spelled))
 
     def count_batch(self, texts: Iterable[str], *, threads: int = 1) -> npt.NDArray[np.int64]:
         """Count the tokens of many texts.
