@@ -316,3 +316,12 @@ def test_recorded_requests_cost_what_the_service_reported(test_data: Path, categ
         right += count.input_tokens in {vector["prompt_tokens"], *(vector.get("alt_prompt_tokens") or ())}
     assert len(vectors) >= 20
     assert right / len(vectors) >= share, f"{right} of {len(vectors)}"
+
+
+def test_a_version_that_is_not_listed_is_counted_as_its_model_and_says_so() -> None:
+    body = {"messages": [{"role": "user", "content": "Hello"}]}
+    listed, other = (count_request(body, model=name) for name in ("gpt-4o", "gpt-4o-2031-01-01"))
+    assert (other.input_tokens, other.certainty) == (listed.input_tokens, "estimated")
+    assert other.notes == ("version 2031-01-01 of gpt-4o is not in the catalogue; counted as version 2024-11-20",)
+    with pytest.raises(UnknownNameError):
+        count_request(body, model="gpt-nine-2031-01-01")

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..catalog import ChatRule, Model, get_model
-from ..errors import ImageError, RequestError, shorten
+from ..catalog import ChatRule, Model, get_model, split_model_name
+from ..errors import ImageError, RequestError, UnknownNameError, shorten
 from .encoding import Encoding, get_encoding
 from .images import image_size, image_token_bounds, image_tokens
 
@@ -132,14 +132,14 @@ def count_request(
         raise RequestError("body", f"must be a mapping, not {type(body).__name__}")
     if provider not in ("azure", "openai"):
         raise RequestError("provider", f"must be azure or openai, found {shorten(provider)}")
-    found = _model_of(body, model)
+    tally = _Tally()
+    found = _model_of(body, model, tally)
     which = _api_of(body, found, api)
     if found.encoding is None:
         raise RequestError(
             "model", f"{found.name!r} ({found.kind}) has no known text encoding; its requests are not counted in tokens"
         )
     encoding = get_encoding(found.encoding)
-    tally = _Tally()
     if found.encoding_known == "assumed":
         tally.assume(f"the encoding of {found.name} is assumed to be {found.encoding}")
     if which == "embeddings":
@@ -155,13 +155,22 @@ def count_request(
     return tally.result(found, which)
 
 
-def _model_of(body: Mapping[str, Any], model: str | Model | None) -> Model:
+def _model_of(body: Mapping[str, Any], model: str | Model | None, tally: _Tally) -> Model:
     if isinstance(model, Model):
         return model
     name = model if model is not None else body.get("model")
     if not isinstance(name, str) or not name:
         raise RequestError("model", "no model given; on Azure the body names a deployment, so pass model= as well")
-    return get_model(name)
+    try:
+        return get_model(name)
+    except UnknownNameError:
+        base, version = split_model_name(name)
+        if version is None:
+            raise
+    # A version that the catalogue does not list, of a model that it does: what the two have in common is assumed.
+    found = get_model(base)
+    tally.assume(f"version {version} of {base} is not in the catalogue; counted as version {found.version}")
+    return found
 
 
 def _api_of(body: Mapping[str, Any], model: Model, api: Api) -> str:
