@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,9 +72,10 @@ def test_an_embedding_has_no_output() -> None:
 def test_each_text_of_a_list_is_held_to_the_limit_by_itself() -> None:
     texts = [" hello" * 3_000] * 4
     assert estimate({"input": texts}, EMBED).input_tokens == 12_000
-    with pytest.raises(RequestError, match="accepts at most 8,192") as caught:
-        estimate({"input": ["a", " hello" * 9_000]}, EMBED)
-    assert caught.value.field == "input[1]"
+    found = estimate({"input": ["a", " hello" * 9_000]}, EMBED)
+    (refusal,) = found.refusals
+    assert (found.fits, refusal.field) == (False, "input[1]")
+    assert "accepts at most 8,192" in refusal.reason
 
 
 def test_each_prompt_of_a_list_has_its_own_answer() -> None:
@@ -124,9 +126,65 @@ def test_a_request_that_could_be_cached_says_that_it_is_not_assumed() -> None:
     assert not any("caching" in note for note in estimate(hello()).notes)
 
 
-def test_a_request_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(RequestError, match="accepts at most 128,000"):
-        estimate({"messages": [{"role": "user", "content": " a" * 130_000}]})
+LONG = {"messages": [{"role": "user", "content": " a" * 130_000}]}
+OLD = Deployment("contoso", "old", "gpt-4", version="0613", sku="GlobalStandard")
+
+
+@pytest.mark.parametrize(
+    ("body", "deployment", "field", "reason"),
+    [
+        pytest.param(
+            LONG, CHAT, "messages", "130,007 input tokens; gpt-4o accepts at most 128,000", id="too much to read"
+        ),
+        pytest.param(
+            hello(max_tokens=20_000), CHAT, "max_tokens", "gpt-4o gives at most 16,384", id="too much to write"
+        ),
+        pytest.param(
+            {"messages": [{"role": "user", "content": " a" * 5_000}], "max_tokens": 4_000},
+            OLD,
+            "max_tokens",
+            "over the context window of gpt-4, 8,192",
+            id="too much together",
+        ),
+    ],
+)
+def test_a_request_that_does_not_fit_says_why(
+    body: dict[str, Any], deployment: Deployment, field: str, reason: str
+) -> None:
+    found = estimate(body, deployment)
+    assert not found.fits
+    assert [one.field for one in found.refusals] == [field]
+    assert reason in found.refusals[0].reason
+    assert any(note.startswith("would be refused: ") for note in found.notes)
+    with pytest.raises(RequestError, match=reason):
+        estimate(body, deployment, must_fit=True)
+
+
+def test_a_request_within_its_limits_fits() -> None:
+    assert estimate(hello(max_tokens=16_384), must_fit=True).fits
+    assert estimate({"messages": [{"role": "user", "content": " a" * 4_000}], "max_tokens": 4_000}, OLD).fits
+    assert estimate({"input": ["hello"], "max_tokens": 10**9}, EMBED).fits
+
+
+def test_earlier_answers_tell_what_to_expect() -> None:
+    found = estimate(hello(max_tokens=100), earlier_output_tokens=np.array([10, 20, 21]))
+    assert found.expected == 8 * INPUT + 17 * OUTPUT
+    assert found.high is not None
+    assert found.low < found.expected < found.high
+    assert any("17 tokens" in note for note in found.notes)
+    assert estimate(hello()).expected is None
+
+
+@pytest.mark.parametrize("earlier", [[], [-1], [1.5], [True], ["2"]], ids=repr)
+def test_earlier_answers_that_are_no_counts_are_refused(earlier: list[Any]) -> None:
+    with pytest.raises(RequestError, match="earlier_output_tokens"):
+        estimate(hello(), earlier_output_tokens=earlier)
+
+
+def test_a_model_that_reasons_says_so() -> None:
+    reasoner = Deployment("contoso", "o", "o3-mini", version="2025-01-31", sku="GlobalStandard")
+    assert any("reasons before it answers" in note for note in estimate(hello(), reasoner).notes)
+    assert not any("reasons" in note for note in estimate(hello()).notes)
 
 
 def test_an_unknown_price_is_an_error_and_never_zero() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -32,6 +32,8 @@ class Estimate:
     tokens and the longest answer; ``high`` is None when nothing bounds it. ``output_tokens`` is
     (fewest, most). ``certainty`` speaks of the input: ``exact``, ``estimated`` or ``lower_bound``.
     ``lines`` itemise the input tokens, ``low_cost`` and ``high_cost`` the money with the price rows used.
+    ``expected`` is the cost with an answer as long as the caller's earlier ones were on average, where they were given.
+    ``refusals`` are the reasons for which the service would refuse the request.
     """
 
     deployment: Deployment
@@ -46,7 +48,14 @@ class Estimate:
     lines: tuple[CountLine, ...]
     low_cost: Cost
     high_cost: Cost | None
+    expected: Decimal | None
+    refusals: tuple[RequestError, ...]
     notes: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether the request keeps to every limit of the model that is known."""
+        return not self.refusals
 
     def _repr_html_(self) -> str:
         high = "not bounded" if self.high is None else f"{self.high} {self.currency}"
@@ -63,7 +72,13 @@ class Estimate:
 
 
 def estimate_request(
-    request: Mapping[str, Any], deployment: Deployment, *, prices: PriceBook | None = None, on: date | None = None
+    request: Mapping[str, Any],
+    deployment: Deployment,
+    *,
+    prices: PriceBook | None = None,
+    on: date | None = None,
+    earlier_output_tokens: Iterable[int] | None = None,
+    must_fit: bool = False,
 ) -> Estimate:
     """Price a request body before it is sent.
 
@@ -77,11 +92,15 @@ def estimate_request(
         By default `PriceBook.current`.
     on : date, optional
         The day whose prices count; by default today in UTC.
+    earlier_output_tokens : iterable of int, optional
+        The output tokens of earlier answers to such requests, as a column of a usage log: their mean gives `expected`.
+    must_fit : bool
+        Raise the first of the estimate's ``refusals`` instead of returning it.
 
     Raises
     ------
     RequestError, ImageError, UnknownNameError
-        As `count_request`; also for a request with more input tokens than the model accepts.
+        As `count_request`; with `must_fit` also for a request that the model's limits do not allow.
     MissingPriceError
         If a price that the request needs is not known; an unknown price is never zero.
 
@@ -100,9 +119,15 @@ def estimate_request(
     count = count_request(request, model=model)
     notes = list(count.notes)
     least, most = count.bounds
-    _refuse_too_long(model, count)
+    refusals = tuple(_refusals(request, model, count))
+    if refusals and must_fit:
+        raise refusals[0]
     output_most = _longest_answer(request, model, count, notes)
     deployment = _with_tier_asked(deployment, request)
+    if model.reasoning:
+        notes.append(
+            f"{model.name} reasons before it answers: those tokens are billed as output, also where none is shown"
+        )
 
     low_cost = _price(book, deployment, day, model, least, 0)
     high_cost = None
@@ -114,6 +139,13 @@ def estimate_request(
         notes.append(
             f"no prompt caching is assumed; from {_CACHEABLE_TOKENS:,} input tokens on a part may be billed as "
             "cached input, or on newer models as cache writes"
+        )
+    expected = None
+    if earlier_output_tokens is not None:
+        mean = _mean(earlier_output_tokens)
+        expected = _price(book, deployment, day, model, least if most is None else most, mean).amount
+        notes.append(
+            f"the expected cost takes an answer of {mean:,} tokens, the mean of those given, and the most input"
         )
     for cost in (low_cost, high_cost):
         notes.extend(note for note in (cost.notes if cost else ()) if note not in notes)
@@ -130,7 +162,9 @@ def estimate_request(
         lines=count.lines,
         low_cost=low_cost,
         high_cost=high_cost,
-        notes=tuple(notes),
+        expected=expected,
+        refusals=refusals,
+        notes=(*notes, *(f"would be refused: {one}" for one in refusals)),
     )
 
 
@@ -144,27 +178,53 @@ def _with_tier_asked(deployment: Deployment, request: Mapping[str, Any]) -> Depl
     return replace(deployment, tier=asked)
 
 
-def _refuse_too_long(model: Model, count: Count) -> None:
+def _refusals(request: Mapping[str, Any], model: Model, count: Count) -> Iterator[RequestError]:
+    """Yield what the service would refuse of a request: more tokens than the model reads, writes or holds."""
     limit = model.max_input_tokens or model.context_tokens
-    if limit is None:
-        return
     parts = [("messages" if count.api == "chat" else "input", count.bounds[0])]
     if count.api in ("embeddings", "completions"):
         # Each text of a list is read by itself.
         parts = [(line.label, line.tokens) for line in count.lines]
     for field, tokens in parts:
-        if tokens > limit:
-            raise RequestError(
-                field,
-                f"has {tokens:,} input tokens; {model.name} accepts at most {limit:,}, so it would be refused",
-            )
+        if limit is not None and tokens > limit:
+            yield RequestError(field, f"has {tokens:,} input tokens; {model.name} accepts at most {limit:,}")
+    field, asked = _output_asked(request)
+    if asked is None or count.api == "embeddings":
+        return
+    if model.max_output_tokens is not None and asked > model.max_output_tokens:
+        most = model.max_output_tokens
+        yield RequestError(field, f"asks for up to {asked:,} output tokens; {model.name} gives at most {most:,}")
+    longest = max(tokens for _, tokens in parts)
+    # Where input has a limit of its own, the answer has room beside it.
+    window = None if model.max_input_tokens else model.context_tokens
+    if window is not None and longest <= window < longest + asked:
+        told = f"{longest:,} input and up to {asked:,} output tokens"
+        yield RequestError(field, f"with {told} the request is over the context window of {model.name}, {window:,}")
+
+
+def _output_asked(request: Mapping[str, Any]) -> tuple[str, int | None]:
+    """Return the field that limits the answer, and its limit; the first field and None where none does."""
+    found = ((field, _number(request, field)) for field in _OUTPUT_LIMITS)
+    return next((one for one in found if one[1] is not None), (_OUTPUT_LIMITS[0], None))
+
+
+def _mean(tokens: Iterable[int]) -> int:
+    """Return the mean of token counts, to the nearest whole token, halves up."""
+    total = number = 0
+    for one in tokens:
+        if isinstance(one, bool) or not hasattr(one, "__index__") or one.__index__() < 0:
+            raise RequestError("earlier_output_tokens", f"must be whole numbers of at least 0, found {shorten(one)}")
+        total, number = total + one.__index__(), number + 1
+    if not number:
+        raise RequestError("earlier_output_tokens", "is empty")
+    return (2 * total + number) // (2 * number)
 
 
 def _longest_answer(request: Mapping[str, Any], model: Model, count: Count, notes: list[str]) -> int | None:
     """Return the most output tokens that can be billed, or None when nothing bounds them."""
     if count.api == "embeddings":
         return 0
-    asked = next((value for field in _OUTPUT_LIMITS if (value := _number(request, field)) is not None), None)
+    _, asked = _output_asked(request)
     answers = max(_number(request, field, most=_MOST_ANSWERS) or 1 for field in ("n", "best_of"))
     if count.api == "completions":
         answers *= len(count.lines)

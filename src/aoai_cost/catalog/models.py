@@ -109,6 +109,8 @@ class Model:
     max_output_tokens: int | None = None
     long_context_above: int | None = None
     """Requests with more input tokens than this are priced in the long context band."""
+    reasoning: bool = False
+    """Whether the model reasons before it answers, in tokens that are billed as output."""
     input_modalities: tuple[str, ...] = ()
     output_modalities: tuple[str, ...] = ()
     lifecycle: str = ""

@@ -86,7 +86,7 @@ def estimate(
         body = orjson.loads(read_text(request_file).removeprefix("\ufeff"))
     except orjson.JSONDecodeError as error:
         fail(f"{shown_path(request_file)} is not JSON: {error}")
-    result = estimate_request(body, found, on=day, prices=options.price_book(sheets, currency))
+    result = estimate_request(body, found, on=day, prices=options.price_book(sheets, currency), must_fit=True)
     if as_json:
         print_json(_estimate_data(result))
     else:
