@@ -136,7 +136,7 @@ def test_a_model_without_an_image_rule_refuses_images() -> None:
     ("body", "named"),
     [
         pytest.param({"tools": [{"type": "function"}]}, "tools", id="tools"),
-        pytest.param({"response_format": {"type": "json_schema"}}, "response_format", id="a schema"),
+        pytest.param({"response_format": {"type": "grammar"}}, "response_format", id="a format of another type"),
         pytest.param({"previous_response_id": "resp_1"}, "previous_response_id", id="server state"),
     ],
 )

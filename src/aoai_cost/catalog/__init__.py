@@ -16,7 +16,17 @@ from .deployments import (
     same_resource,
     tier_of,
 )
-from .models import ChatRule, DetailLevel, ImageRule, Model, get_model, is_fine_tuned, list_models, split_model_name
+from .models import (
+    ChatRule,
+    DetailLevel,
+    ImageRule,
+    Model,
+    SchemaRule,
+    get_model,
+    is_fine_tuned,
+    list_models,
+    split_model_name,
+)
 
 if TYPE_CHECKING:
     from .deployments_file import Examination, deployments_toml, examine_deployments, read_deployments
@@ -33,6 +43,7 @@ __all__ = [
     "Examination",
     "ImageRule",
     "Model",
+    "SchemaRule",
     "arm_region",
     "deployments_toml",
     "examine_deployments",

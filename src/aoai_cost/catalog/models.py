@@ -19,6 +19,7 @@ __all__ = [
     "DetailLevel",
     "ImageRule",
     "Model",
+    "SchemaRule",
     "get_model",
     "is_fine_tuned",
     "list_models",
@@ -86,6 +87,31 @@ class ChatRule:
     """Per message that carries a ``name``, beside the tokens of the name; -1 where the name replaces the role."""
     assistant_tokens: int = 0
     """Per assistant message in the history."""
+    schema_rule: str | None = None
+    """The name of the family's rule for json_schema formats."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaRule:
+    """The tokens that a json_schema format costs beside the block that shows it to the model."""
+
+    name: str
+    known: Knowledge
+    source: str
+    models: tuple[str, ...]
+    """How the names of the models begin that it was recorded on; for others it is assumed."""
+    responses_tokens: int = 0
+    """Responses API: once per request."""
+    heading: str = ""
+    """Chat: what the block puts before the text of the first system message."""
+    answer_tokens: int = 0
+    """Chat: in the header of the answer to come, beside the format's name; 0 where the header does not name it."""
+    history_tokens: int = 0
+    """Chat: in the header of each earlier answer, beside the format's name."""
+    after_tools: bool = False
+    """Chat: the block follows that of the tools, and does not precede it."""
+    escapes: bool = False
+    """Chat: letters beyond ASCII in the schema were recorded, as escapes; elsewhere the bounds hold both spellings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +128,7 @@ class Model:
     encoding: str | None = None
     encoding_known: Knowledge | None = None
     chat_rule: ChatRule | None = None
+    schema_rule: SchemaRule | None = None
     image_rule: ImageRule | None = None
     image_known: Knowledge | None = None
     context_tokens: int | None = None
@@ -268,6 +295,7 @@ def _model(name: str, version: str) -> Model:
         facts[direction] = tuple(facts.get(direction, ()))
     if "chat_rule" in facts:
         facts["chat_rule"] = _chat_rule(facts["chat_rule"])
+        facts["schema_rule"] = _schema_rule(facts["chat_rule"].schema_rule, name)
     if "image_rule" in facts:
         facts["image_rule"] = _image_rule(facts["image_rule"])
         facts.setdefault("image_known", facts["image_rule"].known)
@@ -277,6 +305,16 @@ def _model(name: str, version: str) -> Model:
 @cache
 def _chat_rule(name: str) -> ChatRule:
     return ChatRule(name=name, **_catalogue().raw["chat_rule"][name])
+
+
+def _schema_rule(rule: str | None, model: str) -> SchemaRule | None:
+    if rule is None:
+        return None
+    facts = dict(_catalogue().raw["schema_rule"][rule])
+    facts["models"] = tuple(facts["models"])
+    if not model.startswith(facts["models"]):
+        facts["known"] = "assumed"
+    return SchemaRule(name=rule, **facts)
 
 
 @cache

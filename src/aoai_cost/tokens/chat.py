@@ -10,6 +10,7 @@ from ..catalog import ChatRule, Model, get_model, split_model_name
 from ..errors import ImageError, RequestError, UnknownNameError, shorten
 from .encoding import Encoding, get_encoding
 from .images import image_size, image_token_bounds, image_tokens
+from .schema import Prompt, count_format, read_format, render_format
 
 __all__ = ["Certainty", "Count", "CountLine", "count_request"]
 
@@ -63,16 +64,18 @@ class _Tally:
     def __init__(self) -> None:
         self.lines: list[CountLine] = []
         self.notes: list[str] = []
+        self.tokens = 0
         self.least = 0
         self.most = 0
         self.assumed = False
         self.uncounted = False
 
-    def add(self, label: str, tokens: int, least: int | None = None) -> None:
-        """Add tokens; `least` is given when `tokens` is only their upper end."""
+    def add(self, label: str, tokens: int, least: int | None = None, most: int | None = None) -> None:
+        """Add tokens; `least` and `most` are given when they are not one number."""
         self.lines.append(CountLine(label, tokens))
-        self.most += tokens
+        self.tokens += tokens
         self.least += tokens if least is None else least
+        self.most += tokens if most is None else most
 
     def assume(self, note: str) -> None:
         self.assumed = True
@@ -93,7 +96,7 @@ class _Tally:
         elif self.assumed or self.least != self.most:
             certainty = "estimated"
         bounds = (self.least, None if self.uncounted else self.most)
-        return Count(model, api, self.most, bounds, certainty, tuple(self.lines), tuple(self.notes))
+        return Count(model, api, self.tokens, bounds, certainty, tuple(self.lines), tuple(self.notes))
 
 
 def count_request(
@@ -105,7 +108,7 @@ def count_request(
     ----------
     body : mapping
         Chat Completions (``messages``), Responses (``input``), Embeddings (``input``) or
-        Completions (``prompt``). Texts and images are counted; what is not counted yet (tools, schemas,
+        Completions (``prompt``). Texts, images and json_schema formats are counted; what is not counted yet (tools,
         files, audio, server-side state) is named in the notes and makes the count a lower bound.
     model : str or Model, optional
         What the deployment serves; by default ``body["model"]``.
@@ -149,9 +152,9 @@ def count_request(
         _count_texts(tally, encoding, body.get("prompt"), "prompt")
         known = {"prompt"}
     else:
-        _count_messages(tally, encoding, found, _messages_of(body, which))
+        _count_messages(tally, encoding, found, body, which)
         known = {"messages"} if which == "chat" else {"input", "instructions"}
-    _note_uncounted(tally, body, known)
+    _note_uncounted(tally, body, known, which)
     return tally.result(found, which)
 
 
@@ -237,26 +240,48 @@ def _messages_of(body: Mapping[str, Any], api: str) -> Iterator[tuple[str, Mappi
         yield path, item
 
 
-def _count_messages(
-    tally: _Tally, encoding: Encoding, model: Model, messages: Iterator[tuple[str, Mapping[str, Any]]]
-) -> None:
+def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mapping[str, Any], api: str) -> None:
     rule = model.chat_rule
     if rule is None:
         raise RequestError("messages", f"no message overhead is known for {model.name!r} ({model.kind})")
     if rule.known == "assumed":
         tally.assume(f"the message overhead of {model.name} is assumed: {rule.source}")
-    for path, message in messages:
+    system_text: str | None = None
+    answers = 0
+    for path, message in _messages_of(body, api):
         kind = message.get("type", "message")
         if kind != "message":
             tally.leave_out(f"{path}: items of type {shorten(kind)} are not counted yet")
             continue
-        _count_message(tally, encoding, model, rule, path, message)
+        text = _count_message(tally, encoding, model, rule, path, message)
+        if system_text is None and message["role"] in ("system", "developer"):
+            system_text = text
+        answers += message["role"] == "assistant" and bool(text)
     tally.add("request overhead", rule.request_tokens)
+    _count_format(tally, encoding, model, rule, body, Prompt(api, system_text, answers, bool(body.get("tools"))))
+
+
+def _count_format(
+    tally: _Tally, encoding: Encoding, model: Model, rule: ChatRule, body: Mapping[str, Any], prompt: Prompt
+) -> None:
+    found = read_format(body, prompt.api)
+    if found is None:
+        return
+    path, form = found
+    block = render_format(form, path)
+    if model.schema_rule is None:
+        tally.leave_out(f"{path}: no cost of json_schema formats is known for {model.name}")
+        return
+    cost = count_format(block, model.schema_rule, rule, encoding, prompt)
+    for doubt in cost.doubts:
+        tally.assume(doubt)
+    tally.add(f"{path} ({shorten(block.name)})", cost.tokens, cost.least, cost.most)
 
 
 def _count_message(
     tally: _Tally, encoding: Encoding, model: Model, rule: ChatRule, path: str, message: Mapping[str, Any]
-) -> None:
+) -> str:
+    """Count one message, its images included, and return its text."""
     role = message.get("role")
     if not isinstance(role, str) or not role:
         raise RequestError(f"{path}.role", f"must be a text, found {shorten(role)}")
@@ -278,21 +303,23 @@ def _count_message(
         if not isinstance(kind, str):
             raise RequestError(f"{part_path}.type", f"must be a text, found {shorten(kind)}")
         if kind in _TEXT_PARTS:
-            text = part.get("text")
-            if not isinstance(text, str):
-                raise RequestError(f"{part_path}.text", f"must be a text, found {shorten(text)}")
-            texts.append(text)
+            piece = part.get("text")
+            if not isinstance(piece, str):
+                raise RequestError(f"{part_path}.text", f"must be a text, found {shorten(piece)}")
+            texts.append(piece)
         elif kind in _IMAGE_PARTS:
             images.append((part_path, part))
         else:
             tally.leave_out(f"{part_path}: parts of type {shorten(kind)} are not counted yet")
     # Text parts cost what their concatenation costs: they are tokenized in one go.
-    tally.add(f"{path} ({role if len(role) <= 20 else 'message'})", tokens + encoding.count("".join(texts)))
+    text = "".join(texts)
+    tally.add(f"{path} ({role if len(role) <= 20 else 'message'})", tokens + encoding.count(text))
     for part_path, part in images:
         _count_image(tally, model, part_path, part)
     for field in ("tool_calls", "function_call", "refusal", "audio"):
         if message.get(field):
             tally.leave_out(f"{path}.{field} is not counted yet")
+    return text
 
 
 def _parts_of(content: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -340,7 +367,9 @@ def _count_image(tally: _Tally, model: Model, path: str, part: Mapping[str, Any]
     tally.add(f"{path} ({where} image)", most, least)
 
 
-def _note_uncounted(tally: _Tally, body: Mapping[str, Any], known: set[str]) -> None:
+def _note_uncounted(tally: _Tally, body: Mapping[str, Any], known: set[str], api: str) -> None:
+    if read_format(body, api) is not None:
+        known |= {"response_format" if api == "chat" else "text"}
     for field, value in body.items():
         if field in known or field in _FREE_FIELDS or value is None:
             continue
