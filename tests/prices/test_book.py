@@ -305,3 +305,9 @@ def test_many_different_questions_do_not_fill_the_memory(monkeypatch: pytest.Mon
     for days in range(50):
         book.rate(model="gpt-4.1", sku="GlobalStandard", meter="input", on=DAY + timedelta(days=days))
         assert len(book._answers) <= 10
+
+
+def test_a_book_of_another_currency_without_sheets_travels_as_it_is() -> None:
+    again = pickle.loads(pickle.dumps(PriceBook.current("EUR")))
+    assert again.currency == "EUR"
+    assert not list(again.rows())

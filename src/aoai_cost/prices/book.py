@@ -432,7 +432,7 @@ def _bundled_book(as_known_on: date | None) -> PriceBook:
 
 
 def _book_again(packed: Sequence[Any], currency: str) -> PriceBook:
-    if len(packed) == 1 and not isinstance(packed[0], tuple):
+    if len(packed) == 1 and currency == "USD" and not isinstance(packed[0], tuple):
         return _bundled_book(packed[0])
     tables = [
         PriceTable(one[0], as_known_on=one[1]) if isinstance(one, tuple) else _bundled_table(one) for one in packed
