@@ -255,6 +255,7 @@ FAILURES = [
     pytest.param(
         second_page(body(MINI, "http://elsewhere.example/api")), 200, "next page is elsewhere", id="a link elsewhere"
     ),
+    pytest.param(second_page(body(MINI, "http://[")), 200, "next page is elsewhere", id="a link that is no address"),
     pytest.param(second_page(body(MINI, 7)), 200, "next page is elsewhere", id="a link that is none"),
 ]
 
@@ -277,6 +278,14 @@ def test_a_failed_refresh_leaves_what_was_there(
     assert ask(PriceBook.current()) == before
 
 
+@pytest.mark.parametrize(("price", "unit"), [("1e-30", "1K"), ("999999", "1")])
+def test_a_price_that_no_table_can_hold_is_refused_with_its_list(shop: Shop, price: str, unit: str) -> None:
+    shop.pages["Azure OpenAI"] = [[*MINI, *item("gpt 4.1 nano Inp glbl Tokens", price, unit=unit)]]
+    with pytest.raises(RefreshError, match="is not an amount"):
+        refresh_prices(url=shop.url)
+    assert captures() == []
+
+
 @pytest.mark.usefixtures("waits")
 def test_pages_that_lead_in_a_circle_are_refused(shop: Shop) -> None:
     shop.before = [lambda handler: send(handler, body(MINI, shop.url + "?again"))] * 3
@@ -297,7 +306,7 @@ def test_a_currency_that_is_none_is_refused(currency: str) -> None:
         refresh_prices(currency)
 
 
-@pytest.mark.parametrize("url", ["", "file:///etc/passwd", "prices.azure.com", "https://"])
+@pytest.mark.parametrize("url", ["", "file:///etc/passwd", "prices.azure.com", "https://", "http://["])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(RequestError, match="must be an address"):
         refresh_prices(url=url)

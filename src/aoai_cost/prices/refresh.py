@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from ..errors import RefreshError, RequestError, shorten
+from ..errors import PriceSheetError, RefreshError, RequestError, shorten
 from .captures import Capture, keep_capture
 from .feed import FeedItem, Unmapped, feed_table, read_item
 
@@ -74,7 +74,7 @@ def refresh_prices(currency: str = "USD", *, url: str = PRICE_LIST, now: datetim
     """
     if not (len(currency) == 3 and currency.isascii() and currency.isupper()):
         raise RequestError("currency", f'must be a code of three letters such as "USD", found {shorten(currency)}')
-    place = urlsplit(url)
+    place = _parts(url)
     if place.scheme not in ("https", "http") or not place.hostname:
         raise RequestError("url", f"must be an address such as {PRICE_LIST}, found {shorten(url)}")
     fetched = now if now is not None else datetime.now(UTC)
@@ -84,10 +84,20 @@ def refresh_prices(currency: str = "USD", *, url: str = PRICE_LIST, now: datetim
             items += _items(session, url, product, currency)
             if not items:
                 raise RefreshError(url, None, f"has no price of a product {product!r}")
-    table, unmapped = feed_table(items, currency=currency, captured=fetched.date())
+    try:
+        table, unmapped = feed_table(items, currency=currency, captured=fetched.date())
+    except PriceSheetError as error:
+        raise RefreshError(url, None, error.reason) from error
     capture, changed = keep_capture(table, fetched)
     meters = {(item.product, item.meter_name) for item in items}
     return Refresh(capture, changed, len(items), len(meters), unmapped)
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # as for http://[
+        return urlsplit("")
 
 
 def _session() -> requests.Session:
@@ -170,7 +180,7 @@ def _next_page(body: dict[str, Any], page: str) -> str | None:
     link = body.get("NextPageLink")
     if not link:
         return None
-    here, there = urlsplit(page), urlsplit(link if isinstance(link, str) else "")
+    here, there = _parts(page), _parts(link if isinstance(link, str) else "")
     # The service writes its port into its links; another host or scheme is not the price list.
     if (there.scheme, there.hostname) != (here.scheme, here.hostname):
         raise RefreshError(page, 200, f"its next page is elsewhere: {shorten(link)}")
