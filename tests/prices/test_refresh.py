@@ -332,10 +332,37 @@ def test_an_earlier_list_answers_for_the_days_before_the_newer_one(shop: Shop) -
     assert ask(PriceBook.current(as_known_on=date(2026, 12, 1))).amount == Decimal("0.4")
 
 
-def test_a_list_that_was_damaged_on_disk_is_a_sheet_error(shop: Shop) -> None:
-    refresh_prices(url=shop.url).capture.path.write_text("{", "utf-8")
-    with pytest.raises(PriceSheetError, match="run `aoai-cost prices refresh`"):
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("{", "run `aoai-cost prices refresh`"), ('{"currency": "USD"}', "is not a price list in USD"), ("[]", "is not")],
+)
+def test_a_list_that_was_damaged_on_disk_is_a_sheet_error(shop: Shop, text: str, reason: str) -> None:
+    refresh_prices(url=shop.url).capture.path.write_text(text, "utf-8")
+    with pytest.raises(PriceSheetError, match=reason):
         PriceBook.current()
+
+
+def test_two_lists_in_one_second_are_two_captures(shop: Shop) -> None:
+    now = datetime(2026, 12, 21, tzinfo=UTC)
+    refresh_prices(url=shop.url, now=now)
+    assert ask(PriceBook.current()).amount == Decimal("0.3")
+    shop.pages["Azure OpenAI"] = [list(item("gpt 4.1 mini Inp glbl Tokens", "0.0002"))]
+    refresh_prices(url=shop.url, now=now)
+    assert [one.fetched for one in captures()] == ["20261221T000001Z", "20261221T000000Z"]
+    assert ask(PriceBook.current()).amount == Decimal("0.2")
+
+
+def test_a_list_seen_again_by_a_clock_that_runs_behind_stays_as_late_as_it_was(shop: Shop) -> None:
+    refresh_prices(url=shop.url, now=datetime(2026, 12, 21, tzinfo=UTC))
+    refresh_prices(url=shop.url, now=datetime(2026, 12, 2, tzinfo=UTC))
+    assert ask(PriceBook.current()).captured == date(2026, 12, 21)
+
+
+def test_other_files_in_the_folder_are_left_alone(shop: Shop) -> None:
+    kept = refresh_prices(url=shop.url).capture
+    kept.path.with_name("USD-backup-20261224T000000Z.json").write_text("{}", "utf-8")
+    assert captures(as_known_on=date(2030, 1, 1)) == [kept]
+    assert ask(PriceBook.current()).amount == Decimal("0.3")
 
 
 def test_another_currency_is_a_book_of_its_own(shop: Shop) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ from .rows import PriceTable, table_bytes
 __all__ = ["Capture", "captures", "data_folder", "keep_capture"]
 
 _DATA = "AOAI_COST_DATA"
+_FETCHED = "%Y%m%dT%H%M%SZ"
+_PARTS = frozenset(("currency", "captured", "sources", "geography", "texts", "regions", "discounts", "rates"))
 
 
 class Capture(NamedTuple):
@@ -47,7 +49,7 @@ class Capture(NamedTuple):
         except (OSError, ValueError) as error:
             reason = "cannot be read; delete it and run `aoai-cost prices refresh`"
             raise PriceSheetError(str(self.path), "", reason) from error
-        if not isinstance(raw, dict) or raw.get("currency") != self.currency:
+        if not isinstance(raw, dict) or raw.get("currency") != self.currency or not raw.keys() >= _PARTS:
             raise PriceSheetError(str(self.path), "", f"is not a price list in {self.currency}; delete it")
         return raw
 
@@ -71,9 +73,18 @@ def captures(currency: str = "USD", *, as_known_on: date | None = None) -> list[
     found = []
     for path in (data_folder() / "prices").glob(f"{currency}-*Z.json"):
         one = Capture(currency, path.stem.partition("-")[2], path)
+        if not _is_stamp(one.fetched):
+            continue  # a file of somebody else's
         if as_known_on is None or one.day <= as_known_on:
             found.append(one)
     return sorted(found, key=lambda one: one.fetched, reverse=True)
+
+
+def _is_stamp(text: str) -> bool:
+    try:
+        return datetime.strptime(text, _FETCHED).strftime(_FETCHED) == text
+    except ValueError:
+        return False
 
 
 def keep_capture(raw: dict[str, Any], fetched: datetime) -> tuple[Capture, bool]:
@@ -86,9 +97,12 @@ def keep_capture(raw: dict[str, Any], fetched: datetime) -> tuple[Capture, bool]
     if before is not None:
         old = before.read()
         if all(old.get(key) == raw[key] for key in ("rates", "regions", "texts")):
-            write_whole(before.path, table_bytes({**old, "seen_to": raw["captured"]}))
+            write_whole(before.path, table_bytes({**old, "seen_to": max(raw["captured"], old.get("seen_to", old["captured"]))}))
             return before, False
-    name = f"{currency}-{fetched:%Y%m%dT%H%M%SZ}"
+    taken = {one.fetched for one in captures(currency)}
+    while fetched.strftime(_FETCHED) in taken:  # two lists in one second are two captures
+        fetched += timedelta(seconds=1)
+    name = f"{currency}-{fetched:{_FETCHED}}"
     path = data_folder() / "prices" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, table_bytes(raw))
