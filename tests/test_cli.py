@@ -433,3 +433,9 @@ def test_a_page_of_tokens_runs_and_loads_nothing(tmp_path: Path) -> None:
     assert "default-src 'none'" in html.replace("&#x27;", "'")
     assert "overwritten" in run("tokens", str(file), "--model", "gpt-4o", "--html", str(file)).stderr
     assert "--model or --encoding" in run("tokens", str(file)).stderr
+
+
+def test_listed_rows_answer_for_no_region() -> None:
+    result = run("prices", "list", "gpt-4o", "--listed", "--region", "eastus")
+    assert result.exit_code == 2
+    assert "exclude each other" in result.stderr

@@ -115,3 +115,9 @@ def test_nothing_but_the_command_loads_the_parameters() -> None:
     program = "import aoai_cost, sys; aoai_cost.PriceBook.bundled(); print('tomllib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_a_load_beyond_all_measure_is_wrong_usage() -> None:
+    result = run("--model gpt-4o --rpm 1 --prompt 1 --load 1:1e999999")
+    assert result.exit_code == 2
+    assert "is more than" in result.stderr

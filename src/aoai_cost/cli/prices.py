@@ -63,6 +63,8 @@ def list_prices(
     from ..catalog import get_model, split_model_name
     from ..prices import ANY_MODEL
 
+    if listed and region is not None:
+        raise click.UsageError("--listed and --region exclude each other: what is listed answers for no region")
     day = on if on is not None else datetime.now(UTC).date()
     book = options.price_book(sheets, currency)
     if model is None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["ptu"]
 
 _EXACT = Context(prec=200)
+_MOST_HOURS = 10**12
 # Shares and twelfths need not end in decimals; in JSON they are rounded here, as prices by the hour are.
 _LAST_PLACE = Decimal(1).scaleb(-40)
 
@@ -30,6 +31,8 @@ def _load(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) ->
         if pair.count(":") != 1:
             raise click.BadParameter(f"{pair!r} is not RPM:HOURS", ctx, param)
         rate, hours = (options.amount(ctx, param, one) or Decimal(0) for one in pair.split(":"))
+        if hours > _MOST_HOURS:
+            raise click.BadParameter(f"{pair!r} is more than {_MOST_HOURS:,} hours", ctx, param)
         found[rate] = found.get(rate, Decimal(0)) + hours * 60
     return found
 
