@@ -680,6 +680,11 @@ def test_what_cannot_be_read_is_said(name: str, unit: str, model: str, reason: s
     assert (found.model, found.unmatched) == (model, reason)
 
 
+@pytest.mark.parametrize("word", ["DPO", "spec", "sec", "veo", "vid", "ant", "asst", "tol"])
+def test_nothing_is_passed_over_because_it_might_be_cut_from_a_word_that_says_nothing(word: str) -> None:
+    assert read_meter_name("Azure OpenAI", f"gpt 5 {word} Inp glbl Tokens", "1K").unmatched
+
+
 def test_outside_of_openai_a_name_must_be_whole() -> None:
     assert read("4 Inp glbl Tokens", product="Azure Grok Models").model == "(unmapped: 4)"
     assert read("gpt-4.1 Inp glbl Tokens", product="Azure AI Foundry").model == "gpt-4.1"
