@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from aoai_cost.cli import main
-from aoai_cost.errors import PriceSheetError, RefreshError, RequestError
+from aoai_cost.errors import MissingPriceError, PriceSheetError, RefreshError, RequestError
 from aoai_cost.prices import PriceBook, PriceRow
 from aoai_cost.prices.captures import captures
 from aoai_cost.prices.refresh import refresh_prices
@@ -340,6 +340,17 @@ def test_a_list_that_was_damaged_on_disk_is_a_sheet_error(shop: Shop, text: str,
     refresh_prices(url=shop.url).capture.path.write_text(text, "utf-8")
     with pytest.raises(PriceSheetError, match=reason):
         PriceBook.current()
+
+
+def test_a_price_that_the_newest_list_has_ended_is_not_that_of_an_older_list(shop: Shop) -> None:
+    refresh_prices(url=shop.url, now=datetime(2026, 12, 2, tzinfo=UTC))
+    ending = item("gpt 4.1 mini Inp glbl Tokens", "0.0003", effectiveEndDate="2026-12-20T00:00:00Z")
+    shop.pages["Azure OpenAI"] = [list(ending)]
+    refresh_prices(url=shop.url, now=datetime(2026, 12, 15, tzinfo=UTC))
+    assert ask(PriceBook.current(), on=date(2026, 12, 19)).amount == Decimal("0.3")
+    with pytest.raises(MissingPriceError, match="cover it until 2026-12-20"):
+        ask(PriceBook.current(), on=date(2026, 12, 20))
+    assert ask(PriceBook.current(as_known_on=date(2026, 12, 14)), on=date(2026, 12, 20)).amount == Decimal("0.3")
 
 
 def test_two_lists_in_one_second_are_two_captures(shop: Shop) -> None:

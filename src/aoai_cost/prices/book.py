@@ -363,7 +363,8 @@ class PriceBook:
                 if any(one.contradicts(found, search) for one in below):
                     return f"an own sheet prices only {search.bounded} of it; name what is asked for", start, end
                 return _discounted(found, self._tables[:i], question), start, end
-            if search.differs:
+            # What a whole price list has ended is over, though an older list did not know that yet.
+            if search.differs or (table.whole and search.ended):
                 return found, start, end
             covered = covered if i and not search.rows_exist else found
         if len(self._tables) < len(self._layers):

@@ -81,6 +81,8 @@ class Search:
         self.rows_exist = True
         self.differs = False
         """Whether rows disagree where the question leaves something out."""
+        self.ended = False
+        """Whether the table knows the price and the day on which it ended."""
         self.bounded = ""
         """What the answer is bounded to that the question leaves open; another table may price the rest."""
         self.used: list[PriceRow] = []
@@ -206,6 +208,7 @@ class Search:
             return f"the sheets cover it from {first.isoformat()}"
         ends = [row.effective_to for row in here if row.effective_to is not None]
         if ends and question.on >= max(ends):
+            self.ended = not any(row.effective_to is None for row in here)
             return f"the sheets cover it until {max(ends).isoformat()}"
         return f"the sheets have it in {_some(_regions(in_force))}" if in_force else "the sheets have a gap on this day"
 
