@@ -205,3 +205,26 @@ def test_sheets_of_two_currencies_make_no_book(tmp_path: Path) -> None:
         (tmp_path / f"{currency}.toml").write_text(f'currency = "{currency}"\n', "utf-8")
     with pytest.raises(PriceSheetError, match="is in USD, and the sheets before it in EUR"):
         PriceBook.read(tmp_path / "EUR.toml", tmp_path / "USD.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        pytest.param('[geography]\nusa = ["eastus"]', "'usa' is none of apac", id="a geography that is none"),
+        pytest.param('[[discount]]\nshare = "0.1"\nmodel = "*"', "names none", id="a discount for every model"),
+        pytest.param(
+            '[[discount]]\nshare = "0.1"\nsku = "GlobalBatch"\ntier = "default"', "batch alone", id="a tier of no batch"
+        ),
+        pytest.param(
+            '[[rate]]\nmodel = "gpt-4o"\nsku = "GlobalStandard"\nprice."input/audo" = "1"',
+            "'audo' is not a modality",
+            id="a modality that is none",
+        ),
+    ],
+)
+def test_what_would_silently_never_hold_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(PriceSheetError) as caught:
+        PriceBook.read(path)
+    assert reason in caught.value.reason

@@ -32,6 +32,7 @@ _BOTH_WAYS = ("input", "output")
 _PRICE_KEYS = ("amount", "unit", "meter_name")
 _PRICE_FIELDS = 6
 """What a price has in the table; a seventh says why it answers nothing."""
+_MODALITIES = ("", "text", "audio", "image")
 _SCOPES = ("global", "data_zone", "regional", "unstated", "any")
 _METERS_ARE = f"the meters are {', '.join(METER_UNITS)}"
 _NAMED = (("sku", SKUS), ("tier", TIERS), ("band", ("", "short", "long")), ("fine_tuned", FINE_TUNED))
@@ -138,9 +139,12 @@ class TableBuilder:
         if not isinstance(geography, dict):
             raise sheet.refuse("geography", "must be a table of lists of regions", "geography")
         for name, regions in geography.items():
+            if name not in GEOGRAPHIES:
+                known = ", ".join(sorted(GEOGRAPHIES))
+                raise sheet.refuse("geography", f"{shorten(name, 60)} is none of {known}", "geography", name)
             if not isinstance(regions, list) or not all(isinstance(one, str) for one in regions):
                 raise sheet.refuse("geography", f"{shorten(name, 60)} must be a list of regions", "geography", name)
-            self.geography.update(dict.fromkeys(regions, name))
+            self.geography.update(dict.fromkeys(map(arm_region, regions), name))
 
     def add_rate(self, entry: Entry[PriceSheetError]) -> None:
         """Put in a group of prices, written as in a sheet."""
@@ -193,7 +197,11 @@ class TableBuilder:
         meter = facts.get("meter", "")
         if meter and meter not in METER_UNITS:
             raise entry.refuse(f"{shorten(meter, 60)} is not a meter; {_METERS_ARE}", "meter")
+        if facts.get("model") == ANY_MODEL:
+            raise entry.refuse("a discount for every model names none", "model")
         named = _in_our_words(facts, entry)
+        if "sku" in named and "tier" in named and tier_of(named["sku"], named["tier"]) != named["tier"]:
+            raise entry.refuse(f"{named['sku']} has the tier batch alone", "tier")
         _check_period(facts.get("from"), facts.get("to"), entry)
         found = Discount(
             share=facts["share"],
@@ -397,6 +405,8 @@ def _price(key: str, name: str, value: Any, entry: Entry[PriceSheetError], unmat
     if not unmatched:
         if meter not in METER_UNITS:
             raise refuse(f"{shorten(meter, 60)} is not a meter; {_METERS_ARE}")
+        if METER_UNITS[meter] == "token" and modality not in _MODALITIES:
+            raise refuse(f"{shorten(modality, 60)} is not a modality; they are {', '.join(filter(None, _MODALITIES))}")
         if unit not in UNITS or UNITS[unit].measures != METER_UNITS[meter]:
             fitting = ", ".join(one for one, buys in UNITS.items() if buys.measures == METER_UNITS[meter])
             raise refuse(f"the unit of {meter} is one of {fitting}; found {shorten(unit, 60)}")
