@@ -97,7 +97,9 @@ def keep_capture(raw: dict[str, Any], fetched: datetime) -> tuple[Capture, bool]
     if before is not None:
         old = before.read()
         if all(old.get(key) == raw[key] for key in ("rates", "regions", "texts")):
-            write_whole(before.path, table_bytes({**old, "seen_to": max(raw["captured"], old.get("seen_to", old["captured"]))}))
+            write_whole(
+                before.path, table_bytes({**old, "seen_to": max(raw["captured"], old.get("seen_to", old["captured"]))})
+            )
             return before, False
     taken = {one.fetched for one in captures(currency)}
     while fetched.strftime(_FETCHED) in taken:  # two lists in one second are two captures

@@ -63,7 +63,19 @@ _WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         **{"token": ("token", "tokens", "tkn"), "image": ("images",), "byte-day": ("gb/day", "day")},
     },
     "silent": {
-        "product": ("azure", "openai", "assistants", "deployment", "tool", "base", "ep", "unit", "units", "gb", "video"),
+        "product": (
+            "azure",
+            "openai",
+            "assistants",
+            "deployment",
+            "tool",
+            "base",
+            "ep",
+            "unit",
+            "units",
+            "gb",
+            "video",
+        ),
         # What the Speech service calls the transcription of files: no batch tier.
         "shelf": ("speech", "speech to text batch", "speech to text"),
     },
@@ -382,7 +394,9 @@ def _meaning(phrase: tuple[str, ...]) -> tuple[str, str] | None:
     for slot, pattern in (("date", _DATE), ("look", _LOOK)):
         if pattern.fullmatch(exact):
             return slot, exact
-    meanings = {meaning for known, meaning in _PHRASES.items() if meaning[0] not in ("noun", "silent") and _says(phrase, known)}
+    meanings = {
+        meaning for known, meaning in _PHRASES.items() if meaning[0] not in ("noun", "silent") and _says(phrase, known)
+    }
     # A word that may as well belong to a model's name is neither; a modality is the same word in both.
     rivals = (part for part in _segments() if len(phrase) == 1 and _PHRASES.get(part) not in meanings)
     return meanings.pop() if len(meanings) == 1 and not any(_abbreviates(phrase[0], part) for part in rivals) else None
