@@ -398,9 +398,9 @@ def test_every_price_may_come_from_a_sheet_of_ones_own(tmp_path: Path) -> None:
     }
 
 
-def test_a_currency_that_no_list_has_leaves_everything_unpriced() -> None:
-    result = run("report", LOGS, "--deployments", DEPLOYMENTS, "--currency", "eur", "--json")
-    assert (result.exit_code, data(result)["currency"], data(result)["total"]) == (3, "EUR", "0")
+def test_a_currency_that_no_list_is_in_is_a_mistake() -> None:
+    result = run("report", LOGS, "--deployments", DEPLOYMENTS, "--currency", "eur")
+    assert (result.exit_code, "prices refresh --currency EUR" in result.stderr) == (2, True)
     sheet = str(ROOT / "examples" / "contract.toml")
     clash = run("report", LOGS, "--currency", "EUR", "--prices", sheet)
     assert (clash.exit_code, "the sheet is in USD" in clash.stderr) == (2, True)

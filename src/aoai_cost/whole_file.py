@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import tempfile
+import secrets
+import stat
 from pathlib import Path
 
 __all__ = ["write_whole"]
@@ -19,13 +21,19 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     OSError
         If the folder cannot be written to.
     """
-    target = Path(path).resolve()
+    try:
+        target = Path(path).resolve()
+    except RuntimeError as error:  # what Python before 3.13 makes of links in a circle
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fspath(path)) from error
     if target.exists() and not target.is_file():
         # Renaming over it would put a file in the place of a pipe, or of /dev/null for all the machine.
         target.write_bytes(data)
         return
+    temporary = target.with_name(f".{target.name[:64]}.{secrets.token_hex(8)}")
+    # A report gets what the user's umask grants, and keeps what somebody gave the file that it replaces.
+    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
     try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     except OSError as error:
         error.filename = os.fspath(path)  # not that of the file beside it, which nobody asked for
         raise
@@ -34,11 +42,9 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes files that only their owner can read; this one gets what the user's umask grants.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(target)
+        if mode is not None:
+            temporary.chmod(mode)
+        temporary.replace(target)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

@@ -185,6 +185,14 @@ MISSING = [
 ]
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"region": 5}, {"model": None}, {"version": 1}, {"sku": b"x"}, {"variant": None}], ids=str
+)
+def test_a_question_of_no_texts_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(RequestError, match=f"{next(iter(wrong))}.*must be a text"):
+        BOOK.rate(**({"model": "gpt-4o", "sku": "GlobalStandard", "meter": "input", "on": DAY} | wrong))
+
+
 def test_an_unknown_band_is_refused() -> None:
     with pytest.raises(RequestError, match="short or long"):
         ask("gpt-4o-2024-11-20", band="medium")

@@ -119,6 +119,18 @@ def test_a_discount_that_hangs_on_the_version_wants_to_know_it(tmp_path: Path) -
         ask(book, "gpt-5-mini")
 
 
+def test_versions_that_differ_after_discounts_must_be_named(tmp_path: Path) -> None:
+    rate = '[[rate]]\nmodel = "gpt-5.2-chat"\nversion = "2026-02-10"\nsku = "GlobalStandard"\nprice.input = "1.75"\n'
+    book = sheet(tmp_path, f'[[discount]]\nshare = "0.1"\n{rate}')
+    versions = [ask(book, "gpt-5.2-chat", version=one).amount for one in ("2026-02-10", "2025-12-11")]
+    assert versions == [Decimal("1.75"), Decimal("1.575")]
+    with pytest.raises(MissingPriceError, match="only version '2026-02-10'"):
+        ask(book, "gpt-5.2-chat")
+    # Without the discount both cost the same, in whatever unit they are written.
+    rate = rate.replace('"1.75"', '{ amount = "0.00175", unit = "1K tokens" }')
+    assert ask(sheet(tmp_path, rate), "gpt-5.2-chat").amount == Decimal("0.00175")
+
+
 def test_discounts_given_in_code_lie_over_each_other(tmp_path: Path) -> None:
     book = LIST.with_discount("0.1").with_discount(Decimal("0.5"), model="gpt-4o")
     assert (ask(book).amount, ask(book, "gpt-4.1").amount) == (Decimal("1.125"), Decimal("1.8"))

@@ -794,6 +794,24 @@ def test_an_unknown_word_is_never_passed_over(parts: list[str], unknown: str) ->
     assert unknown in found.model
 
 
+OTHER_WORDS = """
+port prop sort log cad spec sec veo vid ant are don dot open assist unt video speech tool assistants base deployment
+preview2 plus turbo2 fast cheap eu us apac night spot reserved hourly annual search web code
+"""
+
+
+@pytest.mark.parametrize("word", OTHER_WORDS.split())
+def test_a_word_that_is_none_of_the_lists_makes_no_price(word: str) -> None:
+    assert read(f"gpt 5 {word} Inp glbl Tokens").unmatched
+    assert not read("gpt 5 Inp glbl Tokens").unmatched
+
+
+def test_a_tool_has_no_model() -> None:
+    assert not read("Code-Interpreter-glbl Session", "1").unmatched
+    assert read("gpt 5 Code-Interpreter-glbl Session", "1").unmatched
+    assert read("code interpreter 4gb session glbl", "1").unmatched
+
+
 def test_a_megabyte_is_refused_at_once() -> None:
     found = read_meter_name("x" * 10**6, "gpt 5 Inp glbl Tokens " + "a" * 10**6, "1" * 10**6)
     assert found.unmatched

@@ -15,6 +15,7 @@ from aoai_cost.cli import main
 from aoai_cost.errors import MissingPriceError, PriceSheetError
 from aoai_cost.prices import PriceBook
 
+ROOT = Path(__file__).resolve().parents[2]
 DAY = date(2026, 10, 1)
 OWN = Decimal("1.11")
 
@@ -109,6 +110,24 @@ def test_an_own_price_of_one_region_does_not_answer_for_all(tmp_path: Path) -> N
         ask(book, sku="Standard", version="2024-11-20")
 
 
+def test_a_rate_of_the_version_answers_before_one_of_the_model(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    rate = '[[rate]]\nmodel = "gpt-4o"\nsku = "GlobalStandard"\n{}price.input = "{}"\n'
+    path.write_text(rate.format("", "1") + rate.format('version = "2024-11-20"\n', "2"), "utf-8")
+    book = PriceBook.read(path)
+    assert [ask(book, version=one) for one in ("2024-11-20", "2024-05-13")] == [Decimal(2), Decimal(1)]
+
+
+def test_own_geographies_place_regions_before_the_bundled_ones(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    rate = '[[rate]]\nmodel = "gpt-4o"\nsku = "Standard"\nscope = "data_zone:us"\nprice.input = "1.11"\n'
+    asked = {"sku": "Standard", "region": "westus", "version": "2024-11-20"}
+    path.write_text(rate, "utf-8")
+    assert ask(PriceBook.read(path), **asked) == OWN
+    path.write_text('[geography]\nuk = ["westus"]\n' + rate, "utf-8")
+    assert ask(PriceBook.read(path), **asked) == ask(PriceBook.bundled(), **asked) != OWN
+
+
 def test_own_prices_that_differ_are_not_passed_over_for_the_list(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     rate = '[[rate]]\nmodel = "gpt-5-mini"\nsku = "GlobalStandard"\nversion = "{}"\nprice.input = "{}"\n'
@@ -198,6 +217,25 @@ def test_a_check_of_a_good_sheet_counts_what_is_in_it(tmp_path: Path) -> None:
     path.write_text('currency = "EUR"\n[[rate]]\nmodel = "gpt-4o"\nsku = "Standard"\nprice.input = "2"\n', "utf-8")
     result = CliRunner().invoke(main, ["prices", "check", str(path)])
     assert (result.exit_code, result.stdout) == (0, "good: 1 prices and 0 discounts in EUR\n")
+
+
+def test_a_check_names_what_nobody_else_knows(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    rate = (
+        '[[rate]]\nmodel = "gtp-4o"\nsku = "Standard"\nregions = ["Sweeden Central"]\nsource = "x"\nprice.input = "2"\n'
+    )
+    path.write_text(rate + '[[discount]]\nshare = "0.1"\nmodel = "gpt-4o"\nversion = "2024-11-02"\n', "utf-8")
+    result = CliRunner().invoke(main, ["prices", "check", str(path), "--json"])
+    notes = json.loads(result.stdout)["notes"]
+    assert result.exit_code == 0
+    assert [note.split(";")[0].split(" is ")[0] for note in notes] == [
+        "unknown model 'gpt-4o-2024-11-02'",
+        "unknown model 'gtp-4o'",
+        "no list knows the region 'sweedencentral'",
+        "the source 'x'",
+    ]
+    good = CliRunner().invoke(main, ["prices", "check", str(ROOT / "examples" / "contract.toml")])
+    assert (good.exit_code, good.stderr) == (0, "")
 
 
 def test_sheets_of_two_currencies_make_no_book(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -339,7 +339,112 @@ def test_an_earlier_list_answers_for_the_days_before_the_newer_one(shop: Shop) -
 def test_a_list_that_was_damaged_on_disk_is_a_sheet_error(shop: Shop, text: str, reason: str) -> None:
     refresh_prices(url=shop.url).capture.path.write_text(text, "utf-8")
     with pytest.raises(PriceSheetError, match=reason):
-        PriceBook.current()
+        ask(PriceBook.current())
+
+
+SECOND, LATER = datetime(2026, 12, 2, tzinfo=UTC), datetime(2026, 12, 15, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "newest",
+    [
+        pytest.param(
+            [
+                *item("gpt 4.1 mini Inp glbl Tokens", "0.0002"),
+                *item("4.1-mini Input global Tokens", "0.0004"),
+            ],
+            id="has it twice",
+        ),
+        pytest.param([*item("gpt 4.1 mini Outp glbl Tokens", "0.0013")], id="no longer has it"),
+        pytest.param([*item("gpt 4.1 mini Inp glbl Tokens", "0")], id="gives nothing for a price"),
+    ],
+)
+def test_an_older_price_that_the_newest_list_does_not_bear_out_is_doubted(shop: Shop, newest: list[Any]) -> None:
+    refresh_prices(url=shop.url, now=SECOND)
+    shop.pages["Azure OpenAI"] = [newest]
+    refresh_prices(url=shop.url, now=LATER)
+    before, after = (ask(PriceBook.current(), on=day) for day in (date(2026, 12, 14), date(2026, 12, 15)))
+    assert (before.amount, before.certainty, before.notes) == (Decimal("0.3"), "exact", ())
+    assert (after.amount, after.certainty) == (Decimal("0.3"), "estimated")
+    assert "fetched on 2026-12-15 does not answer for this" in after.notes[-1]
+
+
+def test_a_meter_that_is_sold_in_another_unit_has_a_new_price(shop: Shop) -> None:
+    later = item("gpt 4.1 mini Inp glbl Tokens", "0.5", unit="1M", effectiveStartDate="2026-12-10T00:00:00Z")
+    shop.pages["Azure OpenAI"] = [[*MINI, *later]]
+    refresh_prices(url=shop.url, now=LATER)
+    prices = [ask(PriceBook.current(), on=date(2026, 12, day)).amount for day in (9, 10)]
+    assert prices == [Decimal("0.3"), Decimal("0.5")]
+
+
+def test_three_meters_in_a_chain_of_contradictions_answer_nothing(shop: Shop) -> None:
+    names = ("gpt 4.1 mini Inp glbl Tokens", "4.1-mini Input global Tokens", "gpt-4.1-mini-inp-gl Tokens")
+    starts = ("2026-12-01", "2026-12-02", "2026-12-03")
+    shop.pages["Azure OpenAI"] = [
+        [
+            one
+            for name, start, price in zip(names, starts, ("0.1", "0.2", "0.3"), strict=True)
+            for one in item(name, price, effectiveStartDate=f"{start}T00:00:00Z")
+        ]
+    ]
+    refresh_prices(url=shop.url, now=LATER)
+    assert {row.meter_name for row in PriceBook.current().listed() if row.source == "feed"} == set(names)
+
+
+@pytest.mark.parametrize(("end", "last"), [("T00:00:00Z", 19), ("T23:59:59Z", 20)])
+def test_an_end_within_a_day_ends_with_the_day(shop: Shop, end: str, last: int) -> None:
+    shop.pages["Azure OpenAI"] = [
+        [*item("gpt 4.1 mini Inp glbl Tokens", "0.0003", effectiveEndDate=f"2026-12-20{end}")]
+    ]
+    refresh_prices(url=shop.url, now=SECOND)
+    assert ask(PriceBook.current(), on=date(2026, 12, last)).amount == Decimal("0.3")
+    with pytest.raises(MissingPriceError, match="cover it until"):
+        ask(PriceBook.current(), on=date(2026, 12, last + 1))
+
+
+def test_a_list_that_is_seen_again_is_known_to_hold_by_then(shop: Shop) -> None:
+    refresh_prices(url=shop.url, now=SECOND)
+    assert ask(PriceBook.current()).captured == date(2026, 12, 2)
+    refresh_prices(url=shop.url, now=LATER)
+    assert ask(PriceBook.current()).captured == date(2026, 12, 15)
+    assert ask(PriceBook.current(as_known_on=date(2026, 12, 14))).captured == date(2026, 12, 2)
+    assert ask(PriceBook.current(as_known_on=date(2026, 12, 2))).captured == date(2026, 12, 2)
+
+
+def test_the_time_of_a_list_is_kept_in_utc(shop: Shop) -> None:
+    local = datetime(2026, 12, 2, 23, 30, tzinfo=timezone(timedelta(hours=-5)))
+    assert refresh_prices(url=shop.url, now=local).capture.fetched == "20261203T043000Z"
+    shop.pages["Azure OpenAI"] = [MINI[:1]]
+    assert refresh_prices(url=shop.url, now=datetime(2026, 12, 4)).capture.fetched == "20261204T000000Z"
+
+
+def test_a_reservation_costs_what_the_list_says_whatever_its_unit(shop: Shop) -> None:
+    shop.pages["Provisioned Throughput Reservation"] = [[one | {"unitOfMeasure": "1/Hour"} for one in RESERVATIONS]]
+    refresh_prices(url=shop.url, now=SECOND)
+    found = ask(PriceBook.current(), sku="GlobalProvisionedManaged", meter="ptu_reservation", variant="1_month")
+    assert (found.amount, found.source) == (Decimal(260), "feed")
+
+
+def test_own_prices_are_known_from_the_day_they_were_checked(tmp_path: Path) -> None:
+    sheet = tmp_path / "own.toml"
+    rate = '[[rate]]\nmodel = "gpt-4.1-mini"\nsku = "GlobalStandard"\nchecked = 2026-12-01\nprice.input = "0.1"\n'
+    sheet.write_text(rate, "utf-8")
+    amounts = [ask(PriceBook.read(sheet, as_known_on=date(2026, month, 1))).amount for month in (11, 12)]
+    assert amounts == [Decimal("0.4"), Decimal("0.1")]
+
+
+def test_an_error_does_not_repeat_what_may_be_secret(shop: Shop) -> None:
+    shop.before = [lambda handler: send(handler, b"", 404)]
+    with pytest.raises(RefreshError) as caught:
+        refresh_prices(url=shop.url.replace("http://", "http://user:secret@") + "?sig=secret")
+    assert "secret" not in str(caught.value)
+    assert "/api/retail/prices" in str(caught.value)
+
+
+@pytest.mark.parametrize("currency", ["usd", "U*D", "EURO"])
+def test_a_book_of_no_currency_is_refused(currency: str) -> None:
+    with pytest.raises(RequestError, match="three letters"):
+        PriceBook.current(currency)
 
 
 def test_a_price_that_the_newest_list_has_ended_is_not_that_of_an_older_list(shop: Shop) -> None:

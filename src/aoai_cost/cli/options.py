@@ -111,7 +111,10 @@ def priced(function: Callable[..., None]) -> Callable[..., None]:
 def price_book(sheets: Sequence[str], currency: str | None) -> PriceBook:
     """Return the prices that a command's options ask for."""
     from ..prices import PriceBook
+    from ..prices.captures import captures
 
+    if currency not in (None, "USD") and not sheets and not captures(str(currency)):
+        raise click.UsageError(f"no list in {currency} is here; run `aoai-cost prices refresh --currency {currency}`")
     book = PriceBook.read(*sheets) if sheets else PriceBook.current(currency or "USD")
     if currency not in (None, book.currency):
         raise click.UsageError(f"--currency {currency}: the sheet is in {book.currency}")

@@ -86,7 +86,8 @@ def list_prices(
     ]
     data = list(_answers(book, rows, region, day)) if region is not None else [_row_data(row) for row in rows]
     if as_json:
-        print_json({"model": name, "on": day, "region": region, "rows": data, "sources": dict(book.sources)})
+        facts = {"model": name, "on": day, "region": region, "currency": book.currency}
+        print_json({**facts, "rows": data, "sources": dict(book.sources)})
         return
     columns = (
         "version",
@@ -102,7 +103,9 @@ def list_prices(
     print_records(columns, [row | _short(row) for row in _together(data)], wrap=("where", "why", "meter_name"))
     for note in dict.fromkeys(note for row in data for note in row["notes"]):
         click.echo(f"note: {note}", err=True)
-    click.echo(f"{len(data)} rows in force on {day}, list prices before discounts and tax", err=True)
+    if sheets and region is None:
+        click.echo("note: the rows are as the sheets have them; with --region discounts are taken off", err=True)
+    click.echo(f"{len(data)} rows in force on {day}, in {book.currency} before tax", err=True)
 
 
 @prices.command("check")
@@ -115,16 +118,18 @@ def check(sheets: tuple[str, ...], as_json: bool) -> None:
     Example:
       aoai-cost prices check examples/contract.toml
     """
-    from ..prices.compile import check_sheets, compile_sheets
+    from ..prices.compile import check_sheets, unknown_names
 
-    problems = check_sheets(sheets)
+    table, problems = check_sheets(sheets)
+    notes = unknown_names(table)
     if as_json:
         found = [{"path": one.path, "entry": one.entry, "reason": one.reason} for one in problems]
-        print_json({"sheets": sheets, "problems": found})
+        print_json({"sheets": sheets, "problems": found, "notes": notes})
     elif not problems:
-        table = compile_sheets(sheets)
         rates = sum(len(prices) for groups in table["rates"].values() for _, prices in groups)
         click.echo(f"good: {rates} prices and {len(table['discounts'])} discounts in {table['currency']}")
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
     for problem in problems:
         click.echo(f"error: {problem}", err=True)
     if problems:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,10 +83,14 @@ class PriceBook:
         Raises
         ------
         PriceSheetError
-            If the newest price list that was fetched can no longer be read.
+            If a price list that was fetched can no longer be read.
+        RequestError
+            If the currency is no code of three letters.
         """
         known = None if as_known_on is None else as_day(as_known_on)
-        return _current_book(tuple(captures(currency, as_known_on=known)), currency, known)
+        fetched = captures(currency, as_known_on=known)
+        # A list that is seen again is written again: the time tells.
+        return _current_book(tuple((one, one.path.stat().st_mtime_ns) for one in fetched), currency, known)
 
     @classmethod
     def read(cls, *paths: str | os.PathLike[str], as_known_on: date | None = None) -> PriceBook:
@@ -100,7 +105,7 @@ class PriceBook:
         """
         from .compile import compile_sheets  # TOML is only for sheets of the user's own
 
-        own = PriceTable(compile_sheets(paths))
+        own = PriceTable(compile_sheets(paths), as_known_on=None if as_known_on is None else as_day(as_known_on))
         below = cls.current(own.currency, as_known_on=as_known_on)
         return cls([own, *below._layers], currency=own.currency)
 
@@ -344,7 +349,7 @@ class PriceBook:
         if isinstance(question, str):
             return question, date.min, date.max
         start, end = date.min, date.max
-        has_long = any(table.has_long_band(question.model) for table in self._tables)
+        has_long = self._has_long_band(question.model)
 
         def look(table: PriceTable) -> Search:
             nonlocal start, end
@@ -352,24 +357,44 @@ class PriceBook:
             start, end = max(start, since), min(end, until)
             return Search(table, question, self._geography, has_long)
 
-        covered = f"there are no sheets in {self.currency}"
+        covered, passed = f"there are no sheets in {self.currency}", ""
         for i, table in enumerate(self._tables):
             search = look(table)
             found = search.run()
             if isinstance(found, Rate):
+                rate = _discounted(_passed_over(found, passed), self._tables[:i], question)
                 # A whole price list says all there is; what a sheet bounds stands for all that was asked only if no
                 # table below prices the rest otherwise.
-                below = map(look, self._tables[i + 1 :]) if search.bounded and not table.whole else ()
-                if any(one.contradicts(found, search) for one in below):
-                    return f"an own sheet prices only {search.bounded} of it; name what is asked for", start, end
-                return _discounted(found, self._tables[:i], question), start, end
-            # What a whole price list has ended is over, though an older list did not know that yet.
-            if search.differs or (table.whole and search.ended):
+                if isinstance(rate, Rate) and search.bounded and not table.fetched:
+                    for j, lower in enumerate(self._tables[i + 1 :], start=i + 1):
+                        other = look(lower)
+                        rest = other.run(search)
+                        rest = _discounted(rest, self._tables[:j], question) if isinstance(rest, Rate) else rest
+                        if other.differs or (isinstance(rest, Rate) and not _same_price(rate, rest)):
+                            return (
+                                f"an own sheet prices only {search.bounded} of it; name what is asked for",
+                                start,
+                                end,
+                            )
+                return rate, start, end
+            if search.differs or (table.fetched and search.ended):
+                # What a whole price list has ended is over, though an older list did not know that yet.
                 return found, start, end
+            if table.fetched and table.fetched <= question.on and not search.begins and not passed:
+                passed = table.fetched.isoformat()
             covered = covered if i and not search.rows_exist else found
         if len(self._tables) < len(self._layers):
             covered += f"; the book is in {self.currency}, and prices in another currency do not answer"
         return covered, start, end
+
+    def _has_long_band(self, model: str) -> bool:
+        """Tell whether the model has prices of its own for long contexts; a whole list that has the model decides."""
+        for table in self._tables:
+            if table.has_long_band(model):
+                return True
+            if table.fetched and table.rows(model):
+                return False
+        return False
 
     def __reduce__(self) -> tuple[Callable[..., PriceBook], tuple[Any, ...]]:
         # The bundled table is in the package on the other side too: what travels is the date alone.
@@ -385,6 +410,18 @@ class PriceBook:
             own, f"{own} tables before the bundled"
         )
         return f"PriceBook({self.currency}, {sheets})"
+
+
+def _same_price(one: Rate, other: Rate) -> bool:
+    return Fraction(one.amount) / one.per == Fraction(other.amount) / other.per
+
+
+def _passed_over(rate: Rate, fetched: str) -> Rate:
+    """Doubt a price that an older list has and a newer one no longer."""
+    if not fetched:
+        return rate
+    note = f"the price list fetched on {fetched} does not answer for this; an older one does, and may be out of date"
+    return replace(rate, certainty="estimated", notes=(*rate.notes, note))
 
 
 def _discounted(rate: Rate, above: Sequence[PriceTable], question: Question) -> Rate | str:
@@ -421,10 +458,11 @@ def _bundled_table(as_known_on: date | None) -> PriceTable:
 
 
 @lru_cache(8)
-def _current_book(fetched: tuple[Capture, ...], currency: str, as_known_on: date | None) -> PriceBook:
+def _current_book(fetched: tuple[tuple[Capture, int], ...], currency: str, as_known_on: date | None) -> PriceBook:
     if not fetched and currency == "USD":
         return _bundled_book(as_known_on)
-    return PriceBook([*(one.table(as_known_on) for one in fetched), _bundled_table(as_known_on)], currency=currency)
+    lists = (one.table(as_known_on) for one, _ in fetched)
+    return PriceBook([*lists, _bundled_table(as_known_on)], currency=currency)
 
 
 @lru_cache(8)

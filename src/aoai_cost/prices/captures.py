@@ -12,9 +12,9 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import PriceSheetError
+from ..errors import PriceSheetError, RequestError, shorten
 from ..whole_file import write_whole
-from .rows import PriceTable, table_bytes
+from .rows import PriceTable, is_currency, table_bytes
 
 __all__ = ["Capture", "captures", "data_folder", "keep_capture"]
 
@@ -55,7 +55,7 @@ class Capture(NamedTuple):
 
     def table(self, as_known_on: date | None = None) -> PriceTable:
         """Return the table; the file is read when a price is first asked for."""
-        return PriceTable(self.read, as_known_on=as_known_on, currency=self.currency)
+        return PriceTable(self.read, as_known_on=as_known_on, currency=self.currency, fetched=self.day)
 
 
 def data_folder() -> Path:
@@ -69,7 +69,15 @@ def data_folder() -> Path:
 
 
 def captures(currency: str = "USD", *, as_known_on: date | None = None) -> list[Capture]:
-    """List what was fetched in a currency, newest first; with a day, only what had been fetched by then."""
+    """List what was fetched in a currency, newest first; with a day, only what had been fetched by then.
+
+    Raises
+    ------
+    RequestError
+        If the currency is no code of three letters.
+    """
+    if not is_currency(currency):
+        raise RequestError("currency", f'must be a code of three letters such as "USD", found {shorten(currency)}')
     found = []
     for path in (data_folder() / "prices").glob(f"{currency}-*Z.json"):
         one = Capture(currency, path.stem.partition("-")[2], path)

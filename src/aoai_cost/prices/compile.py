@@ -12,13 +12,13 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..catalog import FINE_TUNED, SKUS, TIERS, arm_region, listed_name, split_model_name, tier_of
-from ..errors import PriceSheetError, shorten
+from ..catalog import FINE_TUNED, SKUS, TIERS, arm_region, get_model, listed_name, split_model_name, tier_of
+from ..errors import PriceSheetError, UnknownNameError, shorten
 from ..tomlfile import Entry, TomlFile, read_text
 from ..usage import METER_UNITS
-from .rows import ANY_MODEL, GEOGRAPHIES, UNITS, Discount, PriceRow, PriceTable, table_bytes
+from .rows import ANY_MODEL, GEOGRAPHIES, UNITS, Discount, PriceRow, PriceTable, is_currency, table_bytes
 
-__all__ = ["SHEETS", "TABLE", "TableBuilder", "check_sheets", "compile_sheets"]
+__all__ = ["SHEETS", "TABLE", "TableBuilder", "bundled_geography", "check_sheets", "compile_sheets", "unknown_names"]
 
 SHEETS = Path(__file__).with_name("sheets")
 TABLE = Path(__file__).with_name("table.json")
@@ -58,10 +58,34 @@ def compile_sheets(paths: Iterable[str | os.PathLike[str]]) -> dict[str, Any]:
     return table.raw()
 
 
-def check_sheets(paths: Iterable[str | os.PathLike[str]]) -> list[PriceSheetError]:
-    """Find everything that keeps sheets from being used together; none for sheets that `compile_sheets` takes."""
-    _, problems = _read_sheets(paths)
-    return problems
+def check_sheets(paths: Iterable[str | os.PathLike[str]]) -> tuple[dict[str, Any], list[PriceSheetError]]:
+    """Read what can be used of sheets, and everything that keeps them from being used together."""
+    table, problems = _read_sheets(paths)
+    return table.raw(), problems
+
+
+def unknown_names(raw: Mapping[str, Any]) -> list[str]:
+    """Name what a table speaks of and nobody else knows: it may be a slip of the key, and then prices nothing."""
+    regions = {region for group in raw["regions"] for region in group}
+    placed = {*bundled_geography(), *raw["geography"]}
+    named = {(model, head[0]) for model, groups in raw["rates"].items() for head, _ in groups}
+    named |= {(one["model"], one["version"]) for one in raw["discounts"] if one["model"]}
+    sources = {head[11] for groups in raw["rates"].values() for head, _ in groups if head[11]}
+    notes = []
+    for model, version in sorted(named - {(ANY_MODEL, "")}):
+        try:
+            get_model(model, version or None)
+        except UnknownNameError as error:
+            notes.append(f"{error}; no log will name it so, unless it is your own")
+    notes += [f"no list knows the region {shorten(one, 60)}" for one in sorted(regions - placed)]
+    notes += [f"the source {shorten(one, 60)} is not described" for one in sorted(sources - raw["sources"].keys())]
+    return notes
+
+
+def bundled_geography() -> Mapping[str, str]:
+    """Return the geography of each region that the bundled sheets place."""
+    found: Mapping[str, str] = compile_sheets([SHEETS / "geographies.toml"])["geography"]
+    return found
 
 
 def _read_sheets(paths: Iterable[str | os.PathLike[str]]) -> tuple[TableBuilder, list[PriceSheetError]]:
@@ -121,7 +145,7 @@ class TableBuilder:
 
     def _read_currency(self, sheet: TomlFile[PriceSheetError]) -> None:
         currency = sheet.data.get("currency", "USD")
-        if not isinstance(currency, str) or not (len(currency) == 3 and currency.isascii() and currency.isupper()):
+        if not is_currency(currency):
             raise sheet.refuse("", 'currency must be a code of three letters such as "USD"', "currency")
         if self.currency not in ("", currency):
             raise sheet.refuse("", f"is in {currency}, and the sheets before it in {self.currency}", "currency")
@@ -144,7 +168,7 @@ class TableBuilder:
                 raise sheet.refuse("geography", f"{shorten(name, 60)} is none of {known}", "geography", name)
             if not isinstance(regions, list) or not all(isinstance(one, str) for one in regions):
                 raise sheet.refuse("geography", f"{shorten(name, 60)} must be a list of regions", "geography", name)
-            self.geography.update(dict.fromkeys(map(arm_region, regions), name))
+            self.geography.update({arm_region(region): name for region in regions})
 
     def add_rate(self, entry: Entry[PriceSheetError]) -> None:
         """Put in a group of prices, written as in a sheet."""
@@ -254,9 +278,8 @@ class TableBuilder:
                 ]
                 if any(rivals):
                     yield entry, rivals
-                for question, rival in zip(questions, rivals, strict=True):
-                    if rival is None:
-                        asked.setdefault(question, []).append(entry)
+                for question in questions:
+                    asked.setdefault(question, []).append(entry)
 
 
 class _Contender(NamedTuple):

@@ -7,7 +7,7 @@ names that it does not understand are kept and answer nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from decimal import Context, Decimal
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ..catalog import arm_region
 from ..errors import PriceSheetError, shorten
 from ..tomlfile import Entry
-from .compile import SHEETS, TableBuilder, compile_sheets
+from .compile import TableBuilder, bundled_geography
 from .meters import read_meter_name, read_unit
 from .rows import GOVERNMENT, geography_of
 
@@ -87,6 +87,11 @@ def read_item(raw: Any) -> FeedItem:
         except ValueError:
             raise ValueError(f"its {name} is {shorten(value, 40)}") from None
 
+    def last(name: str) -> date | None:
+        """Read an end; one within a day ends with that day, so that the next one no longer counts."""
+        end = day(name, "")
+        return end + timedelta(days=1) if end and text(name)[10:].strip("TZ:0.") else end
+
     start = day("effectiveStartDate")
     if start is None:
         raise ValueError("it has no effectiveStartDate")
@@ -99,7 +104,7 @@ def read_item(raw: Any) -> FeedItem:
         currency=text("currencyCode"),
         region="" if region == "global" else region,
         start=start,
-        end=day("effectiveEndDate", ""),
+        end=last("effectiveEndDate"),
         kind=text("type", _CONSUMPTION),
         term=text("reservationTerm", ""),
         minimum=amount("tierMinimumUnits", Decimal(0)),
@@ -136,7 +141,7 @@ def feed_table(
         if head.model.startswith("("):
             unmapped[Unmapped(item.product, item.meter_name, head.unmatched)] = None
         regions.setdefault((head, price), []).append(item.region)
-    geography = compile_sheets([SHEETS / "geographies.toml"])["geography"]
+    geography = bundled_geography()
     # Prices that differ in nothing but the meter are one entry, so that the table stays small.
     entries: dict[tuple[_Head, str, tuple[str, ...]], list[dict[str, Any]]] = {}
     for (head, price), places in sorted(regions.items()):
@@ -178,7 +183,7 @@ def _successive(items: Iterable[FeedItem]) -> Iterator[tuple[FeedItem, date]]:
     """Yield each item once, with the day on which it ends: its own, or the start of the next price of its meter."""
 
     def meter(item: FeedItem) -> tuple[object, ...]:
-        return item.product, item.meter_name, item.unit_of_measure, item.kind, item.term, item.minimum, item.region
+        return item.product, item.meter_name, item.kind, item.term, item.minimum, item.region
 
     for _, prices in groupby(sorted(set(items), key=lambda item: (meter(item), item.start)), meter):
         following = list(prices)
@@ -196,6 +201,8 @@ def _read(item: FeedItem, end: date) -> tuple[_Head, _Price]:
         (variant, unit), factor, meter = _TERMS[item.term], Decimal(1), "ptu_reservation"
     elif item.kind != _CONSUMPTION:
         unmatched = unmatched or f"a price of the type {shorten(item.kind, 40)}"
+    if not item.price:
+        unmatched = unmatched or "the list says 0, which is no price"
     if item.minimum:
         unmatched = unmatched or f"a price from {item.minimum.normalize(_EXACT):f} units on"
     if end <= item.start:

@@ -41,7 +41,7 @@ _WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "scope": {"global": ("global", "gl"), "data_zone": ("data zone",), "regional": ("regional", "rg")},
     "legacy": {"az": ("az",)},
     "tier": {"batch": ("batch",), "priority": ("priority processing", "priority"), "flex": ("flex processing", "flex")},
-    "side": {"input": ("input", "in"), "output": ("output",)},
+    "side": {"input": ("input", "in"), "output": ("output", "out", "opt")},
     "cached": {"cached_input": ("cached", "cch", "cd")},
     "write": {"cache_write": ("write", "wr")},
     "band": {"short": ("short context", "short"), "long": ("long context", "long")},
@@ -55,29 +55,20 @@ _WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "work": {"training": ("training",), "hosting": ("hosting",)},
     "tool": {"code_interpreter": ("code interpreter",), "file_search": ("file search", "vector storage")},
     "modality": {"text": ("text",), "audio": ("audio",), "image": ("image",)},
-    "look": {one: (one,) for one in ("hd", "high", "low", "res", "sq")} | {"std": ("standard",)},
+    "look": {one: (one,) for one in ("hd", "high", "low", "res", "sq")} | {"std": ("standard", "std")},
     "quantity": {"1k": ("1k",), "1m": ("1m",)},
     "model": {"tts": ("text to speech",), "diarize": ("d",), "realtime": ("rt",)},
     "noun": {
         **{noun: (noun, f"{noun}s") for noun in ("character", "session", "call", "month", "hour", "minute", "second")},
         **{"token": ("token", "tokens", "tkn"), "image": ("images",), "byte-day": ("gb/day", "day")},
     },
+    # "speech to text batch" is what the Speech service calls the transcription of files: no batch tier.
     "silent": {
-        "product": (
-            "azure",
-            "openai",
-            "assistants",
-            "deployment",
-            "tool",
-            "base",
-            "ep",
-            "unit",
-            "units",
-            "gb",
-            "video",
-        ),
-        # What the Speech service calls the transcription of files: no batch tier.
-        "shelf": ("speech", "speech to text batch", "speech to text"),
+        one: (one,)
+        for one in (
+            *("azure", "openai", "unit", "units", "assistants", "tool", "gb", "deployment", "base", "ep", "video"),
+            *("speech", "speech to text", "speech to text batch"),
+        )
     },
 }
 """The price list's own words by what they say: slot, value, phrases.
@@ -86,6 +77,13 @@ Meters abbreviate at will (`_says`), so beside the full phrase only what is too 
 are what is counted, in names and in ``unitOfMeasure``; they are not abbreviated further, for ``img`` is a modality.
 Silent words are not abbreviated either: what is passed over must be known for certain (``DPO`` is no ``deployment``).
 """
+
+_SILENT_BESIDE = {
+    **dict.fromkeys(("assistants", "tool", "gb"), "tool"),
+    **{"deployment": "work", "ep": "scope", "base": "completion", "video": "video"},
+    **{"speech": "speech transcription", "speech to text": "transcription", "speech to text batch": "transcription"},
+}
+"""What a silent word may stand beside, a slot or a kind of model: elsewhere it would say something that is not read."""
 
 _PHRASES = {
     phrase: (slot, value) for slot, values in _WORDS.items() for value, phrases in values.items() for phrase in phrases
@@ -182,6 +180,7 @@ def read_meter_name(product: str, meter_name: str, unit_of_measure: str) -> Mete
     doubts: list[str] = []
     model, kind, version, rest = _read_model(words, says, product, meter_name, doubts)
     doubts += _contradictions(words, says, unit_of_measure)
+    doubts += _misplaced(words, says, kind)
     if len(meter_name) > _LONGEST_NAME:
         doubts.append(f"the meter's name is longer than {_LONGEST_NAME} characters")
     sku, no_answer = _read_deployment(says)
@@ -232,6 +231,8 @@ def _read_model(
     of_any = "tool" in says or says.get("deployment") in ("provisioned", "commitment")
     if of_any and not must and not says.keys() & {"date", "side", "tuning", "grader"}:
         return ANY_MODEL, "", "", may
+    if "tool" in says:
+        doubts.append("the meter is of a tool, and names more")
     # "4.1" is a model of OpenAI among the products of OpenAI; elsewhere a name must be whole.
     found = _find_models(must, tuple(word.value for word in may), "openai" not in product.lower())
     if len(found) == 1:
@@ -283,6 +284,13 @@ def _contradictions(words: Iterable[_Word], says: Mapping[str, str], unit_of_mea
             yield f"the meter says both developer and {says['scope']}"
         if not says.keys() & {"tuning", "grader"}:
             yield "the meter is of a developer tier and does not say how the model was tuned"
+
+
+def _misplaced(words: Iterable[_Word], says: Mapping[str, str], kind: str) -> Iterator[str]:
+    for word in words:
+        beside = _SILENT_BESIDE.get(word.value, "") if word.slot == "silent" else ""
+        if beside and says.keys().isdisjoint(beside.split()) and kind not in beside.split():
+            yield f"the meter says {word.value}, which is nothing that such a meter has"
 
 
 def _read_tuning(says: Mapping[str, str]) -> str:
@@ -420,10 +428,11 @@ def _says(phrase: Sequence[str], known: str) -> bool:
 
 @lru_cache(65536)
 def _abbreviates(word: str, full: str) -> bool:
-    """Tell whether a word keeps the first letter of another and some later ones, in order.
+    """Tell whether a word keeps the beginning of another and its end (``rtime``), or some later consonants, in order.
 
     Doubled letters count once (``cchd``), and a plural's s is no letter. Two letters must be the first two consonants,
-    for any two fit too much (``dz`` in ``diarize``). Numbers may drop their point: 41 is 4.1, as in gpt-35-turbo.
+    and three the first ones or the beginning, for any fit too much (``dz`` in ``diarize``). Numbers may drop their
+    point: 41 is 4.1, as in gpt-35-turbo.
 
     Examples
     --------
@@ -436,8 +445,15 @@ def _abbreviates(word: str, full: str) -> bool:
         return len(word) > 1 and word[0].isdigit() and word.replace(".", "") == full.replace(".", "")
     if len(word) < 3:
         return len(word) == 2 and word == (full[0] + re.sub("[aeiou]", "", full[1:]))[:2]
-    short, letters = re.sub(r"(.)\1+", r"\1", word), iter(re.sub(r"(.)\1+", r"\1", full))
-    return len(short) > 2 and all(letter in letters for letter in short)
+    if len(word) == 3:
+        return full.startswith(word) or (full[0] + re.sub("[aeiou]", "", full[1:])).startswith(word)
+    halves = ((word[:i], word[i:]) for i in range(1, len(word) - 2) if full[i : i + 1] in set("aeiou"))
+    if any(full.startswith(start) and full.endswith(end) for start, end in halves):
+        return True
+    short, long = (re.sub(r"(.)\1+", r"\1", one) for one in (word, full))
+    kept = next(i for i in range(len(short), 0, -1) if long.startswith(short[:i]))
+    letters = iter(re.sub("[aeiou]", "", long[kept:]))
+    return len(short) > 2 and all(letter in letters for letter in short[kept:])
 
 
 @lru_cache(4096)

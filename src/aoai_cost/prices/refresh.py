@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 from ..errors import PriceSheetError, RefreshError, RequestError, shorten
 from .captures import Capture, keep_capture
 from .feed import FeedItem, Unmapped, feed_table, read_item
+from .rows import is_currency
 
 if TYPE_CHECKING:
     import requests
@@ -63,7 +64,7 @@ def refresh_prices(currency: str = "USD", *, url: str = PRICE_LIST, now: datetim
     url : str
         Another address that answers as the price list does, such as a mirror in a closed network.
     now : datetime, optional
-        The time in UTC under which the list is kept; by default that of the clock.
+        The time under which the list is kept, in UTC where it names no zone; by default that of the clock.
 
     Raises
     ------
@@ -72,25 +73,31 @@ def refresh_prices(currency: str = "USD", *, url: str = PRICE_LIST, now: datetim
     RefreshError
         If the list cannot be fetched whole, or is not what was asked for; what was kept before stays as it was.
     """
-    if not (len(currency) == 3 and currency.isascii() and currency.isupper()):
+    if not is_currency(currency):
         raise RequestError("currency", f'must be a code of three letters such as "USD", found {shorten(currency)}')
     place = _parts(url)
     if place.scheme not in ("https", "http") or not place.hostname:
         raise RequestError("url", f"must be an address such as {PRICE_LIST}, found {shorten(url)}")
-    fetched = now if now is not None else datetime.now(UTC)
+    fetched = datetime.now(UTC) if now is None else now.astimezone(UTC) if now.tzinfo else now.replace(tzinfo=UTC)
     items: list[FeedItem] = []
     with _session() as session:
         for product in _PRODUCTS:
             items += _items(session, url, product, currency)
             if not items:
-                raise RefreshError(url, None, f"has no price of a product {product!r}")
+                raise _refusal(url, None, f"has no price of a product {product!r}")
     try:
         table, unmapped = feed_table(items, currency=currency, captured=fetched.date())
     except PriceSheetError as error:
-        raise RefreshError(url, None, error.reason) from error
+        raise _refusal(url, None, error.reason) from error
     capture, changed = keep_capture(table, fetched)
     meters = {(item.product, item.meter_name) for item in items}
     return Refresh(capture, changed, len(items), len(meters), unmapped)
+
+
+def _refusal(url: str, status: int | None, reason: str) -> RefreshError:
+    """Make an error that names an address without what may be secret in it: its user, its password, its query."""
+    place = _parts(url)
+    return RefreshError(f"{place.scheme}://{place.hostname}{place.path}", status, reason)
 
 
 def _parts(url: str) -> SplitResult:
@@ -128,7 +135,7 @@ def _items(session: requests.Session, url: str, product: str, currency: str) -> 
     seen: set[str] = set()
     while page is not None:
         if page in seen or len(seen) >= _MOST_PAGES:
-            raise RefreshError(page, None, "its pages do not come to an end")
+            raise _refusal(page, None, "its pages do not come to an end")
         seen.add(page)
         body = _page(session, page, asked if page == url else None)
         yield from _checked(body, page, product, currency)
@@ -145,17 +152,17 @@ def _page(session: requests.Session, page: str, asked: dict[str, str] | None) ->
         # The adapter tries again what fails before the body; a body that breaks off is tried again here.
         except requests.exceptions.ChunkedEncodingError as error:
             if not tries_left:
-                raise RefreshError(page, None, "the answer broke off") from error
+                raise _refusal(page, None, "the answer broke off") from error
         except requests.RequestException as error:
-            raise RefreshError(page, None, f"cannot be fetched ({type(error).__name__})") from error
+            raise _refusal(page, None, f"cannot be fetched ({type(error).__name__})") from error
     if answer.status_code != 200:
-        raise RefreshError(page, answer.status_code, "that is not a price list")
+        raise _refusal(page, answer.status_code, "that is not a price list")
     try:
         body = json.loads(answer.content, parse_float=Decimal, parse_int=Decimal)
     except (ValueError, RecursionError) as error:
-        raise RefreshError(page, 200, "the answer is not JSON") from error
+        raise _refusal(page, 200, "the answer is not JSON") from error
     if not isinstance(body, dict) or not isinstance(body.get("Items"), list):
-        raise RefreshError(page, 200, "the answer has no list of Items")
+        raise _refusal(page, 200, "the answer has no list of Items")
     return body
 
 
@@ -163,16 +170,16 @@ def _checked(body: dict[str, Any], page: str, product: str, currency: str) -> It
     """Yield the items of a page that is what was asked for."""
     items = body["Items"]
     if body.get("Count") != len(items):
-        raise RefreshError(page, 200, f"the answer says {body.get('Count')!s:.40} items and has {len(items):,}")
+        raise _refusal(page, 200, f"the answer says {body.get('Count')!s:.40} items and has {len(items):,}")
     for number, raw in enumerate(items, start=1):
         try:
             item = read_item(raw)
         except ValueError as error:
-            raise RefreshError(page, 200, f"item {number}: {error}") from error
+            raise _refusal(page, 200, f"item {number}: {error}") from error
         if item.currency != currency:
-            raise RefreshError(page, 200, f"item {number} is in {shorten(item.currency, 40)}; {currency} was asked for")
+            raise _refusal(page, 200, f"item {number} is in {shorten(item.currency, 40)}; {currency} was asked for")
         if product not in item.product:
-            raise RefreshError(page, 200, f"item {number} is of the product {shorten(item.product, 80)}")
+            raise _refusal(page, 200, f"item {number} is of the product {shorten(item.product, 80)}")
         yield item
 
 
@@ -183,5 +190,5 @@ def _next_page(body: dict[str, Any], page: str) -> str | None:
     here, there = _parts(page), _parts(link if isinstance(link, str) else "")
     # The service writes its port into its links; another host or scheme is not the price list.
     if (there.scheme, there.hostname) != (here.scheme, here.hostname):
-        raise RefreshError(page, 200, f"its next page is elsewhere: {shorten(link)}")
+        raise _refusal(page, 200, f"its next page is elsewhere: {shorten(link)}")
     return str(link)

@@ -21,6 +21,7 @@ __all__ = [
     "PriceRow",
     "PriceTable",
     "Unit",
+    "is_currency",
     "rows_for_region",
     "table_bytes",
 ]
@@ -52,6 +53,12 @@ UNITS: Mapping[str, Unit] = {
     # The price list does not say which gigabyte; Azure's storage meters count 1024**3 bytes.
     "1 GB-day": Unit("byte-day", 1024**3),
 }
+
+
+def is_currency(code: object) -> bool:
+    """Tell whether a code is one of three capital letters, as USD."""
+    return isinstance(code, str) and len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()
+
 
 GOVERNMENT = "gov"
 _PUBLIC = frozenset(("us", "eu", "efta", "uk", "apac", "other"))
@@ -161,8 +168,8 @@ class PriceTable:
         What `compile_sheets` makes, as plain JSON types; a function is called when a row is first asked for.
     as_known_on : date, optional
         Leave out what was captured on a later day: rows, and the ends of earlier rows that they brought to light.
-    currency : str, optional
-        The currency of the amounts, where it is known before the table is read.
+    currency, fetched : str and date, optional
+        What is known of a list that was fetched before its file is read.
     """
 
     def __init__(
@@ -171,9 +178,11 @@ class PriceTable:
         *,
         as_known_on: date | None = None,
         currency: str | None = None,
+        fetched: date | None = None,
     ) -> None:
         self._source = raw
         self._currency = currency
+        self._fetched = fetched
         self.as_known_on = as_known_on
         self._rows: dict[str, tuple[PriceRow, ...]] = {}
         self._turns: dict[str, list[date]] = {}
@@ -189,9 +198,9 @@ class PriceTable:
         return self._currency or str(self.raw["currency"])
 
     @property
-    def whole(self) -> bool:
-        """Whether this is a whole price list, as it was fetched, and not only what somebody wrote down of it."""
-        return "captured" in self.raw
+    def fetched(self) -> date | None:
+        """The day on which this whole price list was fetched; None for what somebody wrote down of one."""
+        return self._fetched or _day(self.raw.get("captured", ""))
 
     @property
     def sources(self) -> Mapping[str, Mapping[str, str]]:
@@ -201,8 +210,8 @@ class PriceTable:
 
     @property
     def geography(self) -> Mapping[str, str]:
-        """The geography of each region that the table places."""
-        found: Mapping[str, str] = self.raw["geography"]
+        """The geography of each region that the table places; a list that was fetched places none."""
+        found: Mapping[str, str] = {} if self._fetched else self.raw["geography"]
         return found
 
     @property
@@ -238,6 +247,7 @@ class PriceTable:
             held = [(row.effective_from, row.effective_to) for one in (model, ANY_MODEL) for row in self.rows(one)]
             held += [(one.effective_from, one.effective_to) for one in self.discounts]
             promised = [row.announced_to + timedelta(days=1) for row in self.rows(model) if row.announced_to]
+            held.append((self.fetched, None))
             turns = sorted({date.min, date.max, *promised, *(day for days in held for day in days if day is not None)})
             self._turns[model] = turns
         after = min(bisect_right(turns, on), len(turns) - 1)

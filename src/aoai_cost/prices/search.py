@@ -48,6 +48,12 @@ class Question(NamedTuple):
 
 def normal_question(asked: Question) -> Question | str:
     """Write a question as the sheets write: Azure's names, ARM regions, the tier of a batch sku."""
+    for name in ("model", "sku", "tier", "fine_tuned", "meter", "modality", "variant"):
+        if not isinstance(getattr(asked, name), str):
+            raise RequestError(name, f"must be a text, found {shorten(getattr(asked, name))}")
+    for name in ("version", "region"):
+        if not isinstance(getattr(asked, name) or "", str):
+            raise RequestError(name, f"must be a text or None, found {shorten(getattr(asked, name))}")
     tuned = is_fine_tuned(asked.model)
     if tuned and not asked.fine_tuned:
         return "this is the name of a fine-tuned model, whose prices are its own: say which kind in fine_tuned"
@@ -81,19 +87,14 @@ class Search:
         self.rows_exist = True
         self.differs = False
         """Whether rows disagree where the question leaves something out."""
+        self.begins = False
+        """Whether the table knows the price from a later day on."""
         self.ended = False
         """Whether the table knows the price and the day on which it ended."""
         self.bounded = ""
         """What the answer is bounded to that the question leaves open; another table may price the rest."""
         self.used: list[PriceRow] = []
         """The rows that answer."""
-
-    def contradicts(self, rate: Rate, above: Search) -> bool:
-        """Tell whether this table has another price for what the search above leaves to it."""
-        found = self.run(above)
-        if isinstance(found, Rate):
-            return (found.amount, found.per) != (rate.amount, rate.per)
-        return self.differs
 
     def covers(self, row: PriceRow) -> bool:
         """Tell whether the rows that answer stand for a row of another table: its version, and its regions."""
@@ -205,6 +206,7 @@ class Search:
         starts = [row.effective_from for row in here]
         first = None if None in starts else min(day for day in starts if day is not None)
         if first is not None and question.on < first:
+            self.begins = True
             return f"the sheets cover it from {first.isoformat()}"
         ends = [row.effective_to for row in here if row.effective_to is not None]
         if ends and question.on >= max(ends):
