@@ -303,7 +303,7 @@ def test_prices_of_a_region_that_no_row_lists_say_so() -> None:
 
 
 def test_an_unbounded_cost_is_over_any_budget_and_says_why(tmp_path: Path) -> None:
-    body = {"messages": [{"role": "user", "content": "hi"}], "tools": [{"type": "function"}]}
+    body = {"messages": [{"role": "user", "content": "hi"}], "tools": [{"type": "web_search"}]}
     (tmp_path / "r.json").write_text(json.dumps(body), "utf-8")
     words = ["--model", "gpt-4o", "--version", "2024-11-20", "--on", "2026-10-15", "--budget", "1"]
     result = run("estimate", str(tmp_path / "r.json"), *words)

@@ -106,7 +106,7 @@ def test_a_remote_image_widens_the_range_and_is_not_fetched() -> None:
 
 
 def test_what_cannot_be_counted_leaves_the_high_end_open() -> None:
-    found = estimate(hello(tools=[{"type": "function", "function": {"name": "f"}}]))
+    found = estimate(hello(tools=[{"type": "web_search"}]))
     assert (found.certainty, found.high, found.high_cost, found.input_bounds[1]) == ("lower_bound", None, None, None)
     assert any("tools" in note for note in found.notes)
     assert found.low == 8 * INPUT

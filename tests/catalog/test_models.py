@@ -122,10 +122,11 @@ def test_every_entry_is_whole(model: Model) -> None:
     assert model.checked <= date(2026, 11, 23)
     assert (model.encoding is None) == (model.encoding_known is None)
     assert (model.image_rule is None) == (model.image_known is None)
+    assert (model.tool_rule is None) == (model.tool_known is None)
     assert model.encoding is not None or model.chat_rule is None
     limits = (model.context_tokens, model.max_input_tokens, model.max_output_tokens, model.long_context_above)
     assert all(limit is None or limit > 0 for limit in limits)
-    for known in (model.encoding_known, model.image_known, model.chat_rule and model.chat_rule.known):
+    for known in (model.encoding_known, model.image_known, model.tool_known, model.chat_rule and model.chat_rule.known):
         assert known in (None, *get_args(Knowledge))
     if model.image_rule is not None:
         assert model.image_rule.auto in model.image_rule.levels or model.image_rule.kind == "tile"

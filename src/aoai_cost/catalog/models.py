@@ -20,6 +20,8 @@ __all__ = [
     "ImageRule",
     "Model",
     "SchemaRule",
+    "ToolForm",
+    "ToolRule",
     "get_model",
     "is_fine_tuned",
     "list_models",
@@ -115,6 +117,56 @@ class SchemaRule:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolForm:
+    """How tools, their calls and their results stand in the prompts of one API.
+
+    Every ``*_tokens`` stands beside the tokens of the texts: a call costs `call_tokens`, its name behind `call_prefix`
+    and its arguments; a result costs `result_tokens`, the name behind `result_prefix` and its text.
+    """
+
+    header: str
+    footer: str = ""
+    assumed: str = ""
+    """Why this form is assumed although the rule is known from the other API; empty where it is not."""
+    types: Literal["2023", "2024"] = "2024"
+    tokens: int = 0
+    """Of the block of tools, beside its text."""
+    joins_system: bool = False
+    """Whether the block ends the first system message, which is made for it where there is none."""
+    call_prefix: str = ""
+    call_tokens: int = 0
+    stored_call_tokens: int = 0
+    """More, for a call that carries the ``id`` which the service gave it."""
+    result_prefix: str = "functions."
+    result_tokens: int = 0
+    parallel_tokens: int | None = None
+    """Of parallel calls and their results, written as one call and one list; None where each stands for itself."""
+    parallel_unsure_tokens: int = 0
+    """By how many `parallel_tokens` may be off, where too few recordings show them."""
+    compact_arguments: bool = False
+    """Whether arguments lose their blanks."""
+    ascii_results: bool = False
+    """Whether the results of parallel calls are escaped beyond ASCII."""
+    forced_tokens: int | None = None
+    """Of a ``tool_choice`` that names a function, beside `` to=functions.NAME``; None where it costs nothing."""
+    required_tokens: int = 0
+    none_tokens: int = 0
+    unsure_choices: tuple[str, ...] = ()
+    """Of required, none, forced and allowed (``allowed_tools``) those that no recording shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRule:
+    """How a family of models is told of tools; a form is None where the API does not serve the family."""
+
+    name: str
+    known: Knowledge
+    source: str
+    chat: ToolForm | None = None
+    responses: ToolForm | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """One model version. Blank facts are None; nothing is filled in from a neighbour."""
 
@@ -129,6 +181,8 @@ class Model:
     encoding_known: Knowledge | None = None
     chat_rule: ChatRule | None = None
     schema_rule: SchemaRule | None = None
+    tool_rule: ToolRule | None = None
+    tool_known: Knowledge | None = None
     image_rule: ImageRule | None = None
     image_known: Knowledge | None = None
     context_tokens: int | None = None
@@ -296,6 +350,9 @@ def _model(name: str, version: str) -> Model:
     if "chat_rule" in facts:
         facts["chat_rule"] = _chat_rule(facts["chat_rule"])
         facts["schema_rule"] = _schema_rule(facts["chat_rule"].schema_rule, name)
+    if "tool_rule" in facts:
+        facts["tool_rule"] = _tool_rule(facts["tool_rule"])
+        facts.setdefault("tool_known", facts["tool_rule"].known)
     if "image_rule" in facts:
         facts["image_rule"] = _image_rule(facts["image_rule"])
         facts.setdefault("image_known", facts["image_rule"].known)
@@ -315,6 +372,15 @@ def _schema_rule(rule: str | None, model: str) -> SchemaRule | None:
     if not model.startswith(facts["models"]):
         facts["known"] = "assumed"
     return SchemaRule(name=rule, **facts)
+
+
+@cache
+def _tool_rule(name: str) -> ToolRule:
+    facts = dict(_catalogue().raw["tool_rule"][name])
+    for api in ("chat", "responses"):
+        if api in facts:
+            facts[api] = ToolForm(**facts[api] | {"unsure_choices": tuple(facts[api].get("unsure_choices", ()))})
+    return ToolRule(name=name, **facts)
 
 
 @cache

@@ -40,7 +40,7 @@ def models(name: str | None, as_json: bool) -> None:
 
 
 def _model_data(model: Model) -> dict[str, Any]:
-    chat, image = model.chat_rule, model.image_rule
+    chat, tools, image = model.chat_rule, model.tool_rule, model.image_rule
     return {
         "name": model.name,
         "version": model.version,
@@ -48,6 +48,7 @@ def _model_data(model: Model) -> dict[str, Any]:
         "encoding": model.encoding,
         "encoding_known": model.encoding_known,
         "chat_rule": None if chat is None else f"{chat.name} ({chat.known}: {chat.source})",
+        "tool_rule": None if tools is None else f"{tools.name} ({model.tool_known}: {tools.source})",
         "image_rule": None if image is None else f"{image.name} ({model.image_known}: {image.source})",
         "context_tokens": model.context_tokens,
         "max_input_tokens": model.max_input_tokens,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..catalog import ChatRule, Model, get_model, split_model_name
+from ..catalog import ChatRule, Model, ToolForm, get_model, split_model_name
 from ..errors import ImageError, RequestError, UnknownNameError, shorten
 from .encoding import Encoding, get_encoding
 from .images import image_size, image_token_bounds, image_tokens
 from .schema import Prompt, count_format, read_format, render_format
+from .tools import CallHistory, Counted, Function, choice_tokens, declared_functions, field, tool_block
 
 __all__ = ["Certainty", "Count", "CountLine", "count_request"]
 
@@ -70,12 +71,12 @@ class _Tally:
         self.assumed = False
         self.uncounted = False
 
-    def add(self, label: str, tokens: int, least: int | None = None, most: int | None = None) -> None:
-        """Add tokens; `least` and `most` are given when they are not one number."""
+    def add(self, label: str, tokens: int, *, below: int = 0, above: int = 0) -> None:
+        """Add tokens, which may be too high by `below` or too low by `above`."""
         self.lines.append(CountLine(label, tokens))
         self.tokens += tokens
-        self.least += tokens if least is None else least
-        self.most += tokens if most is None else most
+        self.least += tokens - below
+        self.most += tokens + above
 
     def assume(self, note: str) -> None:
         self.assumed = True
@@ -108,8 +109,9 @@ def count_request(
     ----------
     body : mapping
         Chat Completions (``messages``), Responses (``input``), Embeddings (``input``) or
-        Completions (``prompt``). Texts, images and json_schema formats are counted; what is not counted yet (tools,
-        files, audio, server-side state) is named in the notes and makes the count a lower bound.
+        Completions (``prompt``). Texts, images, json_schema formats, functions, their calls and results are counted;
+        what is not counted yet (files, audio, hosted tools, server-side state) is named in the notes and makes the
+        count a lower bound.
     model : str or Model, optional
         What the deployment serves; by default ``body["model"]``.
     api : str
@@ -153,7 +155,8 @@ def count_request(
         known = {"prompt"}
     else:
         _count_messages(tally, encoding, found, body, which)
-        known = {"messages"} if which == "chat" else {"input", "instructions"}
+        known = {"messages", "tools", "functions", "tool_choice", "function_call", "input", "instructions"}
+        known -= {"input", "instructions"} if which == "chat" else {"messages", "functions", "function_call"}
     _note_uncounted(tally, body, known, which)
     return tally.result(found, which)
 
@@ -246,19 +249,42 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
         raise RequestError("messages", f"no message overhead is known for {model.name!r} ({model.kind})")
     if rule.known == "assumed":
         tally.assume(f"the message overhead of {model.name} is assumed: {rule.source}")
+    form = None if model.tool_rule is None else getattr(model.tool_rule, api)
+    block = _count_tools(tally, encoding, model, form, body)
+    history = CallHistory(form or ToolForm(""), encoding)
     system_text: str | None = None
     answers = 0
     for path, message in _messages_of(body, api):
-        kind = message.get("type", "message")
-        if kind != "message":
-            tally.leave_out(f"{path}: items of type {shorten(kind)} are not counted yet")
+        kind, role = field(message, "type") or "message", field(message, "role")
+        result = kind == "function_call_output" or (kind == "message" and role in ("tool", "function"))
+        calls = _calls_of(path, message, kind)
+        if (calls or result) and form is None:
+            tally.leave_out(f"{path}: calls of tools and their results are not known for {model.name}")
             continue
-        text = _count_message(tally, encoding, model, rule, path, message)
-        if system_text is None and message["role"] in ("system", "developer"):
-            system_text = text
-        answers += message["role"] == "assistant" and bool(text)
+        if result:
+            content = _read_content(tally, model, message, path, "output" if role is None else "content")
+            identity = field(message, "call_id") or field(message, "tool_call_id")
+            history.result(path, identity, field(message, "name"), content)
+            continue
+        if kind == "message" and (not calls or field(message, "content")):
+            _add_all(tally, history.flush())
+            joined = block if role in ("system", "developer") else ""
+            block = "" if joined else block
+            text = _count_message(tally, encoding, model, rule, path, message, joined)
+            if system_text is None and role in ("system", "developer"):
+                system_text = text
+            answers += role == "assistant" and bool(text)
+        elif not calls:
+            tally.leave_out(f"{path}: what an item of type {shorten(kind)} adds is known to the service alone")
+        for where, call, function in calls:
+            _assume_tools(tally, model, form or ToolForm(""))
+            _add_all(tally, history.call(where, call, function))
+    _add_all(tally, history.flush())
+    if block:
+        tally.add("tools", rule.message_tokens + encoding.count("system") + encoding.count(block))
     tally.add("request overhead", rule.request_tokens)
-    _count_format(tally, encoding, model, rule, body, Prompt(api, system_text, answers, bool(body.get("tools"))))
+    has_tools = bool(body.get("tools") or body.get("functions"))
+    _count_format(tally, encoding, model, rule, body, Prompt(api, system_text, answers, has_tools))
 
 
 def _count_format(
@@ -275,51 +301,118 @@ def _count_format(
     cost = count_format(block, model.schema_rule, rule, encoding, prompt)
     for doubt in cost.doubts:
         tally.assume(doubt)
-    tally.add(f"{path} ({shorten(block.name)})", cost.tokens, cost.least, cost.most)
+    below, above = cost.tokens - cost.least, cost.most - cost.tokens
+    tally.add(f"{path} ({shorten(block.name)})", cost.tokens, below=below, above=above)
+
+
+def _count_tools(
+    tally: _Tally, encoding: Encoding, model: Model, form: ToolForm | None, body: Mapping[str, Any]
+) -> str:
+    """Count the declared functions; return their text where it becomes part of the first system message."""
+    functions: list[Function] = []
+    for tool in declared_functions(body):
+        if isinstance(tool, Function):
+            functions.append(tool)
+        else:
+            tally.leave_out(f"{tool[0]}: tools of type {tool[1]} add text that the service keeps to itself")
+    if not functions:
+        return ""
+    if form is None:
+        tally.leave_out(f"tools are not known for {model.name}")
+        return ""
+    _assume_tools(tally, model, form)
+    choice = choice_tokens(form, encoding, body.get("tool_choice") or body.get("function_call"))
+    if choice.tokens or choice.above:
+        _add_all(tally, [choice])
+    text, unsure, reasons = tool_block(form, functions)
+    for reason in reasons:
+        tally.note(reason)
+    if form.joins_system:
+        tally.add("tools (overhead)", form.tokens, below=unsure, above=unsure)
+        return text
+    tally.add("tools", form.tokens + encoding.count(text), below=unsure, above=unsure)
+    return ""
+
+
+def _assume_tools(tally: _Tally, model: Model, form: ToolForm) -> None:
+    if model.tool_rule is not None and (form.assumed or model.tool_known == "assumed"):
+        tally.assume(f"how tools are told to {model.name} is assumed: {form.assumed or model.tool_rule.source}")
+
+
+def _add_all(tally: _Tally, counted: Iterable[Counted]) -> None:
+    for label, tokens, below, above in counted:
+        tally.add(label, tokens, below=below, above=above)
+
+
+def _calls_of(path: str, message: Mapping[str, Any], kind: str) -> list[tuple[str, Any, Any]]:
+    """Return (path, call, the part with name and arguments) of each call of a message or item."""
+    if kind == "function_call":
+        return [(path, message, message)]
+    if kind != "message":
+        return []
+    calls = field(message, "tool_calls") or []
+    if not isinstance(calls, Sequence) or isinstance(calls, (str, bytes)):
+        raise RequestError(f"{path}.tool_calls", f"must be a list, not {type(calls).__name__}")
+    found = [(f"{path}.tool_calls[{i}]", call, field(call, "function")) for i, call in enumerate(calls)]
+    if (old := field(message, "function_call")) is not None:
+        found.append((f"{path}.function_call", old, old))
+    return found
 
 
 def _count_message(
-    tally: _Tally, encoding: Encoding, model: Model, rule: ChatRule, path: str, message: Mapping[str, Any]
+    tally: _Tally,
+    encoding: Encoding,
+    model: Model,
+    rule: ChatRule,
+    path: str,
+    message: Mapping[str, Any],
+    block: str = "",
 ) -> str:
-    """Count one message, its images included, and return its text."""
+    """Count one message, its images and the block of tools that follows it included, and return its text."""
     role = message.get("role")
     if not isinstance(role, str) or not role:
         raise RequestError(f"{path}.role", f"must be a text, found {shorten(role)}")
     tokens = rule.message_tokens + encoding.count(role)
     if role == "assistant":
         tokens += rule.assistant_tokens
-    elif role in ("tool", "function"):
-        tally.leave_out(f"{path}: what a {role} message costs beside its text is not counted yet")
     name = message.get("name")
     if name is not None:
         if not isinstance(name, str):
             raise RequestError(f"{path}.name", f"must be a text, found {shorten(name)}")
         # A name equal to the role costs one token in all (token-rules, section 2).
         tokens += 1 if name == role else encoding.count(name) + rule.name_tokens
+    text = _read_content(tally, model, message, path, "content")
+    alone = encoding.count(text)
+    tally.add(f"{path} ({role if len(role) <= 20 else 'message'})", tokens + alone)
+    if block:
+        # Tokenized as one with the text it follows, so that a closing stop and the blank line may be one token.
+        tally.add(f"{path} (tools)", encoding.count(f"{text}\n\n{block}" if text else block) - alone)
+    if message.get("audio"):
+        tally.leave_out(f"{path}.audio is not counted yet")
+    return text
+
+
+def _read_content(tally: _Tally, model: Model, message: Mapping[str, Any], path: str, where: str) -> str:
+    """Return the texts of a message or result in one, as they are tokenized; count its images."""
     texts: list[str] = []
-    images: list[tuple[str, Any]] = []
-    for part_path, part in _parts_of(message.get("content"), f"{path}.content"):
+    for part_path, part in _parts_of(field(message, where), f"{path}.{where}"):
         kind = part.get("type")
         if not isinstance(kind, str):
             raise RequestError(f"{part_path}.type", f"must be a text, found {shorten(kind)}")
-        if kind in _TEXT_PARTS:
-            piece = part.get("text")
-            if not isinstance(piece, str):
-                raise RequestError(f"{part_path}.text", f"must be a text, found {shorten(piece)}")
-            texts.append(piece)
+        if kind in _TEXT_PARTS or kind == "refusal":
+            text = part.get("text" if kind in _TEXT_PARTS else kind)
+            if not isinstance(text, str):
+                raise RequestError(f"{part_path}.text", f"must be a text, found {shorten(text)}")
+            texts.append(text)
         elif kind in _IMAGE_PARTS:
-            images.append((part_path, part))
+            _count_image(tally, model, part_path, part)
         else:
             tally.leave_out(f"{part_path}: parts of type {shorten(kind)} are not counted yet")
-    # Text parts cost what their concatenation costs: they are tokenized in one go.
-    text = "".join(texts)
-    tally.add(f"{path} ({role if len(role) <= 20 else 'message'})", tokens + encoding.count(text))
-    for part_path, part in images:
-        _count_image(tally, model, part_path, part)
-    for field in ("tool_calls", "function_call", "refusal", "audio"):
-        if message.get(field):
-            tally.leave_out(f"{path}.{field} is not counted yet")
-    return text
+    refusal = field(message, "refusal")
+    if isinstance(refusal, str) and refusal:
+        tally.assume(f"{path}: a refusal is assumed to cost what its text does")
+        texts.append(refusal)
+    return "".join(texts)
 
 
 def _parts_of(content: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -364,24 +457,22 @@ def _count_image(tally: _Tally, model: Model, path: str, part: Mapping[str, Any]
         raise RequestError(f"{path}.{error.field}", error.reason) from None
     if least != most:
         tally.note(f"{path}: the size of a {where} image is not known here; counted at its most, {most} tokens")
-    tally.add(f"{path} ({where} image)", most, least)
+    tally.add(f"{path} ({where} image)", most, below=most - least)
 
 
 def _note_uncounted(tally: _Tally, body: Mapping[str, Any], known: set[str], api: str) -> None:
     if read_format(body, api) is not None:
         known |= {"response_format" if api == "chat" else "text"}
-    for field, value in body.items():
-        if field in known or field in _FREE_FIELDS or value is None:
+    for key, value in body.items():
+        if key in known or key in _FREE_FIELDS or value is None:
             continue
         # Empty objects are not left out: some switch a tool on by being there.
         if isinstance(value, (str, list, tuple)) and not value:
             continue
-        if field in ("response_format", "text") and isinstance(value, Mapping):
-            form: Any = value if field == "response_format" else value.get("format")
+        if key in ("response_format", "text") and isinstance(value, Mapping):
+            form: Any = value if key == "response_format" else value.get("format")
             if not isinstance(form, Mapping) or form.get("type") in ("text", "json_object"):
                 continue
-        if field == "reasoning" and isinstance(value, Mapping) and set(value) <= {"effort", "summary"}:
+        if key == "reasoning" and isinstance(value, Mapping) and set(value) <= {"effort", "summary"}:
             continue
-        if field == "tool_choice" and not body.get("tools"):
-            continue
-        tally.leave_out(f"{shorten(field)} is not counted yet")
+        tally.leave_out(f"{shorten(key)} is not counted yet")

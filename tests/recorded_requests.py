@@ -1,0 +1,31 @@
+"""Recorded requests with the usage that the service returned for them, from the folder of test data."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+
+def recorded(folder: Path, category: str) -> list[dict[str, Any]]:
+    vectors = []
+    for path in sorted((folder / "ground_truth").glob("*.jsonl")):
+        for line in path.read_text("utf-8").splitlines():
+            vector = json.loads(line)
+            if vector["category"] == category and vector["self_contained"] and not vector.get("suspect"):
+                vectors.append(vector)
+    return vectors
+
+
+def with_blobs(value: Any, folder: Path) -> Any:
+    """Put the bytes of recorded images back into a body, as data: URLs."""
+    if isinstance(value, dict):
+        return {key: with_blobs(item, folder) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_blobs(item, folder) for item in value]
+    if isinstance(value, str) and value.startswith("blob:") and ";sha=" in value:
+        blob = json.loads((folder / "ground_truth" / "blobs.json").read_text("utf-8"))[value.split(";sha=")[1]]
+        data = (folder / "ground_truth" / blob["file"]).read_bytes()
+        return f"data:{blob['mime']};base64,{base64.b64encode(data).decode()}"
+    return value
