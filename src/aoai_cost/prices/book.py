@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from fractions import Fraction
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,9 +17,9 @@ from ..catalog import Deployment, split_model_name, tier_of
 from ..errors import MissingPriceError, PriceSheetError, RequestError, shorten
 from ..usage import METER_UNITS, MeterKey, Usage
 from .captures import Capture, captures
-from .rate import Cost, CostLine, Rate, exact_sum, less, percent
+from .rate import Cost, CostLine, Rate, exact_sum
 from .rows import PriceRow, PriceTable
-from .search import Question, Search, as_day, normal_question
+from .search import Question, as_day, find_rate
 
 __all__ = ["PriceBook"]
 
@@ -220,7 +219,9 @@ class PriceBook:
             raise RequestError("band", f"must be short or long, found {shorten(question.band)}")
         if len(self._answers) >= _MOST_CACHED:
             self._answers.clear()
-        answer, start, end = self._find(question)
+        answer, start, end = find_rate(self._tables, question, self._geography)
+        if isinstance(answer, str) and len(self._tables) < len(self._layers):
+            answer += f"; the book is in {self.currency}, and prices in another currency do not answer"
         key = tuple(question[:-1])
         known = self._answers.get(key, _Answers((), (), ()))
         place = bisect_right(known.starts, start)
@@ -343,59 +344,6 @@ class PriceBook:
             if not row.unmatched and (modality is None or row.answers_modality(modality))
         )
 
-    def _find(self, asked: Question) -> tuple[Rate | str, date, date]:
-        """Return the rate, or the sentence on what the sheets cover instead, and the days between which it is so."""
-        question = normal_question(asked)
-        if isinstance(question, str):
-            return question, date.min, date.max
-        start, end = date.min, date.max
-        has_long = self._has_long_band(question.model)
-
-        def look(table: PriceTable) -> Search:
-            nonlocal start, end
-            since, until = table.steady(question.model, question.on)
-            start, end = max(start, since), min(end, until)
-            return Search(table, question, self._geography, has_long)
-
-        covered, passed = f"there are no sheets in {self.currency}", ""
-        for i, table in enumerate(self._tables):
-            search = look(table)
-            found = search.run()
-            if isinstance(found, Rate):
-                rate = _discounted(_passed_over(found, passed), self._tables[:i], question)
-                # A whole price list says all there is; what a sheet bounds stands for all that was asked only if no
-                # table below prices the rest otherwise.
-                if isinstance(rate, Rate) and search.bounded and not table.fetched:
-                    for j, lower in enumerate(self._tables[i + 1 :], start=i + 1):
-                        other = look(lower)
-                        rest = other.run(search)
-                        rest = _discounted(rest, self._tables[:j], question) if isinstance(rest, Rate) else rest
-                        if other.differs or (isinstance(rest, Rate) and not _same_price(rate, rest)):
-                            return (
-                                f"an own sheet prices only {search.bounded} of it; name what is asked for",
-                                start,
-                                end,
-                            )
-                return rate, start, end
-            if search.differs or (table.fetched and search.ended):
-                # What a whole price list has ended is over, though an older list did not know that yet.
-                return found, start, end
-            if table.fetched and table.fetched <= question.on and not search.begins and not passed:
-                passed = table.fetched.isoformat()
-            covered = covered if i and not search.rows_exist else found
-        if len(self._tables) < len(self._layers):
-            covered += f"; the book is in {self.currency}, and prices in another currency do not answer"
-        return covered, start, end
-
-    def _has_long_band(self, model: str) -> bool:
-        """Tell whether the model has prices of its own for long contexts; a whole list that has the model decides."""
-        for table in self._tables:
-            if table.has_long_band(model):
-                return True
-            if table.fetched and table.rows(model):
-                return False
-        return False
-
     def __reduce__(self) -> tuple[Callable[..., PriceBook], tuple[Any, ...]]:
         # The bundled table is in the package on the other side too: what travels is the date alone.
         packed = [
@@ -410,40 +358,6 @@ class PriceBook:
             own, f"{own} tables before the bundled"
         )
         return f"PriceBook({self.currency}, {sheets})"
-
-
-def _same_price(one: Rate, other: Rate) -> bool:
-    return Fraction(one.amount) / one.per == Fraction(other.amount) / other.per
-
-
-def _passed_over(rate: Rate, fetched: str) -> Rate:
-    """Doubt a price that an older list has and a newer one no longer."""
-    if not fetched:
-        return rate
-    note = f"the price list fetched on {fetched} does not answer for this; an older one does, and may be out of date"
-    return replace(rate, certainty="estimated", notes=(*rate.notes, note))
-
-
-def _discounted(rate: Rate, above: Sequence[PriceTable], question: Question) -> Rate | str:
-    """Take off the discounts of the tables above the one that answered, the nearest first."""
-    asked = (question.model, question.version, question.sku, question.tier, question.meter)
-    for table in reversed(above):
-        fitting = [
-            one
-            for one in table.discounts
-            if one.in_force(question.on)
-            and all(not name or name == wanted or wanted is None for name, wanted in zip(one.names, asked, strict=True))
-        ]
-        if not fitting:
-            continue
-        # Sheets in which two discounts of one breadth compete are refused, so there is one that names the most.
-        discount = max(fitting, key=lambda one: sum(map(bool, one.names)))
-        if question.version is None and any(one.version for one in fitting):
-            return "a discount hangs on the version, so name one"
-        told = " ".join(filter(None, (discount.source, discount.note)))
-        note = f"{percent(discount.share)} off" + (f" ({told})" if told else "")
-        rate = replace(rate, amount=less(rate.amount, Decimal(discount.share)), notes=(*rate.notes, note))
-    return rate
 
 
 @cache

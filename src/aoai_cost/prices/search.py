@@ -1,18 +1,20 @@
-"""One look into one table: the row that answers a question, or the sentence that says what there is instead."""
+"""Finding a price: the row that answers a question, or the sentence that says what there is instead."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import NamedTuple
 
 from ..catalog import arm_region, is_fine_tuned, split_model_name, tier_of
 from ..errors import MissingPriceError, RequestError, shorten
-from .rate import Rate
+from .rate import Rate, less, percent
 from .rows import ANY_MODEL, GOVERNMENT, UNITS, PriceRow, PriceTable, rows_for_region
 
-__all__ = ["Question", "Search", "as_day", "normal_question"]
+__all__ = ["Question", "as_day", "find_rate"]
 
 
 class Question(NamedTuple):
@@ -76,6 +78,110 @@ def as_day(on: date) -> date:
     if not isinstance(on, date):
         raise RequestError("on", f"must be a date, found {shorten(on)}")
     return on.date() if isinstance(on, datetime) else on
+
+
+def find_rate(
+    tables: Sequence[PriceTable], asked: Question, geography: Mapping[str, str]
+) -> tuple[Rate | str, date, date]:
+    """Ask tables one after the other; the first that has a price answers, less the discounts of those above it.
+
+    Returns
+    -------
+    rate or str
+        What was found, or the sentence that says what is covered instead.
+    start, end : date
+        The days, the last one excluded, between which the answer is the same.
+    """
+    question = normal_question(asked)
+    if isinstance(question, str):
+        return question, date.min, date.max
+    lookup = _Lookup(tables, question, geography)
+    return lookup.answer(), lookup.start, lookup.end
+
+
+class _Lookup:
+    """One question to several tables."""
+
+    def __init__(self, tables: Sequence[PriceTable], question: Question, geography: Mapping[str, str]) -> None:
+        self.tables, self.question, self.geography = tables, question, geography
+        self.start, self.end = date.min, date.max
+        self.has_long = _has_long_band(tables, question.model)
+
+    def answer(self) -> Rate | str:
+        covered, passed = "there are no sheets to ask", None
+        for i, table in enumerate(self.tables):
+            search = self._look(table)
+            found = search.run()
+            if isinstance(found, Rate):
+                rate = self._discounted(_doubted(found, passed) if passed else found, i)
+                # A whole price list says all there is; what a sheet bounds may be only a part of what was asked for.
+                if search.bounded and not table.fetched and self._differs_below(i, search, rate):
+                    return f"an own sheet prices only {search.bounded} of it; name what is asked for"
+                return rate
+            # What a whole price list has ended is over, though an older list did not know that yet.
+            if search.differs or (table.fetched and search.ended):
+                return found
+            if table.fetched and table.fetched <= self.question.on and not search.begins:
+                passed = passed or table.fetched
+            covered = covered if i and not search.rows_exist else found
+        return covered
+
+    def _look(self, table: PriceTable) -> Search:
+        since, until = table.steady(self.question.model, self.question.on)
+        self.start, self.end = max(self.start, since), min(self.end, until)
+        return Search(table, self.question, self.geography, self.has_long)
+
+    def _differs_below(self, i: int, search: Search, rate: Rate | str) -> bool:
+        """Tell whether a table below has another price for what an answer is not bounded to."""
+        for j, table in enumerate(self.tables[i + 1 :], start=i + 1):
+            other = self._look(table)
+            rest = other.run(search)
+            rest = self._discounted(rest, j) if isinstance(rest, Rate) else rest
+            if other.differs or (isinstance(rate, Rate) and isinstance(rest, Rate) and not _same_price(rate, rest)):
+                return True
+        return False
+
+    def _discounted(self, rate: Rate, i: int) -> Rate | str:
+        """Take off the discounts of the tables above the i-th, the nearest first."""
+        question = self.question
+        asked = (question.model, question.version, question.sku, question.tier, question.meter)
+        for table in reversed(self.tables[:i]):
+            fitting = [
+                one
+                for one in table.discounts
+                if one.in_force(question.on)
+                and all(not name or wanted in (name, None) for name, wanted in zip(one.names, asked, strict=True))
+            ]
+            if not fitting:
+                continue
+            # Sheets in which two discounts of one breadth compete are refused: one names the most.
+            discount = max(fitting, key=lambda one: sum(map(bool, one.names)))
+            if question.version is None and any(one.version for one in fitting):
+                return "a discount hangs on the version, so name one"
+            told = " ".join(filter(None, (discount.source, discount.note)))
+            note = f"{percent(discount.share)} off" + (f" ({told})" if told else "")
+            rate = replace(rate, amount=less(rate.amount, Decimal(discount.share)), notes=(*rate.notes, note))
+        return rate
+
+
+def _has_long_band(tables: Sequence[PriceTable], model: str) -> bool:
+    """Tell whether the model has prices of its own for long contexts; a whole list that has the model decides."""
+    for table in tables:
+        if table.has_long_band(model):
+            return True
+        if table.fetched and table.rows(model):
+            return False
+    return False
+
+
+def _same_price(one: Rate, other: Rate) -> bool:
+    return Fraction(one.amount) / one.per == Fraction(other.amount) / other.per
+
+
+def _doubted(rate: Rate, fetched: date) -> Rate:
+    """Doubt a price that an older list has and a newer one no longer."""
+    note = f"the price list fetched on {fetched} does not answer for this; an older one does, and may be out of date"
+    return replace(rate, certainty="estimated", notes=(*rate.notes, note))
 
 
 class Search:
