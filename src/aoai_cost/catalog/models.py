@@ -131,6 +131,8 @@ class ToolForm:
     types: Literal["2023", "2024"] = "2024"
     tokens: int = 0
     """Of the block of tools, beside its text."""
+    heading: str = ""
+    """Before a system text that the block follows, after a blank line, in place of the message that is made for it."""
     joins_system: bool = False
     """Whether the block ends the first system message, which is made for it where there is none."""
     call_prefix: str = ""

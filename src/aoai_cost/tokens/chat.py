@@ -280,6 +280,11 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
             _assume_tools(tally, model, form or ToolForm(""))
             _add_all(tally, history.call(where, call, function))
     _add_all(tally, history.flush())
+    functions = any(isinstance(tool, Function) for tool in declared_functions(body))
+    if form is not None and form.heading and system_text and functions:
+        # Tokenized as one, so that a closing stop and the blank line may be one token.
+        together = encoding.count(f"{form.heading}{system_text}\n\n") - encoding.count(system_text)
+        tally.add("tools (with the system text)", together - rule.message_tokens - encoding.count("system"))
     if block:
         tally.add("tools", rule.message_tokens + encoding.count("system") + encoding.count(block))
     tally.add("request overhead", rule.request_tokens)
