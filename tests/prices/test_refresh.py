@@ -332,6 +332,15 @@ def test_an_earlier_list_answers_for_the_days_before_the_newer_one(shop: Shop) -
     assert ask(PriceBook.current(as_known_on=date(2026, 12, 1))).amount == Decimal("0.4")
 
 
+def test_a_row_that_was_damaged_on_disk_is_a_sheet_error(shop: Shop) -> None:
+    path = refresh_prices(url=shop.url).capture.path
+    raw = json.loads(path.read_bytes())
+    for broken in ([[1]], [[[], []]], [[["x"] * 19, [["input"]]]], 7):
+        path.write_text(json.dumps(raw | {"rates": {"gpt-4.1-mini": broken}}), "utf-8")
+        with pytest.raises(PriceSheetError, match="is not a price list"):
+            ask(PriceBook.current())
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [("{", "run `aoai-cost prices refresh`"), ('{"currency": "USD"}', "is not a price list in USD"), ("[]", "is not")],

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ..errors import PriceSheetError, RequestError, shorten
 from ..whole_file import write_whole
-from .rows import PriceTable, is_currency, table_bytes
+from .rows import HEAD_FIELDS, PRICE_FIELDS, PriceTable, is_currency, table_bytes
 
 __all__ = ["Capture", "captures", "data_folder", "keep_capture"]
 
@@ -45,17 +45,31 @@ class Capture(NamedTuple):
             If the file is no longer what was written.
         """
         try:
-            raw = json.loads(self.path.read_bytes())
+            raw: dict[str, Any] = json.loads(self.path.read_bytes())
         except (OSError, ValueError) as error:
             reason = "cannot be read; delete it and run `aoai-cost prices refresh`"
             raise PriceSheetError(str(self.path), "", reason) from error
-        if not isinstance(raw, dict) or raw.get("currency") != self.currency or not raw.keys() >= _PARTS:
+        if not _is_table(raw) or raw["currency"] != self.currency:
             raise PriceSheetError(str(self.path), "", f"is not a price list in {self.currency}; delete it")
         return raw
 
     def table(self, as_known_on: date | None = None) -> PriceTable:
         """Return the table; the file is read when a price is first asked for."""
         return PriceTable(self.read, as_known_on=as_known_on, currency=self.currency, fetched=self.day)
+
+
+def _is_table(raw: Any) -> bool:
+    """Tell whether a file has the parts and the rows of a table; an edit by hand may have broken one."""
+    if not isinstance(raw, dict) or not raw.keys() >= _PARTS:
+        return False
+    try:
+        return all(
+            len(head) == HEAD_FIELDS and all(len(price) in PRICE_FIELDS for price in prices)
+            for groups in raw["rates"].values()
+            for head, prices in groups
+        )
+    except (AttributeError, TypeError, ValueError):
+        return False
 
 
 def data_folder() -> Path:

@@ -16,7 +16,7 @@ from ..catalog import FINE_TUNED, SKUS, TIERS, arm_region, get_model, listed_nam
 from ..errors import PriceSheetError, UnknownNameError, shorten
 from ..tomlfile import Entry, TomlFile, read_text
 from ..usage import METER_UNITS
-from .rows import ANY_MODEL, GEOGRAPHIES, UNITS, Discount, PriceRow, PriceTable, is_currency, table_bytes
+from .rows import ANY_MODEL, GEOGRAPHIES, PRICE_FIELDS, UNITS, Discount, PriceRow, PriceTable, is_currency, table_bytes
 
 __all__ = ["SHEETS", "TABLE", "TableBuilder", "bundled_geography", "check_sheets", "compile_sheets", "unknown_names"]
 
@@ -30,8 +30,6 @@ _DISCOUNT_TEXT = ("model", "version", "sku", "tier", "meter", "source", "note")
 # Some old models have one price for the tokens of both ways; it answers for each.
 _BOTH_WAYS = ("input", "output")
 _PRICE_KEYS = ("amount", "unit", "meter_name")
-_PRICE_FIELDS = 6
-"""What a price has in the table; a seventh says why it answers nothing."""
 _MODALITIES = ("", "text", "audio", "image")
 _SCOPES = ("global", "data_zone", "regional", "unstated", "any")
 _METERS_ARE = f"the meters are {', '.join(METER_UNITS)}"
@@ -260,7 +258,8 @@ class TableBuilder:
             for rival in filter(None, rivals):
                 if _price_of(entry.row) != _price_of(rival.row):
                     for one, other in ((entry, rival), (rival, entry)):
-                        one.price[_PRICE_FIELDS:] = [f"contradicts {other.row.meter_name}, another price of the same"]
+                        why = f"contradicts {other.row.meter_name}, another price of the same"
+                        one.price[PRICE_FIELDS[0] :] = [why]
 
     def _contests(self) -> Iterator[tuple[_Contender, list[_Contender | None]]]:
         """Yield each row that shares a question and a day with earlier ones, and the rival in each question."""

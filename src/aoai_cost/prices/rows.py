@@ -16,6 +16,8 @@ __all__ = [
     "ANY_MODEL",
     "GEOGRAPHIES",
     "GOVERNMENT",
+    "HEAD_FIELDS",
+    "PRICE_FIELDS",
     "UNITS",
     "Discount",
     "PriceRow",
@@ -157,6 +159,12 @@ class Discount:
 
 def _holds_on(start: date | None, end: date | None, on: date) -> bool:
     return (start is None or start <= on) and (end is None or on < end)
+
+
+HEAD_FIELDS = 19
+"""What the prices of a group have in common, in a table."""
+PRICE_FIELDS = (6, 7)
+"""What a price has of its own, in a table; the seventh says why it answers nothing."""
 
 
 class PriceTable:
