@@ -8,20 +8,28 @@ from pathlib import Path
 from typing import Any
 
 
-def recorded(folder: Path, category: str) -> list[dict[str, Any]]:
+def recorded(folder: Path, category: str, *, self_contained: bool = True) -> list[dict[str, Any]]:
     vectors = []
     for path in sorted((folder / "ground_truth").glob("*.jsonl")):
         for line in path.read_text("utf-8").splitlines():
             vector = json.loads(line)
-            if vector["category"] == category and vector["self_contained"] and not vector.get("suspect"):
+            if (
+                vector["category"] == category
+                and vector["self_contained"] == self_contained
+                and not vector.get("suspect")
+            ):
                 vectors.append(vector)
     return vectors
 
 
 def with_blobs(value: Any, folder: Path) -> Any:
-    """Put the bytes of recorded images back into a body, as data: URLs."""
+    """Put the bytes of recorded images, files and audio back into a body, images and files as data: URLs."""
     if isinstance(value, dict):
-        return {key: with_blobs(item, folder) for key, item in value.items()}
+        body = {key: with_blobs(item, folder) for key, item in value.items()}
+        # Audio goes as base64 alone.
+        if isinstance(data := body.get("data"), str) and "format" in body:
+            body["data"] = data.removeprefix("data:audio/wav;base64,")
+        return body
     if isinstance(value, list):
         return [with_blobs(item, folder) for item in value]
     if isinstance(value, str) and value.startswith("blob:") and ";sha=" in value:

@@ -10,6 +10,7 @@ from ..catalog import ChatRule, Model, ToolForm, get_model, split_model_name
 from ..errors import ImageError, RequestError, UnknownNameError, shorten
 from .encoding import Encoding, get_encoding
 from .images import image_size, image_token_bounds, image_tokens
+from .media import MEDIA_PARTS, count_media, dropped_reasoning, dropping_note, reasoning_note
 from .schema import Prompt, count_format, read_format, render_format
 from .tools import CallHistory, Counted, Function, choice_tokens, declared_functions, field, tool_block
 
@@ -19,14 +20,15 @@ Certainty = Literal["exact", "estimated", "lower_bound", "unknown"]
 Api = Literal["auto", "chat", "responses", "embeddings", "completions"]
 Provider = Literal["azure", "openai"]
 
-# Fields that change nothing in the billed input (token-rules, section 2), or only the output.
+# Fields that change nothing in the billed input (token-rules, section 2), or only the output. With modalities and audio
+# "hello" costs its 8 tokens (the answer that 302ai-jp.apifox.cn/225241593e0 shows for gpt-4o-audio-preview).
 _FREE_FIELDS = frozenset(
     """
     model temperature top_p max_tokens max_completion_tokens max_output_tokens stop seed stream store user
     metadata service_tier stream_options n best_of presence_penalty frequency_penalty logit_bias logprobs
     top_logprobs safety_identifier prompt_cache_key prompt_cache_retention dimensions encoding_format
     background truncation include extra_headers extra_query timeout suffix echo verbosity reasoning_effort
-    parallel_tool_calls
+    parallel_tool_calls modalities audio
     """.split()  # noqa: SIM905  (a list of forty lines says no more)
 )
 _TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
@@ -110,8 +112,8 @@ def count_request(
     body : mapping
         Chat Completions (``messages``), Responses (``input``), Embeddings (``input``) or
         Completions (``prompt``). Texts, images, json_schema formats, functions, their calls and results are counted;
-        what is not counted yet (files, audio, hosted tools, server-side state) is named in the notes and makes the
-        count a lower bound.
+        so are WAV audio and files of text. What cannot be (PDFs, stored files, encrypted reasoning, hosted tools,
+        server-side state) is named in the notes, with a range where one is known, and makes the count a lower bound.
     model : str or Model, optional
         What the deployment serves; by default ``body["model"]``.
     api : str
@@ -254,6 +256,7 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
     history = CallHistory(form or ToolForm(""), encoding)
     system_text: str | None = None
     answers = 0
+    dropped = dropped_reasoning(body.get("input"))
     for path, message in _messages_of(body, api):
         kind, role = field(message, "type") or "message", field(message, "role")
         result = kind == "function_call_output" or (kind == "message" and role in ("tool", "function"))
@@ -274,6 +277,8 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
             if system_text is None and role in ("system", "developer"):
                 system_text = text
             answers += role == "assistant" and bool(text)
+        elif kind == "reasoning":
+            _note_reasoning(tally, model, path, message, path in dropped)
         elif not calls:
             tally.leave_out(f"{path}: what an item of type {shorten(kind)} adds is known to the service alone")
         for where, call, function in calls:
@@ -411,6 +416,8 @@ def _read_content(tally: _Tally, model: Model, message: Mapping[str, Any], path:
             texts.append(text)
         elif kind in _IMAGE_PARTS:
             _count_image(tally, model, part_path, part)
+        elif kind in MEDIA_PARTS:
+            _count_media(tally, model, part_path, part)
         else:
             tally.leave_out(f"{part_path}: parts of type {shorten(kind)} are not counted yet")
     refusal = field(message, "refusal")
@@ -463,6 +470,19 @@ def _count_image(tally: _Tally, model: Model, path: str, part: Mapping[str, Any]
     if least != most:
         tally.note(f"{path}: the size of a {where} image is not known here; counted at its most, {most} tokens")
     tally.add(f"{path} ({where} image)", most, below=most - least)
+
+
+def _count_media(tally: _Tally, model: Model, path: str, part: Mapping[str, Any]) -> None:
+    found = count_media(model, path, part)
+    _add_all(tally, found.counted)
+    (tally.note if found.countable else tally.leave_out)(found.note)
+
+
+def _note_reasoning(tally: _Tally, model: Model, path: str, item: Mapping[str, Any], dropped: bool) -> None:
+    if not dropped:
+        tally.leave_out(reasoning_note(path, item))
+    elif note := dropping_note(model, path):
+        tally.assume(note)
 
 
 def _note_uncounted(tally: _Tally, body: Mapping[str, Any], known: set[str], api: str) -> None:

@@ -9,7 +9,6 @@ import stat
 import sys
 import warnings
 from array import array
-from binascii import a2b_base64
 from collections.abc import Iterable, Mapping
 from operator import index
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 from .._fast.tiles import MAX_SIDE_PX, count_patch_tokens, count_tile_tokens
 from ..catalog import ImageRule, Model, get_model
 from ..errors import ImageError, RequestError, shorten
+from .base64_file import PIECE_BYTES, Base64File
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +53,6 @@ __all__ = [
 Detail = Literal["auto", "low", "high", "original"]
 """How closely the model looks at an image, in the words of the request's ``detail`` field."""
 
-_PIECE_BYTES = 1 << 14
 # Azure takes images of up to 20 MB (learn.microsoft.com, "Use vision-enabled chat models").
 _SERVICE_BYTES = 20_000_000
 # Pillow's own limit, as it comes by default: nothing larger is a picture that a service would look at.
@@ -438,39 +437,5 @@ def _data_url_size(url: str) -> tuple[int, int]:
     name = f"data: URL of {len(url):,} characters"
     if comma < 0 or not url[:comma].lower().rstrip().endswith(";base64"):
         raise ImageError(name, "does not begin with data:image/...;base64,")
-    return _header_size(name, io.BufferedReader(_Base64File(url, comma + 1, name), _PIECE_BYTES))
-
-
-class _Base64File(io.RawIOBase):
-    """Base64 text as a file of its bytes, decoded where it is read: a header costs no more than a header."""
-
-    def __init__(self, text: str, start: int, name: str) -> None:
-        if any(text.find(blank, start) >= 0 for blank in "\r\n \t"):
-            text, start = "".join(text[start:].split()), 0
-        self._text, self._start, self._name = text, start, name
-        padding = 2 if text.endswith("==") else 1 if text.endswith("=") else 0
-        self._bytes = (len(text) - start) // 4 * 3 - padding
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._bytes}[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def readinto(self, buffer: Any, /) -> int:
-        first = self._at // 3
-        last = -(-(self._at + len(buffer)) // 3)
-        try:
-            data = a2b_base64(self._text[self._start + 4 * first : self._start + 4 * last], strict_mode=True)
-        except ValueError:
-            raise ImageError(self._name, "is not base64") from None
-        data = data[self._at - 3 * first :][: len(buffer)]
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
+    file = Base64File(url, comma + 1, ImageError(name, "is not base64"))
+    return _header_size(name, io.BufferedReader(file, PIECE_BYTES))

@@ -1,0 +1,267 @@
+"""What audio, files and reasoning items add to a request, where that can be known before it is sent."""
+
+from __future__ import annotations
+
+import io
+import wave
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..catalog import Model
+from ..errors import RequestError, shorten
+from .base64_file import PIECE_BYTES, Base64File
+from .encoding import get_encoding
+from .tools import Counted, field
+
+__all__ = [
+    "MEDIA_PARTS",
+    "MediaCount",
+    "count_audio_tokens",
+    "count_media",
+    "dropped_reasoning",
+    "dropping_note",
+    "reasoning_note",
+]
+
+MEDIA_PARTS = frozenset({"input_audio", "file", "input_file"})
+"""The types of content parts that `count_media` counts."""
+
+# developers.openai.com/api/docs/guides/realtime-costs: what users say is 1 token per 100 ms, what the model says 1 per
+# 50 ms. Recorded on gpt-audio-mini in Chat Completions: 3.70 s are 37 audio tokens.
+_HEARD_MS = 100
+_SPOKEN_MS = 50
+# The same recording has 4 text tokens more than its texts; one alone does not show what else they may be.
+_FRAME_TOKENS = 4
+_FRAME_LEAST, _FRAME_MOST = 0, 8
+# Rates of samples that anything is recorded in; outside of them a header is no header of audio.
+_LEAST_HZ, _MOST_HZ = 1_000, 768_000
+# What stands for a length in a WAV file that was written as a stream, as services of speech do: this or a little less,
+# and 0xFFFFFFFF in the recording. It is billed for the audio that follows.
+_STREAM_BYTES = 0x7FFF_0000
+# Some files carry a picture or a text before their audio, none of them hundreds.
+_HEADER_READS = 64
+# ISO/IEC 11172-3 and 13818-3, layer III: frames of 8 to 320 kbit/s.
+_MP3_LEAST_BPS, _MP3_MOST_BPS = 8_000, 320_000
+
+# Text files go into the prompt as they are (developers.openai.com/api/docs/guides/file-inputs: "the API extracts text
+# only"), in a wrapper: 22 tokens on gpt-4o for a text (18 of which may be the hidden prompt of that spring), 17 or 18
+# on gpt-5-nano and gpt-4.1-nano and 13 or 14 on gpt-5.4 for the text of a docx or a PDF, 4 in older recordings.
+_WRAPPER_TOKENS = 17
+_WRAPPER_LEAST, _WRAPPER_MOST = 0, 32
+# The guide above: of a spreadsheet up to so many rows are read, and a summary written by a model is added.
+_SHEET_ROWS = 1_000
+
+# Kinds of files whose text is the file, by media type (beside text/...) and, where that says nothing, by name.
+_TEXT_TYPES = frozenset(
+    """
+    application/json application/jsonl application/x-ndjson application/x-yaml application/yaml application/toml
+    application/javascript application/x-javascript application/typescript application/x-typescript
+    application/x-sh application/sql application/x-sql
+    """.split()  # noqa: SIM905
+)
+# Of these a reader of documents takes the text out, and how much is left is not known.
+_MARKED_UP_TYPES = frozenset({"text/html", "text/xml", "text/rtf", "text/calendar", "text/vcard", "text/x-vcard"})
+_SHEET_TYPES = frozenset({"text/csv", "text/tsv", "text/tab-separated-values", "application/csv", "text/x-csv"})
+_UNSAID_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
+_TEXT_ENDINGS = frozenset(
+    """
+    txt text md markdown json jsonl ndjson log yaml yml toml ini cfg py js mjs ts java c h cc cpp cs go rs rb sh sql css
+    """.split()  # noqa: SIM905
+)
+_SHEET_ENDINGS = frozenset({"csv", "tsv"})
+
+# Reasoning items before the last user message cost nothing: 6 recorded requests of these models are exact without them,
+# 3 more are what their PDF or image costs elsewhere, and one with an image is 3 tokens above that.
+_DROPPING_MODELS = frozenset({"gpt-5", "gpt-5-mini", "gpt-5-nano"})
+# Those after it were 4 to 6 bytes a token in 12 of 12 recorded requests, with 650 bytes for the envelope and up to 16
+# tokens more on short ones (openai/codex, codex-rs/core/src/context_manager/history.rs, guesses 3/4 of the length less
+# 650 bytes, and 4 bytes a token). Text in other scripts may be denser, so the range is told and not counted.
+_ENVELOPE_BYTES = 650
+_DENSEST_BYTES, _LOOSEST_BYTES = 4, 6
+_SHORT_TOKENS = 16
+
+
+class MediaCount(NamedTuple):
+    """Tokens of one content part; where `countable` is False something in it is not counted, and the note says what."""
+
+    counted: tuple[Counted, ...] = ()
+    note: str = ""
+    countable: bool = True
+
+
+def count_audio_tokens(duration_ms: int, *, spoken: bool = False) -> int:
+    """Count the audio tokens of a recording: 10 a second of what the model hears, 20 of what it has `spoken`.
+
+    Examples
+    --------
+    >>> count_audio_tokens(3_700)
+    37
+    """
+    return -(-duration_ms // (_SPOKEN_MS if spoken else _HEARD_MS))
+
+
+def count_media(model: Model, path: str, part: Any) -> MediaCount:
+    """Count an ``input_audio``, ``file`` or ``input_file`` part of a message or result.
+
+    Raises
+    ------
+    RequestError
+        For a part that the service would not take, and for audio whose header does not fit its bytes; a duration is
+        never invented.
+    """
+    if field(part, "type") == "input_audio":
+        return _count_audio(model, path, field(part, "input_audio"))
+    if field(part, "type") == "file":
+        return _count_file(model, f"{path}.file", field(part, "file"), chat=True)
+    return _count_file(model, path, part, chat=False)
+
+
+def _count_audio(model: Model, path: str, audio: Any) -> MediaCount:
+    if "audio" not in model.input_modalities:
+        return MediaCount(note=f"{path}: no cost of audio is known for {model.name}", countable=False)
+    path = f"{path}.input_audio"
+    data, form = field(audio, "data"), field(audio, "format")
+    if not isinstance(data, str) or not data:
+        raise RequestError(f"{path}.data", f"must be base64 text, found {shorten(data, 40)}")
+    if data[:5].lower() == "data:":
+        raise RequestError(f"{path}.data", "is a data: URL; the service takes the base64 alone")
+    if not isinstance(form, str):
+        raise RequestError(f"{path}.format", f"must be wav or mp3, found {shorten(form)}")
+    file = Base64File(data, 0, RequestError(f"{path}.data", "is not base64"), most_reads=_HEADER_READS)
+    if form == "wav":
+        return _count_wav(f"{path}.data", file)
+    if form == "mp3":
+        return _note_mp3(f"{path}.data", file)
+    return MediaCount(note=f"{path}: audio in the format {shorten(form)} is not counted", countable=False)
+
+
+def _count_wav(path: str, file: Base64File) -> MediaCount:
+    buffered = io.BufferedReader(file, PIECE_BYTES)
+    try:
+        with wave.open(buffered, "rb") as audio:
+            frames, rate_hz = audio.getnframes(), audio.getframerate()
+            frame_bytes = audio.getnchannels() * audio.getsampwidth()
+        held = (file.size_bytes - buffered.tell()) // frame_bytes
+    except EOFError:
+        raise RequestError(path, "is a WAV file that ends before its audio begins") from None
+    except (wave.Error, RuntimeError) as error:
+        # A RuntimeError is a chunk that reaches out of the one around it.
+        if str(error).startswith("unknown"):
+            note = f"{path}: WAV audio that is not PCM ({error}) is not counted"
+            return MediaCount(note=note, countable=False)
+        raise RequestError(path, f"is no WAV file that can be read: {shorten(str(error), 80)}") from None
+    if not _LEAST_HZ <= rate_hz <= _MOST_HZ:
+        raise RequestError(path, f"says it has {rate_hz:,} samples a second; {_LEAST_HZ:,} to {_MOST_HZ:,} are audio")
+    if frames * frame_bytes + frame_bytes > _STREAM_BYTES and held < frames:
+        frames = held
+    if frames <= 0:
+        raise RequestError(path, "is a WAV file without audio")
+    if frames > held:
+        reason = f"says it plays for {frames / rate_hz:,.2f} s and is cut short after {max(0, held) / rate_hz:,.2f} s"
+        raise RequestError(path, reason)
+    whole = frames * 1000 // (rate_hz * _HEARD_MS)
+    tokens = -(-frames * 1000 // (rate_hz * _HEARD_MS))
+    line = Counted(
+        f"{path} ({frames / rate_hz:.2f} s)",
+        tokens + _FRAME_TOKENS,
+        below=tokens - whole + _FRAME_TOKENS - _FRAME_LEAST,
+        above=_FRAME_MOST - _FRAME_TOKENS,
+    )
+    return MediaCount((line,), f"{path}: audio is counted as 10 tokens a second and {_FRAME_TOKENS} of framing")
+
+
+def _note_mp3(path: str, file: Base64File) -> MediaCount:
+    start = file.read(3) or b""
+    if not (start == b"ID3" or (len(start) > 1 and start[0] == 0xFF and start[1] >= 0xE0)):
+        raise RequestError(path, "is no mp3 file")
+    bits = 8 * file.size_bytes
+    least, most = (count_audio_tokens(bits * 1000 // rate) for rate in (_MP3_MOST_BPS, _MP3_LEAST_BPS))
+    note = (
+        f"{path}: how long an mp3 plays does not stand in its header; {file.size_bytes:,} bytes are {least:,} to "
+        f"{most:,} tokens at 320 to 8 kbit/s. Not counted; as wav it would be"
+    )
+    return MediaCount(note=note, countable=False)
+
+
+def _count_file(model: Model, path: str, file: Any, *, chat: bool) -> MediaCount:
+    data, name = field(file, "file_data"), field(file, "filename")
+    if data is None:
+        for key, what in (("file_id", "a stored file"), ("file_url", "a remote file")):
+            if isinstance(field(file, key), str):
+                return MediaCount(note=f"{path}: what is in {what} is not known here", countable=False)
+        raise RequestError(path, "must have file_data, a file_id or a file_url")
+    if not isinstance(data, str):
+        raise RequestError(f"{path}.file_data", f"must be a text, not {type(data).__name__}")
+    comma = data.find(",", 0, 1000)
+    head = data[: max(comma, 0)].lower().rstrip()
+    if not (head.startswith("data:") and head.endswith(";base64")):
+        raise RequestError(f"{path}.file_data", "must begin with data:, a media type and ;base64,")
+    kind = head[5:].split(";", 1)[0].strip()
+    ending = name.rsplit(".", 1)[-1].lower() if isinstance(name, str) and "." in name else ""
+    raw = Base64File(data, comma + 1, RequestError(f"{path}.file_data", "is not base64"))
+    return _count_content(model, path, raw, kind, ending, chat)
+
+
+def _count_content(model: Model, path: str, raw: Base64File, kind: str, ending: str, chat: bool) -> MediaCount:
+    unsaid = kind in _UNSAID_TYPES
+    if kind == "application/pdf" or (unsaid and ending == "pdf"):
+        # Recorded for one page each: see _WRAPPER_TOKENS for Responses; Chat Completions 219 (gpt-4o), 950 to 954
+        # (gpt-5-mini, 737 of them text) and 1,033 (gpt-5.4, 37 of them text).
+        note = f"{path}: a PDF is not read here; it adds its text, and may add an image of each page"
+        return MediaCount(note=note, countable=False)
+    if chat:
+        return MediaCount(note=f"{path}: Chat Completions takes no files but PDFs; not counted", countable=False)
+    sheet = kind in _SHEET_TYPES or (unsaid and ending in _SHEET_ENDINGS)
+    plain = kind.startswith("text/") and kind not in _MARKED_UP_TYPES
+    if not (sheet or plain or kind in _TEXT_TYPES or (unsaid and ending in _TEXT_ENDINGS)) or model.encoding is None:
+        what = shorten(kind or ending, 60)
+        return MediaCount(note=f"{path}: the text in a file of type {what} is not read here", countable=False)
+    try:
+        text = (raw.read(raw.size_bytes) or b"").decode("utf-8")
+    except UnicodeDecodeError:
+        return MediaCount(note=f"{path}: a text file that is not UTF-8 is not counted", countable=False)
+    encoding = get_encoding(model.encoding)
+    if sheet:
+        # One recording: 44 tokens of CSV added 76, on gpt-5.4. What the summary of another adds is up to a model.
+        tokens = encoding.count("".join(text.splitlines(keepends=True)[:_SHEET_ROWS])) + _WRAPPER_TOKENS
+        note = f"{path}: of a spreadsheet the text of {_SHEET_ROWS:,} rows is counted; the service adds a summary to it"
+        return MediaCount((Counted(f"{path} (spreadsheet)", tokens, below=tokens),), note, countable=False)
+    tokens = encoding.count(text)
+    # What stands around the text may be cut off.
+    trimmed = min(tokens, encoding.count(text.strip()))
+    line = Counted(
+        f"{path} (text file)",
+        tokens + _WRAPPER_TOKENS,
+        below=tokens - trimmed + _WRAPPER_TOKENS - _WRAPPER_LEAST,
+        above=_WRAPPER_MOST - _WRAPPER_TOKENS,
+    )
+    note = f"{path}: a text file is counted by its text and {_WRAPPER_LEAST} to {_WRAPPER_MOST} tokens around it"
+    return MediaCount((line,), note)
+
+
+def dropped_reasoning(items: Any) -> frozenset[str]:
+    """Return the paths of the reasoning items that a later user message makes the service drop."""
+    if not isinstance(items, Sequence) or isinstance(items, (str, bytes)):
+        return frozenset()
+    last = max((i for i, item in enumerate(items) if field(item, "role") == "user"), default=-1)
+    return frozenset(f"input[{i}]" for i, item in enumerate(items[: last + 1]) if field(item, "type") == "reasoning")
+
+
+def dropping_note(model: Model, path: str) -> str:
+    """Say what is assumed where a reasoning item counts as dropped; empty for models that recordings show to do so."""
+    if model.name in _DROPPING_MODELS:
+        return ""
+    return f"{path}: {model.name} is assumed to drop reasoning from before the last user message, as gpt-5 does"
+
+
+def reasoning_note(path: str, item: Any) -> str:
+    """Say what a reasoning item after the last user message may cost; it is billed, and not counted."""
+    sealed = field(item, "encrypted_content")
+    if not isinstance(sealed, str) or not sealed:
+        return f"{path}: what stored reasoning adds is known to the service alone"
+    size_bytes = max(0, len(sealed) * 3 // 4 - _ENVELOPE_BYTES)
+    least, most = size_bytes // _LOOSEST_BYTES, size_bytes // _DENSEST_BYTES + _SHORT_TOKENS
+    return (
+        f"{path}: encrypted reasoning is billed as input and not counted; by its length {least:,} to {most:,} tokens. "
+        "The reasoning_tokens of the answer that made it say more"
+    )
