@@ -21,6 +21,7 @@ LEVELS = {
     "tokens": 3,
     "prices": 3,
     "estimate": 4,
+    "jobs": 4,
     "logs": 4,
     "report": 5,
     "render": 6,

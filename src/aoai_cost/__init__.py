@@ -29,6 +29,17 @@ from .version import __version__
 if TYPE_CHECKING:
     from .catalog import Alias, Deployment, Deployments, Model, get_model, list_models, read_deployments
     from .estimate import Estimate, estimate_request
+    from .jobs import (
+        EmbeddingsEstimate,
+        JobEstimate,
+        TrainingEstimate,
+        estimate_embeddings,
+        estimate_image_generation,
+        estimate_reinforcement,
+        estimate_speech,
+        estimate_training,
+        estimate_transcription,
+    )
     from .logs import UsageLog, read_usage
     from .prices import (
         Cost,
@@ -68,6 +79,17 @@ if TYPE_CHECKING:
 _ROOMS = {
     "catalog": ("Alias", "Deployment", "Deployments", "Model", "get_model", "list_models", "read_deployments"),
     "estimate": ("Estimate", "estimate_request"),
+    "jobs": (
+        "EmbeddingsEstimate",
+        "JobEstimate",
+        "TrainingEstimate",
+        "estimate_embeddings",
+        "estimate_image_generation",
+        "estimate_reinforcement",
+        "estimate_speech",
+        "estimate_training",
+        "estimate_transcription",
+    ),
     "logs": ("UsageLog", "read_usage"),
     "prices": (
         "Cost",
@@ -116,9 +138,11 @@ __all__ = [
     "Deployment",
     "Deployments",
     "DeploymentsError",
+    "EmbeddingsEstimate",
     "Encoding",
     "Estimate",
     "ImageError",
+    "JobEstimate",
     "MeterKey",
     "MissingExtraError",
     "MissingPriceError",
@@ -136,6 +160,7 @@ __all__ = [
     "RequestError",
     "Spillover",
     "Traffic",
+    "TrainingEstimate",
     "UnknownNameError",
     "Usage",
     "UsageFormatError",
@@ -150,7 +175,13 @@ __all__ = [
     "count_tokens_batch",
     "encoding_for_model",
     "encoding_name_for_model",
+    "estimate_embeddings",
+    "estimate_image_generation",
+    "estimate_reinforcement",
     "estimate_request",
+    "estimate_speech",
+    "estimate_training",
+    "estimate_transcription",
     "get_encoding",
     "get_model",
     "image_size",
