@@ -12,6 +12,7 @@ from . import markup
 from .catalog import TIERS, Deployment, Model, get_model
 from .errors import RequestError, shorten
 from .prices import Cost, PriceBook
+from .tokens.body import as_object
 from .tokens.chat import Certainty, Count, CountLine, count_request
 from .usage import Usage
 
@@ -72,7 +73,7 @@ class Estimate:
 
 
 def estimate_request(
-    request: Mapping[str, Any],
+    request: Any,
     deployment: Deployment,
     *,
     prices: PriceBook | None = None,
@@ -84,8 +85,9 @@ def estimate_request(
 
     Parameters
     ----------
-    request : mapping
+    request : mapping or object
         The body as it would be handed to the ``openai`` SDK: Chat Completions, Responses, Embeddings or Completions.
+        A dict, typed objects or both, and an iterator is read once: see `count_request`.
     deployment : Deployment
         Where it would be sent; its model, version, sku, region and tier select the prices.
     prices : PriceBook, optional
@@ -115,6 +117,7 @@ def estimate_request(
     """
     day = on if on is not None else datetime.now(UTC).date()
     book = prices if prices is not None else PriceBook.current()
+    request = as_object(request, "body")
     model = get_model(deployment.model, deployment.version)
     count = count_request(request, model=model)
     notes = list(count.notes)

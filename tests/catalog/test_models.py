@@ -243,3 +243,7 @@ def test_rules_are_read_only() -> None:
     assert rule is not None
     with pytest.raises(TypeError):
         rule.levels["high"] = None  # type: ignore[index]
+
+
+def test_a_model_is_shown_by_its_name() -> None:
+    assert repr(get_model("gpt-4o", "2024-08-06")) == "<Model gpt-4o 2024-08-06>"

@@ -168,7 +168,7 @@ class ToolRule:
     responses: ToolForm | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Model:
     """One model version. Blank facts are None; nothing is filled in from a neighbour."""
 
@@ -199,6 +199,10 @@ class Model:
     lifecycle: str = ""
     retires: date | None = None
     note: str = ""
+
+    def __repr__(self) -> str:
+        # Every count and estimate holds its model; all its facts would bury theirs.
+        return f"<Model {self.name} {self.version}>"
 
 
 _MODELS_JSON = Path(__file__).with_name("models.json")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..catalog import ChatRule, Model, ToolForm, get_model, split_model_name
 from ..errors import ImageError, RequestError, UnknownNameError, shorten
+from .body import as_json, as_list, as_object, field
 from .encoding import Encoding, get_encoding
 from .images import image_size, image_token_bounds, image_tokens
 from .media import MEDIA_PARTS, count_media, dropped_reasoning, dropping_note, reasoning_note
 from .schema import Prompt, count_format, read_format, render_format
-from .tools import CallHistory, Counted, Function, choice_tokens, declared_functions, field, tool_block
+from .strict import with_written_format
+from .tools import CallHistory, Counted, Function, choice_tokens, declared_functions, tool_block
 
 __all__ = ["Certainty", "Count", "CountLine", "count_request"]
 
@@ -103,13 +105,16 @@ class _Tally:
 
 
 def count_request(
-    body: Mapping[str, Any], *, model: str | Model | None = None, api: Api = "auto", provider: Provider = "azure"
+    body: Any, *, model: str | Model | None = None, api: Api = "auto", provider: Provider = "azure"
 ) -> Count:
     """Count the input tokens of a request body, as it would be handed to the ``openai`` SDK.
 
     Parameters
     ----------
-    body : mapping
+    body : mapping or object
+        The keyword arguments of ``create`` or ``parse`` as a dict, a pydantic model, a dataclass or another object with
+        attributes; its parts may be any of these or the SDK's typed objects, such as messages of earlier answers.
+        A list may be any iterable, as the SDK takes it; an iterator is read once, and is empty when it is then sent.
         Chat Completions (``messages``), Responses (``input``), Embeddings (``input``) or
         Completions (``prompt``). Texts, images, json_schema formats, functions, their calls and results are counted;
         so are WAV audio and files of text. What cannot be (PDFs, stored files, encrypted reasoning, hosted tools,
@@ -135,8 +140,7 @@ def count_request(
     >>> count_request({"messages": [{"role": "user", "content": "Hello"}]}, model="gpt-4o").input_tokens
     8
     """
-    if not isinstance(body, Mapping):
-        raise RequestError("body", f"must be a mapping, not {type(body).__name__}")
+    body = with_written_format(as_object(body, "body"))
     if provider not in ("azure", "openai"):
         raise RequestError("provider", f"must be azure or openai, found {shorten(provider)}")
     tally = _Tally()
@@ -186,14 +190,14 @@ def _api_of(body: Mapping[str, Any], model: Model, api: Api) -> str:
         field = {"chat": "messages", "responses": "input", "embeddings": "input", "completions": "prompt"}.get(api)
         if field is None:
             raise RequestError("api", f"{shorten(api)} is none of auto, chat, responses, embeddings, completions")
-        if field not in body:
+        if body.get(field) is None:
             raise RequestError(field, f"is missing from a {api} request")
         return api
-    if "messages" in body:
+    if body.get("messages") is not None:
         return "chat"
-    if "input" in body:
+    if body.get("input") is not None:
         return "embeddings" if model.kind == "embedding" else "responses"
-    if "prompt" in body:
+    if body.get("prompt") is not None:
         return "completions"
     raise RequestError("body", "has none of messages (chat), input (responses, embeddings), prompt (completions)")
 
@@ -203,17 +207,16 @@ def _count_texts(tally: _Tally, encoding: Encoding, value: Any, field: str) -> N
     if isinstance(value, str):
         tally.add(field, encoding.count(value))
         return
-    if not isinstance(value, Sequence) or isinstance(value, (bytes, bytearray)):
-        raise RequestError(field, f"must be a text, a list of texts or of token ids, not {type(value).__name__}")
+    value = as_list(value, field, "a text, a list of texts or of token ids")
     if not value:
         raise RequestError(field, "is empty; the service refuses that")
     if all(map(_is_token_id, value)):
         tally.add(field, len(value))
         return
-    for i, item in enumerate(value):
+    for i, item in enumerate(map(as_json, value)):
         if isinstance(item, str):
             tally.add(f"{field}[{i}]", encoding.count(item))
-        elif isinstance(item, Sequence) and all(map(_is_token_id, item)):
+        elif isinstance(item, list) and all(map(_is_token_id, item)):
             tally.add(f"{field}[{i}]", len(item))
         else:
             raise RequestError(f"{field}[{i}]", f"must be a text or a list of token ids, not {type(item).__name__}")
@@ -234,15 +237,12 @@ def _messages_of(body: Mapping[str, Any], api: str) -> Iterator[tuple[str, Mappi
         if isinstance(items, str):
             yield "input", {"role": "user", "content": items}
             return
-    if not isinstance(items, Sequence) or isinstance(items, (str, bytes)):
-        raise RequestError(field, f"must be a list of messages, not {type(items).__name__}")
+    items = as_list(items, field, "a list of messages")
     if not items and not (api == "responses" and body.get("instructions")):
         raise RequestError(field, "is empty; the service refuses that")
     for i, item in enumerate(items):
         path = f"{field}[{i}]"
-        if not isinstance(item, Mapping):
-            raise RequestError(path, f"must be a mapping, not {type(item).__name__}")
-        yield path, item
+        yield path, as_object(item, path)
 
 
 def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mapping[str, Any], api: str) -> None:
@@ -256,8 +256,9 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
     history = CallHistory(form or ToolForm(""), encoding)
     system_text: str | None = None
     answers = 0
-    dropped = dropped_reasoning(body.get("input"))
-    for path, message in _messages_of(body, api):
+    messages = list(_messages_of(body, api))
+    dropped = dropped_reasoning(messages)
+    for path, message in messages:
         kind, role = field(message, "type") or "message", field(message, "role")
         result = kind == "function_call_output" or (kind == "message" and role in ("tool", "function"))
         calls = _calls_of(path, message, kind)
@@ -360,9 +361,7 @@ def _calls_of(path: str, message: Mapping[str, Any], kind: str) -> list[tuple[st
         return [(path, message, message)]
     if kind != "message":
         return []
-    calls = field(message, "tool_calls") or []
-    if not isinstance(calls, Sequence) or isinstance(calls, (str, bytes)):
-        raise RequestError(f"{path}.tool_calls", f"must be a list, not {type(calls).__name__}")
+    calls = [as_json(call) for call in as_list(field(message, "tool_calls") or [], f"{path}.tool_calls")]
     found = [(f"{path}.tool_calls[{i}]", call, field(call, "function")) for i, call in enumerate(calls)]
     if (old := field(message, "function_call")) is not None:
         found.append((f"{path}.function_call", old, old))
@@ -433,19 +432,15 @@ def _parts_of(content: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]
     if isinstance(content, str):
         yield path, {"type": "text", "text": content}
         return
-    if not isinstance(content, Sequence) or isinstance(content, (bytes, bytearray)):
-        raise RequestError(path, f"must be a text or a list of parts, not {type(content).__name__}")
-    for i, part in enumerate(content):
-        if not isinstance(part, Mapping):
-            raise RequestError(f"{path}[{i}]", f"must be a mapping, not {type(part).__name__}")
-        yield f"{path}[{i}]", part
+    for i, part in enumerate(as_list(content, path, "a text or a list of parts")):
+        yield f"{path}[{i}]", as_object(part, f"{path}[{i}]")
 
 
 def _count_image(tally: _Tally, model: Model, path: str, part: Mapping[str, Any]) -> None:
     rule = model.image_rule
     if rule is None:
         raise RequestError(path, f"{model.name!r} has no known rule for images in its input")
-    image: Any = part.get("image_url")
+    image: Any = field(part, "image_url")
     detail = part.get("detail")
     if isinstance(image, Mapping):
         image, detail = image.get("url"), image.get("detail", detail)
@@ -488,14 +483,14 @@ def _note_reasoning(tally: _Tally, model: Model, path: str, item: Mapping[str, A
 def _note_uncounted(tally: _Tally, body: Mapping[str, Any], known: set[str], api: str) -> None:
     if read_format(body, api) is not None:
         known |= {"response_format" if api == "chat" else "text"}
-    for key, value in body.items():
-        if key in known or key in _FREE_FIELDS or value is None:
+    for key, closed in body.items():
+        if key in known or key in _FREE_FIELDS or (value := as_json(closed)) is None:
             continue
         # Empty objects are not left out: some switch a tool on by being there.
         if isinstance(value, (str, list, tuple)) and not value:
             continue
         if key in ("response_format", "text") and isinstance(value, Mapping):
-            form: Any = value if key == "response_format" else value.get("format")
+            form: Any = value if key == "response_format" else field(value, "format")
             if not isinstance(form, Mapping) or form.get("type") in ("text", "json_object"):
                 continue
         if key == "reasoning" and isinstance(value, Mapping) and set(value) <= {"effort", "summary"}:

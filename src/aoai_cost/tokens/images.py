@@ -19,6 +19,7 @@ from .._fast.tiles import MAX_SIDE_PX, count_patch_tokens, count_tile_tokens
 from ..catalog import ImageRule, Model, get_model
 from ..errors import ImageError, RequestError, shorten
 from .base64_file import PIECE_BYTES, Base64File
+from .body import as_json, field
 
 if TYPE_CHECKING:
     import numpy as np
@@ -246,6 +247,8 @@ def image_size(source: ImageSource) -> tuple[int, int]:
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(source, numpy.ndarray):
         return _array_size(source.shape)
+    if hasattr(source, "image_url") and isinstance(part := as_json(source), Mapping):
+        return _part_size(part)
     raise ImageError(
         type(source).__name__,
         "is not a path, bytes, a binary file, a PIL image, a NumPy array, a data: URL, a content part or a size",
@@ -374,7 +377,7 @@ def _array_size(shape: tuple[int, ...]) -> tuple[int, int]:
 
 def _part_size(part: Mapping[str, Any]) -> tuple[int, int]:
     image = part.get("image_url")
-    url = image.get("url") if isinstance(image, Mapping) else image
+    url = image if isinstance(image, str) else field(image, "url")
     if part.get("type") not in ("image_url", "input_image") or not isinstance(url, str):
         raise ImageError(f"content part of type {shorten(part.get('type'), 40)}", "has no image_url")
     if not url[:8].lower().startswith(("data:", "http://", "https://")):

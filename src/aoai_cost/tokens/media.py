@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import wave
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..catalog import Model
 from ..errors import RequestError, shorten
 from .base64_file import PIECE_BYTES, Base64File
+from .body import field
 from .encoding import get_encoding
-from .tools import Counted, field
+from .tools import Counted
 
 __all__ = [
     "MEDIA_PARTS",
@@ -239,12 +240,10 @@ def _count_content(model: Model, path: str, raw: Base64File, kind: str, ending: 
     return MediaCount((line,), note)
 
 
-def dropped_reasoning(items: Any) -> frozenset[str]:
+def dropped_reasoning(items: Sequence[tuple[str, Mapping[str, Any]]]) -> frozenset[str]:
     """Return the paths of the reasoning items that a later user message makes the service drop."""
-    if not isinstance(items, Sequence) or isinstance(items, (str, bytes)):
-        return frozenset()
-    last = max((i for i, item in enumerate(items) if field(item, "role") == "user"), default=-1)
-    return frozenset(f"input[{i}]" for i, item in enumerate(items[: last + 1]) if field(item, "type") == "reasoning")
+    last = max((i for i, (_, item) in enumerate(items) if field(item, "role") == "user"), default=0)
+    return frozenset(path for path, item in items[:last] if field(item, "type") == "reasoning")
 
 
 def dropping_note(model: Model, path: str) -> str:

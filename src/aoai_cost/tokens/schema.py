@@ -17,6 +17,7 @@ from typing import Any
 
 from ..catalog import ChatRule, SchemaRule
 from ..errors import RequestError, shorten
+from .body import as_json, field
 from .encoding import Encoding
 
 __all__ = ["FormatBlock", "Prompt", "SchemaCost", "count_format", "read_format", "render_format"]
@@ -70,12 +71,12 @@ class SchemaCost:
 def read_format(body: Any, api: str) -> tuple[str, Any] | None:
     """Find the json_schema format of a chat or responses body: its path, and what has name, description and schema."""
     if api == "chat":
-        form, path = _get(body, "response_format"), "response_format"
+        form, path = field(body, "response_format"), "response_format"
     else:
-        form, path = _get(_get(body, "text"), "format"), "text.format"
-    if _get(form, "type") != "json_schema":
+        form, path = field(field(body, "text"), "format"), "text.format"
+    if field(form, "type") != "json_schema":
         return None
-    return (path, form) if api != "chat" else (f"{path}.json_schema", _get(form, "json_schema"))
+    return (path, form) if api != "chat" else (f"{path}.json_schema", field(form, "json_schema"))
 
 
 def render_format(form: Any, path: str) -> FormatBlock:
@@ -96,7 +97,7 @@ def render_format(form: Any, path: str) -> FormatBlock:
     <BLANKLINE>
     {"type":"object","properties":{"city":{"type":"string"}}}
     """
-    name, description, schema = (_get(form, field) for field in ("name", "description", "schema"))
+    name, description, schema = (field(form, key) for key in ("name", "description", "schema"))
     if not isinstance(name, str) or not name:
         raise RequestError(f"{path}.name", f"must be a text, found {shorten(name)}")
     if description is not None and not isinstance(description, str):
@@ -179,11 +180,12 @@ def _block(name: str, description: str | None, schema: str) -> str:
 
 def _dump(schema: Any, *, ascii_only: bool = True) -> str:
     # Each dash beyond ASCII of two recorded schemas was billed as the four tokens of its escape.
-    return json.dumps(schema, ensure_ascii=ascii_only, separators=(",", ":"))
+    return json.dumps(schema, ensure_ascii=ascii_only, separators=(",", ":"), default=as_json)
 
 
 def _shown(schema: Any, keys: Set[str], open_keys: set[str] | None = None) -> Any:
     """Keep some keys of a schema, at every depth, and collect those that nothing is known about."""
+    schema = as_json(schema)
     if not isinstance(schema, Mapping):
         return schema
     shown: dict[str, Any] = {}
@@ -194,7 +196,7 @@ def _shown(schema: Any, keys: Set[str], open_keys: set[str] | None = None) -> An
             open_keys.add(key)
         if key not in keys:
             continue
-        if key in _MAPS_OF_SCHEMAS and isinstance(value, Mapping):
+        if key in _MAPS_OF_SCHEMAS and isinstance(value := as_json(value), Mapping):
             value = {name: _shown(one, keys, open_keys) for name, one in value.items()}
         elif key in _LISTS_OF_SCHEMAS and isinstance(value, Sequence) and not isinstance(value, str):
             value = [_shown(one, keys, open_keys) for one in value]
@@ -202,13 +204,3 @@ def _shown(schema: Any, keys: Set[str], open_keys: set[str] | None = None) -> An
             value = _shown(value, keys, open_keys)
         shown[key] = value
     return shown
-
-
-def _get(item: Any, name: str) -> Any:
-    """Read a field of a request, by key or by attribute: every access of this module goes through here.
-
-    The SDK's types call the field ``schema`` ``schema_``, since pydantic has a method of that name.
-    """
-    if isinstance(item, Mapping):
-        return item.get(name)
-    return getattr(item, f"{name}_", None) or getattr(item, name, None)

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 from ..catalog import ToolForm
 from ..errors import RequestError, shorten
+from .body import as_json, as_list, as_object, field
 from .encoding import Encoding
 
-__all__ = ["CallHistory", "Counted", "Function", "choice_tokens", "declared_functions", "field", "tool_block"]
+__all__ = ["CallHistory", "Counted", "Function", "choice_tokens", "declared_functions", "tool_block"]
 
 # Keywords that recorded requests with exact counts used.
 _PROVEN = frozenset(
@@ -47,11 +48,6 @@ _REMARKS = (
 )
 
 
-def field(value: Any, name: str) -> Any:
-    """Return one field of a part of a request, None where it is absent: the one place that knows what parts are."""
-    return value.get(name) if isinstance(value, Mapping) else None
-
-
 class Counted(NamedTuple):
     """Tokens of one part, and by how many they may be too high or too low."""
 
@@ -77,10 +73,9 @@ def declared_functions(body: Any) -> Iterator[Function | tuple[str, str]]:
         tools = field(body, key)
         if tools is None:
             continue
-        if not isinstance(tools, Sequence) or isinstance(tools, (str, bytes)):
-            raise RequestError(key, f"must be a list, not {type(tools).__name__}")
-        for i, tool in enumerate(tools):
+        for i, one in enumerate(as_list(tools, key)):
             path = f"{key}[{i}]"
+            tool = as_object(one, path)
             kind = "function" if key == "functions" else field(tool, "type")
             if kind != "function":
                 yield path, str(shorten(kind))
@@ -127,6 +122,7 @@ def tool_block(form: ToolForm, functions: Sequence[Function]) -> tuple[str, int,
 
 def choice_tokens(form: ToolForm, encoding: Encoding, choice: Any) -> Counted:
     """Count what ``tool_choice`` or ``function_call`` costs."""
+    choice = as_json(choice)
     name = field(choice, "name") or field(field(choice, "function"), "name")
     kind = choice if isinstance(choice, str) else "auto" if choice is None else "forced" if name else "allowed"
     tokens = {"required": form.required_tokens, "none": form.none_tokens}.get(kind, 0)
@@ -142,7 +138,7 @@ def _commented(text: str) -> list[str]:
 
 def _json(value: Any) -> str:
     try:
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps(value, ensure_ascii=False, default=as_json)
     except (TypeError, ValueError, RecursionError):
         return "null"
 
@@ -165,10 +161,11 @@ class _Writer:
 
     def _check(self, schema: Mapping[str, Any]) -> None:
         self.unproven += sum(1 for keyword in schema if keyword not in _PROVEN)
-        self.unproven += bool(schema.get("additionalProperties"))
+        self.unproven += bool(field(schema, "additionalProperties"))
 
     def _resolved(self, schema: Any) -> Mapping[str, Any]:
         """Follow references within the parameters; keywords beside one stay."""
+        schema = as_json(schema)
         for _ in range(_DEEPEST):
             reference = field(schema, "$ref")
             if not isinstance(reference, str):
@@ -281,7 +278,7 @@ class _Writer:
         return "\n".join(lines) + "\n"
 
     def _object(self, schema: Mapping[str, Any], depth: int) -> str:
-        properties, more = schema.get("properties"), schema.get("additionalProperties")
+        properties, more = field(schema, "properties"), field(schema, "additionalProperties")
         properties = properties if isinstance(properties, Mapping) else {}
         required = schema.get("required")
         required = required if isinstance(required, list) else []
