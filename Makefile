@@ -124,6 +124,9 @@ golden: $(VENV)/.installed  ## rewrite what is generated: catalogue, price table
 	$(BIN)/python docs/generate.py
 	$(BIN)/python examples/generate.py
 
+accuracy: $(VENV)/.test  ## rewrite the page on how exact the counts are, from the recorded requests of the test data
+	$(BIN)/python docs/accuracy.py
+
 clean:  ## forget everything built
 	rm -rf $(VENV) build dist src/*.egg-info report.html report.csv
 	find src -name '*.so' -delete

@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import Any
 
 
-def recorded(folder: Path, category: str, *, self_contained: bool = True) -> list[dict[str, Any]]:
+def all_recorded(folder: Path, *, self_contained: bool = True) -> list[dict[str, Any]]:
     vectors = []
     for path in sorted((folder / "ground_truth").glob("*.jsonl")):
         for line in path.read_text("utf-8").splitlines():
             vector = json.loads(line)
-            if (
-                vector["category"] == category
-                and vector["self_contained"] == self_contained
-                and not vector.get("suspect")
-            ):
+            if vector["self_contained"] == self_contained and not vector.get("suspect"):
                 vectors.append(vector)
     return vectors
+
+
+def recorded(folder: Path, category: str, *, self_contained: bool = True) -> list[dict[str, Any]]:
+    vectors = all_recorded(folder, self_contained=self_contained)
+    return [vector for vector in vectors if vector["category"] == category]
 
 
 def with_blobs(value: Any, folder: Path) -> Any:

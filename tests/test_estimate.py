@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from aoai_cost import (
     Deployment,
@@ -250,3 +253,51 @@ def test_the_notebook_face_escapes_and_says_the_range() -> None:
     assert "&lt;b&gt;" in shown
     assert "<b>" not in shown
     assert "0.00002 USD" in shown
+
+
+def pictures(number: int, url: str) -> dict[str, Any]:
+    part = {"type": "image_url", "image_url": {"url": url, "detail": "low"}}
+    return {"messages": [{"role": "user", "content": [part] * number}], "max_tokens": 10}
+
+
+def drawn(padding_bytes: int = 0) -> str:
+    """Write a small PNG as a data: URL; what follows the last chunk of a PNG is never read."""
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue() + bytes(padding_bytes)).decode()
+
+
+@pytest.mark.parametrize("url", ["https://contoso.example/a.png", drawn()])
+def test_more_images_than_a_request_may_hold_are_refused(url: str) -> None:
+    assert estimate(pictures(50, url)).fits
+    (refusal,) = estimate(pictures(51, url)).refusals
+    assert refusal.field == "messages[0].content[50]"
+    with pytest.raises(RequestError, match="50 of a request"):
+        estimate(pictures(51, url), must_fit=True)
+
+
+def test_where_the_documentation_disagrees_on_images_both_numbers_are_said() -> None:
+    assert not any("documentation" in note for note in estimate(pictures(10, drawn())).notes)
+    assert any("allows 10 a request, another 50" in note for note in estimate(pictures(11, drawn())).notes)
+
+
+def test_an_image_over_the_limit_is_refused_by_its_size() -> None:
+    most = 20 << 20
+    small = len(base64.b64decode(drawn().partition(",")[2]))
+    assert estimate(pictures(1, drawn(most - small - 2))).fits
+    (refusal,) = estimate(pictures(2, drawn(most - small + 2))).refusals[1:]
+    assert (refusal.field, "20 MB" in refusal.reason) == ("messages[0].content[1]", True)
+
+
+@pytest.mark.parametrize("content", ["one two three", [{"type": "text", "text": "one two three"}]])
+def test_a_predicted_output_adds_to_the_most_that_is_written(content: Any) -> None:
+    body = hello(max_completion_tokens=100, prediction={"type": "content", "content": content}, n=2)
+    found = estimate(body)
+    assert (found.input_bounds, found.output_tokens) == ((8, 8), (0, 206))
+    assert found.certainty == "estimated"
+    assert any("rejects" in note for note in found.notes)
+
+
+def test_a_prediction_that_is_none_is_refused() -> None:
+    with pytest.raises(RequestError, match="prediction"):
+        estimate(hello(prediction="one two three"))

@@ -22,6 +22,10 @@ __all__ = ["Estimate", "estimate_request"]
 _CACHEABLE_TOKENS = 1024
 # The service refuses more (reference of Chat Completions, ``n``).
 _MOST_ANSWERS = 128
+# Azure's pages on quotas (azure-ai-docs, quotas-limits.md) and on chats with images disagree since November 2024.
+_MOST_IMAGES, _MOST_IMAGES_TOLD = 50, 10
+# 20 MB by the page on chats with images. In the larger reading of MB: what is refused is then sure to be.
+_LARGEST_IMAGE_BYTES = 20 << 20
 _OUTPUT_LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 
@@ -55,7 +59,7 @@ class Estimate:
 
     @property
     def fits(self) -> bool:
-        """Whether the request keeps to every limit of the model that is known."""
+        """Whether the request keeps to every limit of the model and the service that is known."""
         return not self.refusals
 
     def _repr_html_(self) -> str:
@@ -125,6 +129,11 @@ def estimate_request(
     refusals = tuple(_refusals(request, model, count))
     if refusals and must_fit:
         raise refusals[0]
+    if _MOST_IMAGES_TOLD < len(count.images) <= _MOST_IMAGES:
+        notes.append(
+            f"{len(count.images)} images: one page of Azure's documentation allows {_MOST_IMAGES_TOLD} a request, "
+            f"another {_MOST_IMAGES}"
+        )
     output_most = _longest_answer(request, model, count, notes)
     deployment = _with_tier_asked(deployment, request)
     if model.reasoning:
@@ -182,7 +191,12 @@ def _with_tier_asked(deployment: Deployment, request: Mapping[str, Any]) -> Depl
 
 
 def _refusals(request: Mapping[str, Any], model: Model, count: Count) -> Iterator[RequestError]:
-    """Yield what the service would refuse of a request: more tokens than the model reads, writes or holds."""
+    """Yield what the service would refuse of a request: more tokens than the model takes, too many or large images."""
+    if len(count.images) > _MOST_IMAGES:
+        yield RequestError(count.images[_MOST_IMAGES][0], f"is one image more than the {_MOST_IMAGES} of a request")
+    for path, size_bytes in count.images:
+        if size_bytes is not None and size_bytes > _LARGEST_IMAGE_BYTES:
+            yield RequestError(path, f"is an image of {size_bytes:,} bytes; at most 20 MB are accepted")
     limit = model.max_input_tokens or model.context_tokens
     parts = [("messages" if count.api == "chat" else "input", count.bounds[0])]
     if count.api in ("embeddings", "completions"):
@@ -237,7 +251,8 @@ def _longest_answer(request: Mapping[str, Any], model: Model, count: Count, note
         return None
     if asked is None:
         notes.append(f"no output limit is set; the model's own of {limit:,} tokens is taken")
-    return min(x for x in (asked, limit) if x is not None) * answers
+    # Rejected parts of a prediction are no part of the answer.
+    return (min(x for x in (asked, limit) if x is not None) + count.prediction_tokens) * answers
 
 
 def _number(request: Mapping[str, Any], field: str, *, most: int | None = None) -> int | None:

@@ -52,6 +52,8 @@ class Count:
     ``bounds`` is (least, most); most is None when something in the request cannot be counted here.
     ``certainty`` is ``exact`` (the bounds are one number and every rule is documented or recovered),
     ``estimated`` (the truth lies within the bounds, or a rule was assumed) or ``lower_bound``.
+    ``images`` is (place, size of the file in bytes) of each image; the size is None where the image is not in the body.
+    ``prediction_tokens`` are those of a predicted output, which is billed as output where the answer rejects it.
     """
 
     model: Model
@@ -61,6 +63,8 @@ class Count:
     certainty: Certainty
     lines: tuple[CountLine, ...]
     notes: tuple[str, ...]
+    images: tuple[tuple[str, int | None], ...] = ()
+    prediction_tokens: int = 0
 
 
 class _Tally:
@@ -69,6 +73,8 @@ class _Tally:
     def __init__(self) -> None:
         self.lines: list[CountLine] = []
         self.notes: list[str] = []
+        self.images: list[tuple[str, int | None]] = []
+        self.prediction_tokens = 0
         self.tokens = 0
         self.least = 0
         self.most = 0
@@ -101,7 +107,17 @@ class _Tally:
         elif self.assumed or self.least != self.most:
             certainty = "estimated"
         bounds = (self.least, None if self.uncounted else self.most)
-        return Count(model, api, self.tokens, bounds, certainty, tuple(self.lines), tuple(self.notes))
+        return Count(
+            model=model,
+            api=api,
+            input_tokens=self.tokens,
+            bounds=bounds,
+            certainty=certainty,
+            lines=tuple(self.lines),
+            notes=tuple(self.notes),
+            images=tuple(self.images),
+            prediction_tokens=self.prediction_tokens,
+        )
 
 
 def count_request(
@@ -161,7 +177,8 @@ def count_request(
         known = {"prompt"}
     else:
         _count_messages(tally, encoding, found, body, which)
-        known = {"messages", "tools", "functions", "tool_choice", "function_call", "input", "instructions"}
+        known = {"prediction"} if _count_prediction(tally, encoding, found, body, which) else set()
+        known |= {"messages", "tools", "functions", "tool_choice", "function_call", "input", "instructions"}
         known -= {"input", "instructions"} if which == "chat" else {"messages", "functions", "function_call"}
     _note_uncounted(tally, body, known, which)
     return tally.result(found, which)
@@ -455,8 +472,11 @@ def _count_image(tally: _Tally, model: Model, path: str, part: Mapping[str, Any]
     try:
         if image[:5].lower() == "data:":
             width_px, height_px = image_size(image)
+            # Three bytes in four characters of base64.
+            tally.images.append((path, (len(image) - image.find(",") - 1) * 3 // 4))
             tally.add(f"{path} ({width_px}x{height_px} px)", image_tokens(rule, width_px, height_px, detail))
             return
+        tally.images.append((path, None))
         least, most = image_token_bounds(rule, detail)
     except ImageError as error:
         raise ImageError(path, error.reason) from None
@@ -465,6 +485,16 @@ def _count_image(tally: _Tally, model: Model, path: str, part: Mapping[str, Any]
     if least != most:
         tally.note(f"{path}: the size of a {where} image is not known here; counted at its most, {most} tokens")
     tally.add(f"{path} ({where} image)", most, below=most - least)
+
+
+def _count_prediction(tally: _Tally, encoding: Encoding, model: Model, body: Mapping[str, Any], api: str) -> bool:
+    """Count a predicted output; what the answer rejects of it is billed (token-rules, section 9)."""
+    if api != "chat" or (prediction := field(body, "prediction")) is None:
+        return False
+    text = _read_content(_Tally(), model, as_object(prediction, "prediction"), "prediction", "content")
+    tally.prediction_tokens = encoding.count(text)
+    tally.assume("prediction: assumed not to be read as input; what the answer rejects of it is billed as output")
+    return True
 
 
 def _count_media(tally: _Tally, model: Model, path: str, part: Mapping[str, Any]) -> None:
