@@ -6,6 +6,7 @@ import base64
 import io
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,10 @@ from aoai_cost import (
     Usage,
     estimate_request,
     list_models,
+    read_usage,
 )
 
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 DAY = date(2026, 8, 10)
 CHAT = Deployment("contoso", "chat", "gpt-4o", version="2024-11-20", sku="GlobalStandard")
 EMBED = Deployment("contoso", "embed", "text-embedding-3-large", version="1", sku="GlobalStandard")
@@ -176,6 +179,15 @@ def test_earlier_answers_tell_what_to_expect() -> None:
     assert found.low < found.expected < found.high
     assert any("17 tokens" in note for note in found.notes)
     assert estimate(hello()).expected is None
+
+
+def test_a_usage_log_says_how_long_answers_are() -> None:
+    frame = read_usage(EXAMPLES / "logs").frame
+    column = frame.loc[frame["model"] == "gpt-4o", "completion_tokens"].dropna()
+    answers = [int(one) for one in column]
+    assert len(set(answers)) > 1
+    mean = (2 * sum(answers) + len(answers)) // (2 * len(answers))
+    assert estimate(hello(), earlier_output_tokens=column).expected == 8 * INPUT + mean * OUTPUT
 
 
 @pytest.mark.parametrize("earlier", [[], [-1], [1.5], [True], ["2"]], ids=repr)

@@ -99,7 +99,8 @@ def estimate_request(
     on : date, optional
         The day whose prices count; by default today in UTC.
     earlier_output_tokens : iterable of int, optional
-        The output tokens of earlier answers to such requests, as a column of a usage log: their mean gives `expected`.
+        The output tokens of earlier answers to such requests: their mean gives `expected`. A usage log has them, as
+        ``log.frame["completion_tokens"].dropna()``.
     must_fit : bool
         Raise the first of the estimate's ``refusals`` instead of returning it.
 
