@@ -190,6 +190,17 @@ def test_a_usage_log_says_how_long_answers_are() -> None:
     assert estimate(hello(), earlier_output_tokens=column).expected == 8 * INPUT + mean * OUTPUT
 
 
+def test_what_the_service_may_shorten_has_an_open_lower_end() -> None:
+    body = {"input": "word " * 200_000, "max_output_tokens": 10}
+    assert not estimate(body).fits
+    cut = estimate({**body, "truncation": "auto"})
+    assert (cut.fits, cut.certainty, cut.low) == (True, "estimated", 0)
+    assert cut.input_bounds == (0, estimate(body).input_tokens)
+    assert any("drops" in note for note in cut.notes)
+    assert estimate(hello(truncation="auto")).low > 0
+    assert estimate({"input": "Hello", "truncation": "auto"}).certainty == "exact"
+
+
 @pytest.mark.parametrize("earlier", [[], [-1], [1.5], [True], ["2"]], ids=repr)
 def test_earlier_answers_that_are_no_counts_are_refused(earlier: list[Any]) -> None:
     with pytest.raises(RequestError, match="earlier_output_tokens"):
@@ -208,7 +219,7 @@ def test_an_unknown_price_is_an_error_and_never_zero() -> None:
 
 
 @pytest.mark.parametrize("field", ["n", "best_of", "max_tokens"])
-@pytest.mark.parametrize("value", [0, -1, True, "2", 1.5, []], ids=repr)
+@pytest.mark.parametrize("value", [0, -1, True, "2", 1.5, [], 1 << 63], ids=repr)
 def test_a_number_that_is_none_is_refused(field: str, value: Any) -> None:
     with pytest.raises(RequestError, match="whole number"):
         estimate(hello(**{field: value}))

@@ -36,7 +36,11 @@ def shorten(value: object, limit: int = _SHOWN_CHARACTERS) -> str:
     if isinstance(value, str):
         # Cut before the repr: the repr of a megabyte is a megabyte.
         return repr(value) if len(value) <= limit else repr(value[:limit]) + f"... ({len(value):,} characters)"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        # A number of more digits than Python writes, or what is too deep.
+        return f"a {type(value).__name__} too large to show"
     return text if len(text) <= limit else text[:limit] + "..."
 
 

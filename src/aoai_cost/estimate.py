@@ -26,6 +26,7 @@ _MOST_ANSWERS = 128
 _MOST_IMAGES, _MOST_IMAGES_TOLD = 50, 10
 # 20 MB by the page on chats with images. In the larger reading of MB: what is refused is then sure to be.
 _LARGEST_IMAGE_BYTES = 20 << 20
+_LARGEST_NUMBER = (1 << 63) - 1
 _OUTPUT_LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 
@@ -127,6 +128,10 @@ def estimate_request(
     count = count_request(request, model=model)
     notes = list(count.notes)
     least, most = count.bounds
+    certainty = count.certainty
+    if _is_cut(request, count) and least > (_most_input(model) or least):
+        certainty, least = "estimated" if most is not None else certainty, 0
+        notes.append("truncation: the service drops items until the rest fits; how many is not known here")
     refusals = tuple(_refusals(request, model, count))
     if refusals and must_fit:
         raise refusals[0]
@@ -166,12 +171,12 @@ def estimate_request(
         deployment=deployment,
         on=day,
         input_tokens=count.input_tokens,
-        input_bounds=count.bounds,
+        input_bounds=(least, most),
         output_tokens=(0, output_most),
         low=low_cost.amount,
         high=high_cost.amount if high_cost else None,
         currency=low_cost.currency,
-        certainty=count.certainty,
+        certainty=certainty,
         lines=count.lines,
         low_cost=low_cost,
         high_cost=high_cost,
@@ -198,7 +203,7 @@ def _refusals(request: Mapping[str, Any], model: Model, count: Count) -> Iterato
     for path, size_bytes in count.images:
         if size_bytes is not None and size_bytes > _LARGEST_IMAGE_BYTES:
             yield RequestError(path, f"is an image of {size_bytes:,} bytes; at most 20 MB are accepted")
-    limit = model.max_input_tokens or model.context_tokens
+    limit = None if _is_cut(request, count) else _most_input(model)
     parts = [("messages" if count.api == "chat" else "input", count.bounds[0])]
     if count.api in ("embeddings", "completions"):
         # Each text of a list is read by itself.
@@ -218,6 +223,15 @@ def _refusals(request: Mapping[str, Any], model: Model, count: Count) -> Iterato
     if window is not None and longest <= window < longest + asked:
         told = f"{longest:,} input and up to {asked:,} output tokens"
         yield RequestError(field, f"with {told} the request is over the context window of {model.name}, {window:,}")
+
+
+def _most_input(model: Model) -> int | None:
+    return model.max_input_tokens or model.context_tokens
+
+
+def _is_cut(request: Mapping[str, Any], count: Count) -> bool:
+    """Whether the service shortens a request that is too long."""
+    return count.api == "responses" and request.get("truncation") == "auto"
 
 
 def _output_asked(request: Mapping[str, Any]) -> tuple[str, int | None]:
@@ -256,12 +270,12 @@ def _longest_answer(request: Mapping[str, Any], model: Model, count: Count, note
     return (min(x for x in (asked, limit) if x is not None) + count.prediction_tokens) * answers
 
 
-def _number(request: Mapping[str, Any], field: str, *, most: int | None = None) -> int | None:
+def _number(request: Mapping[str, Any], field: str, *, most: int = _LARGEST_NUMBER) -> int | None:
     value = request.get(field)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1 or (most is not None and value > most):
-        allowed = "of at least 1" if most is None else f"from 1 to {most}"
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        allowed = "of at least 1" if most == _LARGEST_NUMBER else f"from 1 to {most}"
         raise RequestError(field, f"must be a whole number {allowed}, found {shorten(value)}")
     return value
 

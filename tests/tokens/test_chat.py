@@ -267,6 +267,34 @@ def test_without_a_model_the_body_says_it() -> None:
         count_request({"messages": [user("Hello")]})
 
 
+def test_a_field_that_no_message_has_is_assumed_to_add_nothing() -> None:
+    found = count_request({"messages": [{**user("Hello"), "reasoning_content": "x " * 50}]}, model="gpt-4o")
+    assert (found.input_tokens, found.certainty) == (8, "estimated")
+    assert any("reasoning_content" in note for note in found.notes)
+
+
+def test_a_refusal_in_a_message_is_read_as_its_text() -> None:
+    turns = [user("Hello"), {"role": "assistant", "content": None, "refusal": "I cannot."}, user("Why?")]
+    said = [turns[0], {"role": "assistant", "content": "I cannot."}, turns[2]]
+    refused, answered = (count_request({"messages": one}, model="gpt-4o") for one in (turns, said))
+    assert (refused.input_tokens, refused.certainty) == (answered.input_tokens, "estimated")
+
+
+@pytest.mark.parametrize(
+    "body", [{"prompt": {"id": "pmpt_1"}}, {"previous_response_id": "resp_1", "instructions": "Go on."}]
+)
+def test_what_goes_on_with_stored_state_needs_no_input(body: dict[str, Any]) -> None:
+    for api in ("auto", "responses"):
+        found = count_request(body, model="gpt-4o", api=api)
+        assert (found.api, found.certainty) == ("responses", "lower_bound")
+        assert found.input_tokens > 0
+
+
+def test_the_suffix_of_a_completion_is_said_not_to_be_counted() -> None:
+    found = count_request({"prompt": "a", "suffix": "b"}, model="gpt-35-turbo-instruct")
+    assert found.certainty == "lower_bound"
+
+
 def test_a_model_without_an_encoding_is_refused() -> None:
     with pytest.raises(RequestError, match="no known text encoding"):
         count_request({"input": "Hello"}, model="whisper")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -391,6 +392,10 @@ def test_what_is_assumed_is_estimated(model: str, field: str) -> None:
         ({"messages": [{"role": "assistant", "tool_calls": [{}]}]}, "messages[0].tool_calls[0].name"),
         ({"messages": [asked(call("f", {"a": 1}))]}, "messages[0].tool_calls[0].arguments"),  # type: ignore[arg-type]
         ({"messages": [answer(7)]}, "messages[0].content"),
+        ({"tools": [tool(parameters="x" * 200)]}, "tools[0].parameters"),
+        ({"tools": [tool()], "tool_choice": "banana"}, "tool_choice"),
+        ({"tools": [tool()], "tool_choice": {"name": [10**5_000]}}, "tool_choice.name"),
+        ({"messages": [{"role": 10**5_000, "content": "Hello"}]}, "messages[0].role"),
     ],
 )
 def test_what_is_no_tool_names_its_field(body: dict[str, Any], where: str) -> None:
@@ -408,10 +413,83 @@ def test_hostile_schemas_end() -> None:
         deep = {"type": "array", "items": deep}
     doubling = {f"d{i}": schema(a={"$ref": f"#/$defs/d{i + 1}"}, b={"$ref": f"#/$defs/d{i + 1}"}) for i in range(60)}
     wide = {**schema(a={"$ref": "#/$defs/d0"}), "$defs": doubling}
-    for parameters in (loop, itself, lost, wide, schema("a", a=deep), {"properties": []}, [], "x"):
-        assert count(tools=[tool(parameters=parameters)]).certainty in ("exact", "estimated")
+    both = {"type": "object", "properties": {"l": {"$ref": "#"}, "r": {"$ref": "#"}}}
+    rows = {"type": "object", "properties": {"a": {"type": "array", "items": {"$ref": "#/properties/a"}}}}
+    either = {"type": "object", "properties": {"a": {"anyOf": [{"$ref": "#/properties/a"}, STRING]}}}
+    huge = schema("a", a={"type": "number", "minimum": 10**400, "maximum": 10**5_000, "pattern": deep})
+    odd = {"type": "object", "required": [{}, 1], "properties": {1: {}, "a": STRING, None: STRING}}
+    for model in ("gpt-4o", "gpt-4"):
+        for parameters in (
+            loop,
+            itself,
+            lost,
+            wide,
+            schema("a", a=deep),
+            {"properties": []},
+            both,
+            rows,
+            either,
+            huge,
+            odd,
+        ):
+            found = count(model, tools=[tool(parameters=parameters)])
+            assert found.certainty in ("exact", "estimated")
+            assert 0 <= found.bounds[0] <= found.input_tokens <= (found.bounds[1] or 0)
     messages = [USER, asked(call("f", "[" * 100_000)), answer("[" * 100_000)]
     assert count(messages=messages).input_tokens > 0
+
+
+def test_many_keywords_that_no_recording_shows_leave_no_less_than_nothing() -> None:
+    unseen = {f"p{i}": {"type": "string", "format": "date", "pattern": "a", "x-kind": 1} for i in range(40)}
+    found = count(tools=[tool(parameters=schema("", **unseen))])
+    without = count()
+    assert found.bounds[0] >= without.input_tokens
+    assert found.input_tokens > without.input_tokens + 400
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"$ref": "#/$defs/place", "$defs": {"place": schema("city", city=STRING)}},
+        {"type": "object", "anyOf": [schema("city", city=STRING), schema("lat", lat={"type": "number"})]},
+        {"type": "object", "description": "Where to look.", "additionalProperties": STRING},
+    ],
+)
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-4"])
+def test_parameters_without_properties_of_their_own_are_not_nothing(model: str, parameters: Any) -> None:
+    found = count(model, tools=[tool(parameters=parameters)])
+    assert found.certainty == "estimated"
+    assert found.input_tokens > count(model, tools=[tool(parameters={"type": "object", "properties": {}})]).input_tokens
+
+
+@pytest.mark.parametrize(
+    ("more", "certainty"),
+    [
+        ({"refusal": "I cannot help with that."}, "estimated"),
+        ({"audio": {"id": "audio_1"}}, "lower_bound"),
+        ({"name": "helper"}, "lower_bound"),
+    ],
+)
+def test_what_stands_beside_calls_without_content_is_not_nothing(more: Any, certainty: str) -> None:
+    plain = asked(call("f", "{}"))
+    found, without = (count(messages=[USER, message]) for message in ({**plain, **more}, plain))
+    assert (without.certainty, found.certainty) == ("exact", certainty)
+    assert found.input_tokens > without.input_tokens or found.certainty == "lower_bound"
+
+
+def test_calls_of_custom_tools_are_said_not_to_be_counted() -> None:
+    custom = {"id": "c", "type": "custom", "custom": {"name": "code", "input": "print(1)"}}
+    found = count(messages=[USER, {"role": "assistant", "content": None, "tool_calls": [custom]}])
+    assert found.certainty == "lower_bound"
+    assert any("messages[1].tool_calls[0]" in note for note in found.notes)
+
+
+def test_an_iterator_in_a_mapping_is_read_once() -> None:
+    listed, lazy = (
+        count(tools=[tool(parameters=schema("a", a=MappingProxyType({"type": "string", "enum": values})))])
+        for values in (["x", "yy"], iter(["x", "yy"]))
+    )
+    assert lazy == listed
 
 
 names = st.from_regex(r"[a-z_]{1,12}", fullmatch=True)
@@ -459,7 +537,11 @@ def test_the_order_of_keywords_changes_nothing(tools: list[Any], model: str) -> 
 )
 def test_any_parameters_are_written_or_refused(parameters: Any) -> None:
     body = {"messages": [USER], "tools": [{"type": "function", "function": {"name": "f", "parameters": parameters}}]}
-    assert count_request(body, model="gpt-4o").input_tokens > 8
+    if parameters is None or isinstance(parameters, dict):
+        assert count_request(body, model="gpt-4o").input_tokens > 8
+    else:
+        with pytest.raises(RequestError, match="JSON schema"):
+            count_request(body, model="gpt-4o")
 
 
 def test_both_shapes_declare_the_same_functions() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,9 +29,15 @@ _FREE_FIELDS = frozenset(
     model temperature top_p max_tokens max_completion_tokens max_output_tokens stop seed stream store user
     metadata service_tier stream_options n best_of presence_penalty frequency_penalty logit_bias logprobs
     top_logprobs safety_identifier prompt_cache_key prompt_cache_retention dimensions encoding_format
-    background truncation include extra_headers extra_query timeout suffix echo verbosity reasoning_effort
+    background truncation include extra_headers extra_query timeout echo verbosity reasoning_effort
     parallel_tool_calls modalities audio
     """.split()  # noqa: SIM905  (a list of forty lines says no more)
+)
+_MESSAGE_FIELDS = frozenset(
+    """
+    type role content name refusal audio tool_calls function_call tool_call_id call_id id status output annotations
+    parsed phase
+    """.split()  # noqa: SIM905
 )
 _TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
 _IMAGE_PARTS = frozenset({"image_url", "input_image"})
@@ -207,16 +213,24 @@ def _api_of(body: Mapping[str, Any], model: Model, api: Api) -> str:
         field = {"chat": "messages", "responses": "input", "embeddings": "input", "completions": "prompt"}.get(api)
         if field is None:
             raise RequestError("api", f"{shorten(api)} is none of auto, chat, responses, embeddings, completions")
-        if body.get(field) is None:
+        if body.get(field) is None and not (api == "responses" and _goes_on(body)):
             raise RequestError(field, f"is missing from a {api} request")
         return api
     if body.get("messages") is not None:
         return "chat"
     if body.get("input") is not None:
         return "embeddings" if model.kind == "embedding" else "responses"
+    if _goes_on(body):
+        return "responses"
     if body.get("prompt") is not None:
         return "completions"
     raise RequestError("body", "has none of messages (chat), input (responses, embeddings), prompt (completions)")
+
+
+def _goes_on(body: Mapping[str, Any]) -> bool:
+    """Whether a Responses body needs no input: it names a stored prompt or goes on with what the service has stored."""
+    stored = isinstance(as_json(body.get("prompt")), Mapping)
+    return stored or any(body.get(key) is not None for key in ("previous_response_id", "conversation"))
 
 
 def _count_texts(tally: _Tally, encoding: Encoding, value: Any, field: str) -> None:
@@ -250,7 +264,9 @@ def _messages_of(body: Mapping[str, Any], api: str) -> Iterator[tuple[str, Mappi
     else:
         if body.get("instructions"):
             yield "instructions", {"role": "system", "content": body["instructions"]}
-        field, items = "input", body["input"]
+        field, items = "input", body.get("input")
+        if items is None:
+            return
         if isinstance(items, str):
             yield "input", {"role": "user", "content": items}
             return
@@ -287,7 +303,9 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
             identity = field(message, "call_id") or field(message, "tool_call_id")
             history.result(path, identity, field(message, "name"), content)
             continue
-        if kind == "message" and (not calls or field(message, "content")):
+        if kind == "message":
+            _note_unread(tally, path, message, calls)
+        if kind == "message" and (not calls or any(field(message, key) for key in ("content", "refusal", "audio"))):
             _add_all(tally, history.flush())
             joined = block if role in ("system", "developer") else ""
             block = "" if joined else block
@@ -355,10 +373,12 @@ def _count_tools(
     text, unsure, reasons = tool_block(form, functions)
     for reason in reasons:
         tally.note(reason)
+    tokens = form.tokens + encoding.count(text)
+    below = min(unsure, tokens)
     if form.joins_system:
-        tally.add("tools (overhead)", form.tokens, below=unsure, above=unsure)
+        tally.add("tools (overhead)", form.tokens, below=below, above=unsure)
         return text
-    tally.add("tools", form.tokens + encoding.count(text), below=unsure, above=unsure)
+    tally.add("tools", tokens, below=below, above=unsure)
     return ""
 
 
@@ -379,10 +399,26 @@ def _calls_of(path: str, message: Mapping[str, Any], kind: str) -> list[tuple[st
     if kind != "message":
         return []
     calls = [as_json(call) for call in as_list(field(message, "tool_calls") or [], f"{path}.tool_calls")]
-    found = [(f"{path}.tool_calls[{i}]", call, field(call, "function")) for i, call in enumerate(calls)]
+    found = [
+        (f"{path}.tool_calls[{i}]", call, field(call, "function"))
+        for i, call in enumerate(calls)
+        if field(call, "type") != "custom"
+    ]
     if (old := field(message, "function_call")) is not None:
         found.append((f"{path}.function_call", old, old))
     return found
+
+
+def _note_unread(tally: _Tally, path: str, message: Mapping[str, Any], calls: Sequence[Any]) -> None:
+    """Say what of a message is not read, so that it is not taken for nothing."""
+    for i, call in enumerate(as_list(field(message, "tool_calls") or [], f"{path}.tool_calls")):
+        if field(call, "type") == "custom":
+            tally.leave_out(f"{path}.tool_calls[{i}]: calls of custom tools are not known")
+    if calls and field(message, "name") and not field(message, "content"):
+        tally.leave_out(f"{path}.name: what a name beside calls adds is not known")
+    for key in message:
+        if key not in _MESSAGE_FIELDS and message[key]:
+            tally.assume(f"{path}.{shorten(key, 40)} is no field of a message; assumed to add nothing")
 
 
 def _count_message(

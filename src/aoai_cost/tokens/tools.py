@@ -39,6 +39,8 @@ _OLD_STYLE_TOKENS = 4
 _DEEPEST = 40
 # References may multiply without end; what comes after so many types of one function is written as `any`.
 _MOST_TYPES = 5_000
+# Parameters that say no more than these are none.
+_SAYING_NOTHING = frozenset({"type", "required", "title", "strict", "$schema", "$defs", "definitions"})
 
 # What a remark behind a property says, in the order in which ChatGPT's tools say it.
 _REMARKS = (
@@ -86,7 +88,10 @@ def declared_functions(body: Any) -> Iterator[Function | tuple[str, str]]:
                 raise RequestError(f"{path}.name", f"must be a text, found {shorten(name)}")
             if description is not None and not isinstance(description, str):
                 raise RequestError(f"{path}.description", f"must be a text, found {shorten(description)}")
-            yield Function(path, name, description or "", field(function, "parameters"))
+            parameters = field(function, "parameters")
+            if parameters is not None and not isinstance(parameters, Mapping):
+                raise RequestError(f"{path}.parameters", f"must be a JSON schema, found {shorten(parameters)}")
+            yield Function(path, name, description or "", parameters)
 
 
 def tool_block(form: ToolForm, functions: Sequence[Function]) -> tuple[str, int, list[str]]:
@@ -124,6 +129,10 @@ def choice_tokens(form: ToolForm, encoding: Encoding, choice: Any) -> Counted:
     """Count what ``tool_choice`` or ``function_call`` costs."""
     choice = as_json(choice)
     name = field(choice, "name") or field(field(choice, "function"), "name")
+    if name is not None and not isinstance(name, str):
+        raise RequestError("tool_choice.name", f"must be a text, found {shorten(name)}")
+    if isinstance(choice, str) and choice not in ("auto", "none", "required"):
+        raise RequestError("tool_choice", f"must be auto, none, required or an object, found {shorten(choice)}")
     kind = choice if isinstance(choice, str) else "auto" if choice is None else "forced" if name else "allowed"
     tokens = {"required": form.required_tokens, "none": form.none_tokens}.get(kind, 0)
     if kind == "forced" and form.forced_tokens is not None:
@@ -143,6 +152,13 @@ def _json(value: Any) -> str:
         return "null"
 
 
+def _plain(value: Any) -> str:
+    try:
+        return str(value)
+    except (ValueError, RecursionError):
+        return "null"
+
+
 class _Writer:
     """Writes the parameters of one function."""
 
@@ -154,10 +170,22 @@ class _Writer:
         self.reordered = 0
 
     def signature(self) -> str:
-        if not field(self._root, "properties"):
+        root = self._top()
+        if root is None:
             return "()"
-        self._check(self._root)
-        return "(_: " + "\n".join([*self._comments(self._root), self._object(self._root, 0)]) + ")"
+        if not field(root, "properties"):
+            # As any other type is written; no recording has it.
+            self.unproven += 1
+            return "(_: " + "\n".join([*self._comments(root), self._type(root, 0)]) + ")"
+        self._check(root)
+        return "(_: " + "\n".join([*self._comments(root), self._object(root, 0)]) + ")"
+
+    def _top(self) -> Mapping[str, Any] | None:
+        """Return the parameters, resolved, or None where there are none."""
+        root = self._resolved(self._root or {})
+        self.unproven += "$ref" in (self._root or {})
+        saying = {"properties", *root} - _SAYING_NOTHING
+        return root if any(field(root, key) for key in saying) else None
 
     def _check(self, schema: Mapping[str, Any]) -> None:
         self.unproven += sum(1 for keyword in schema if keyword not in _PROVEN)
@@ -182,6 +210,7 @@ class _Writer:
 
     def _written(self, schema: Any, depth: int) -> tuple[list[str], str, list[str]]:
         """Return the comments above, the type, and the remarks behind it."""
+        schema = as_json(schema)
         reference = field(schema, "$ref")
         if reference in self._open:
             self.unproven += 1
@@ -219,12 +248,12 @@ class _Writer:
             if value is None:
                 continue
             if keyword == "pattern":
-                value = f"/{value}/"
+                value = f"/{_plain(value)}/"
             elif keyword == "format":
                 value = _json(value)
-            elif schema.get("type") == "number" and isinstance(value, int):
+            elif schema.get("type") == "number" and isinstance(value, int) and abs(value) < 1 << 53:
                 value = float(value)
-            remarks.append(f"{keyword}: {value}")
+            remarks.append(f"{keyword}: {_plain(value)}")
         return remarks
 
     def _type(self, schema: Mapping[str, Any], depth: int) -> str:
@@ -278,10 +307,8 @@ class _Writer:
         return "\n".join(lines) + "\n"
 
     def _object(self, schema: Mapping[str, Any], depth: int) -> str:
-        properties, more = field(schema, "properties"), field(schema, "additionalProperties")
-        properties = properties if isinstance(properties, Mapping) else {}
-        required = schema.get("required")
-        required = required if isinstance(required, list) else []
+        more, required = field(schema, "additionalProperties"), _required(schema)
+        properties = _properties(schema)
         names = list(properties)
         if names == sorted(names) and [one for one in required if one in properties] != [
             one for one in names if one in required
@@ -305,6 +332,18 @@ class _Writer:
         return "\n".join([*lines, "}"])
 
 
+def _properties(schema: Any) -> dict[str, Any]:
+    """Return the properties of an object by their names as JSON has them."""
+    found = field(schema, "properties")
+    found = found if isinstance(found, Mapping) else {}
+    return {name if isinstance(name, str) else _json(name): inner for name, inner in found.items()}
+
+
+def _required(schema: Any) -> list[str]:
+    found = field(schema, "required")
+    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+
+
 def _remarked(text: str, remarks: list[str]) -> str:
     return f"{text} // {', '.join(remarks)}" if remarks else text
 
@@ -313,36 +352,41 @@ class _Writer2023(_Writer):
     """As gpt-3.5-turbo-0613 was told: no titles, defaults, constants; what is nested is indented, without comments."""
 
     def signature(self) -> str:
-        if not field(self._root, "properties"):
+        root = self._top()
+        if root is None:
             return "()"
-        return "\n".join(["(_: {", *self._lines(self._root, 0), "})"])
+        if not field(root, "properties"):
+            self.unproven += 1
+            return f"(_: {self._type2023(root, 0, 0)})"
+        return "\n".join(["(_: {", *self._lines(root, 0, 0), "})"])
 
-    def _lines(self, schema: Any, indent: int) -> list[str]:
+    def _lines(self, schema: Any, indent: int, depth: int) -> list[str]:
         lines: list[str] = []
-        required = field(schema, "required")
-        required = required if isinstance(required, list) else []
-        for name, inner in (field(schema, "properties") or {}).items():
+        required = _required(schema)
+        for name, inner in _properties(schema).items():
             one = self._resolved(inner)
             description = one.get("description")
             if isinstance(description, str) and description and indent < 2:
                 lines += _commented(description)
             head = f"{name}{'' if name in required else '?'}: "
-            lines += (" " * indent + head + self._type2023(one, indent) + ",").split("\n")
+            lines += (" " * indent + head + self._type2023(one, indent, depth + 1) + ",").split("\n")
         return lines
 
-    def _type2023(self, schema: Mapping[str, Any], indent: int) -> str:
-        if indent > 2 * _DEEPEST:
+    def _type2023(self, schema: Mapping[str, Any], indent: int, depth: int) -> str:
+        self._left -= 1
+        if depth > _DEEPEST or self._left < 0:
+            self.unproven += 1
             return "any"
         variants, values, kind = schema.get("anyOf"), schema.get("enum"), schema.get("type")
         if isinstance(variants, list):
-            return " | ".join(self._type2023(self._resolved(one), indent) for one in variants)
+            return " | ".join(self._type2023(self._resolved(one), indent, depth + 1) for one in variants)
         if isinstance(values, list) and values:
             return " | ".join(map(_json, values))
         if kind == "object":
-            return "\n".join(["{", *self._lines(schema, indent + 2), "}"])
+            return "\n".join(["{", *self._lines(schema, indent + 2, depth), "}"])
         if kind == "array":
             items = schema.get("items")
-            return f"{self._type2023(self._resolved(items), indent)}[]" if items else "any[]"
+            return f"{self._type2023(self._resolved(items), indent, depth + 1)}[]" if items else "any[]"
         return {"integer": "number"}.get(kind, kind) if isinstance(kind, str) else "any"
 
 
