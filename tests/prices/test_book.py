@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from price_questions import rate_of
 
 from aoai_cost.errors import MissingPriceError, RequestError
 from aoai_cost.prices import PriceBook, Rate
@@ -82,19 +83,7 @@ def test_every_row_answers_for_its_own_regions_from_its_first_to_its_last_day() 
         last = row.effective_to - timedelta(days=1) if row.effective_to else date(2026, 11, 23)
         for region in {row.regions[0], row.regions[-1]}:
             for day in (first, last):
-                rate = BOOK.rate(
-                    model="gpt-4o" if row.model == "*" else row.model,
-                    version=row.version or None,
-                    sku=row.sku,
-                    tier=row.tier,
-                    region=region,
-                    band=row.band or "short",
-                    fine_tuned=row.fine_tuned,
-                    meter=row.meter,
-                    modality=row.modality or "text",
-                    variant=row.variant,
-                    on=day,
-                )
+                rate = rate_of(BOOK, row, region, day)
                 assert (str(rate.amount), rate.meter_name) == (row.amount, row.meter_name)
                 assert (rate.effective_from, rate.source) == (row.effective_from, row.source)
                 assert (rate.certainty == "estimated") == (row.assumed or row.meter == "storage")

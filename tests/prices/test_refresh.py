@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from click.testing import CliRunner
+from price_questions import rate_of
 
 from aoai_cost.cli import main
 from aoai_cost.errors import MissingPriceError, PriceSheetError, RefreshError, RequestError
@@ -588,19 +589,7 @@ def test_the_list_that_the_sheets_were_taken_from_gives_the_sheets_again(shop: S
         if row.unmatched or not row.in_force(date(2026, 8, 11)):
             continue
         for region in {row.regions[0], row.regions[-1]}:
-            rate = feed.rate(
-                model="gpt-4o" if row.model == "*" else row.model,
-                version=row.version or None,
-                sku=row.sku,
-                tier=row.tier,
-                region=region,
-                band=row.band or "short",
-                fine_tuned=row.fine_tuned,
-                meter=row.meter,
-                modality=row.modality or "text",
-                variant=row.variant,
-                on=date(2026, 8, 11),
-            )
+            rate = rate_of(feed, row, region, date(2026, 8, 11))
             assert (rate.amount, rate.unit, rate.meter_name) == (Decimal(row.amount), row.unit, row.meter_name)
             asked += 1
     assert asked > 3_900

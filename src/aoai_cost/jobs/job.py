@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from ..catalog import Deployment
 from ..errors import RequestError, shorten
 from ..prices import Cost, PriceBook
+from ..prices.rate import Certainty
 from ..usage import MeterKey, Usage
 
-__all__ = ["Certainty", "Job", "JobEstimate", "Rejected", "Rejects", "seconds", "whole_number"]
-
-Certainty = Literal["exact", "estimated", "lower_bound"]
+__all__ = ["Job", "JobEstimate", "Rejected", "Rejects", "seconds", "whole_number"]
 
 # Each is a few words; a file of nothing but bad lines must not fill the memory.
 _MOST_REJECTED = 100_000

@@ -285,7 +285,7 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
     if rule.known == "assumed":
         tally.assume(f"the message overhead of {model.name} is assumed: {rule.source}")
     form = None if model.tool_rule is None else getattr(model.tool_rule, api)
-    block = _count_tools(tally, encoding, model, form, body)
+    block, declared = _count_tools(tally, encoding, model, form, body)
     history = CallHistory(form or ToolForm(""), encoding)
     system_text: str | None = None
     answers = 0
@@ -294,7 +294,7 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
     for path, message in messages:
         kind, role = field(message, "type") or "message", field(message, "role")
         result = kind == "function_call_output" or (kind == "message" and role in ("tool", "function"))
-        calls = _calls_of(path, message, kind)
+        calls = _calls_of(tally, path, message, kind)
         if (calls or result) and form is None:
             tally.leave_out(f"{path}: calls of tools and their results are not known for {model.name}")
             continue
@@ -321,8 +321,7 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
             _assume_tools(tally, model, form or ToolForm(""))
             _add_all(tally, history.call(where, call, function))
     _add_all(tally, history.flush())
-    functions = any(isinstance(tool, Function) for tool in declared_functions(body))
-    if form is not None and form.heading and system_text and functions:
+    if form is not None and form.heading and system_text and declared:
         # Tokenized as one, so that a closing stop and the blank line may be one token.
         together = encoding.count(f"{form.heading}{system_text}\n\n") - encoding.count(system_text)
         tally.add("tools (with the system text)", together - rule.message_tokens - encoding.count("system"))
@@ -353,8 +352,8 @@ def _count_format(
 
 def _count_tools(
     tally: _Tally, encoding: Encoding, model: Model, form: ToolForm | None, body: Mapping[str, Any]
-) -> str:
-    """Count the declared functions; return their text where it becomes part of the first system message."""
+) -> tuple[str, bool]:
+    """Count the declared functions; return what of their text joins the first system message, and if there are any."""
     functions: list[Function] = []
     for tool in declared_functions(body):
         if isinstance(tool, Function):
@@ -362,10 +361,10 @@ def _count_tools(
         else:
             tally.leave_out(f"{tool[0]}: tools of type {tool[1]} add text that the service keeps to itself")
     if not functions:
-        return ""
+        return "", False
     if form is None:
         tally.leave_out(f"tools are not known for {model.name}")
-        return ""
+        return "", True
     _assume_tools(tally, model, form)
     choice = choice_tokens(form, encoding, body.get("tool_choice") or body.get("function_call"))
     if choice.tokens or choice.above:
@@ -377,9 +376,9 @@ def _count_tools(
     below = min(unsure, tokens)
     if form.joins_system:
         tally.add("tools (overhead)", form.tokens, below=below, above=unsure)
-        return text
+        return text, True
     tally.add("tools", tokens, below=below, above=unsure)
-    return ""
+    return "", True
 
 
 def _assume_tools(tally: _Tally, model: Model, form: ToolForm) -> None:
@@ -392,18 +391,19 @@ def _add_all(tally: _Tally, counted: Iterable[Counted]) -> None:
         tally.add(label, tokens, below=below, above=above)
 
 
-def _calls_of(path: str, message: Mapping[str, Any], kind: str) -> list[tuple[str, Any, Any]]:
-    """Return (path, call, the part with name and arguments) of each call of a message or item."""
+def _calls_of(tally: _Tally, path: str, message: Mapping[str, Any], kind: str) -> list[tuple[str, Any, Any]]:
+    """Return (path, call, the part with name and arguments) of each call of a function in a message or item."""
     if kind == "function_call":
         return [(path, message, message)]
     if kind != "message":
         return []
-    calls = [as_json(call) for call in as_list(field(message, "tool_calls") or [], f"{path}.tool_calls")]
-    found = [
-        (f"{path}.tool_calls[{i}]", call, field(call, "function"))
-        for i, call in enumerate(calls)
-        if field(call, "type") != "custom"
-    ]
+    found = []
+    for i, call in enumerate(map(as_json, as_list(field(message, "tool_calls") or [], f"{path}.tool_calls"))):
+        where = f"{path}.tool_calls[{i}]"
+        if field(call, "type") == "custom":
+            tally.leave_out(f"{where}: calls of custom tools are not known")
+        else:
+            found.append((where, call, field(call, "function")))
     if (old := field(message, "function_call")) is not None:
         found.append((f"{path}.function_call", old, old))
     return found
@@ -411,9 +411,6 @@ def _calls_of(path: str, message: Mapping[str, Any], kind: str) -> list[tuple[st
 
 def _note_unread(tally: _Tally, path: str, message: Mapping[str, Any], calls: Sequence[Any]) -> None:
     """Say what of a message is not read, so that it is not taken for nothing."""
-    for i, call in enumerate(as_list(field(message, "tool_calls") or [], f"{path}.tool_calls")):
-        if field(call, "type") == "custom":
-            tally.leave_out(f"{path}.tool_calls[{i}]: calls of custom tools are not known")
     if calls and field(message, "name") and not field(message, "content"):
         tally.leave_out(f"{path}.name: what a name beside calls adds is not known")
     for key in message:

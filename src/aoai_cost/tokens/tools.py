@@ -173,12 +173,18 @@ class _Writer:
         root = self._top()
         if root is None:
             return "()"
-        if not field(root, "properties"):
-            # As any other type is written; no recording has it.
-            self.unproven += 1
-            return "(_: " + "\n".join([*self._comments(root), self._type(root, 0)]) + ")"
+        if field(root, "properties"):
+            return f"(_: {self._named(root)})"
+        # As any other type is written; no recording has it.
+        self.unproven += 1
+        return f"(_: {self._unnamed(root)})"
+
+    def _named(self, root: Mapping[str, Any]) -> str:
         self._check(root)
-        return "(_: " + "\n".join([*self._comments(root), self._object(root, 0)]) + ")"
+        return "\n".join([*self._comments(root), self._object(root, 0)])
+
+    def _unnamed(self, root: Mapping[str, Any]) -> str:
+        return "\n".join([*self._comments(root), self._type(root, 0)])
 
     def _top(self) -> Mapping[str, Any] | None:
         """Return the parameters, resolved, or None where there are none."""
@@ -351,14 +357,11 @@ def _remarked(text: str, remarks: list[str]) -> str:
 class _Writer2023(_Writer):
     """As gpt-3.5-turbo-0613 was told: no titles, defaults, constants; what is nested is indented, without comments."""
 
-    def signature(self) -> str:
-        root = self._top()
-        if root is None:
-            return "()"
-        if not field(root, "properties"):
-            self.unproven += 1
-            return f"(_: {self._type2023(root, 0, 0)})"
-        return "\n".join(["(_: {", *self._lines(root, 0, 0), "})"])
+    def _named(self, root: Mapping[str, Any]) -> str:
+        return "\n".join(["{", *self._lines(root, 0, 0), "}"])
+
+    def _unnamed(self, root: Mapping[str, Any]) -> str:
+        return self._type2023(root, 0, 0)
 
     def _lines(self, schema: Any, indent: int, depth: int) -> list[str]:
         lines: list[str] = []
