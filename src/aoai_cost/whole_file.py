@@ -21,10 +21,7 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     OSError
         If the folder cannot be written to.
     """
-    try:
-        target = Path(path).resolve()
-    except RuntimeError as error:  # what Python before 3.13 makes of links in a circle
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fspath(path)) from error
+    target = _behind_links(path)
     if target.exists() and not target.is_file():
         # Renaming over it would put a file in the place of a pipe, or of /dev/null for all the machine.
         target.write_bytes(data)
@@ -48,3 +45,14 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _behind_links(path: str | os.PathLike[str]) -> Path:
+    in_a_circle = OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fspath(path))
+    try:
+        target = Path(path).resolve()
+    except RuntimeError:  # Python before 3.13
+        raise in_a_circle from None
+    if target.is_symlink():  # from 3.13 on a circle is followed until it closes
+        raise in_a_circle
+    return target
