@@ -40,7 +40,7 @@ def image(url: str, detail: str | None = None) -> dict[str, Any]:
             "gpt-5",
             [user("Hello"), {"role": "assistant", "content": "Hello"}, user("Hello")],
             5 + 7 + 5 + 2,
-            id="an assistant turn costs 2 more on the reasoning models",
+            id="an assistant turn costs 2 more on gpt-5",
         ),
         pytest.param("gpt-4o", [{**user("Hello"), "name": "Bob"}], 5 + 2 + 3, id="a name costs its tokens and 1"),
         pytest.param("gpt-4o", [{**user("Hello"), "name": "user"}], 5 + 1 + 3, id="a name equal to the role costs 1"),
@@ -52,6 +52,14 @@ def test_message_overheads(model: str, messages: list[dict[str, Any]], tokens: i
     assert count.input_tokens == tokens
     assert count.bounds == (tokens, tokens)
     assert sum(line.tokens for line in count.lines) == tokens
+
+
+def test_what_one_recording_shows_has_bounds() -> None:
+    answered = {"messages": [user("Hello"), {"role": "assistant", "content": "Hello"}, user("Hello")]}
+    count = count_request(answered, model="o3-mini")
+    assert (count.input_tokens, count.bounds, count.certainty) == (17, (17, 19), "estimated")
+    count = count_request({"messages": [user("Hello")]}, model="o1-mini")
+    assert (count.input_tokens, count.bounds, count.certainty) == (8, (8, 15), "estimated")
 
 
 @given(st.lists(st.text(), min_size=1, max_size=4))

@@ -85,10 +85,14 @@ class ChatRule:
     """Per message, beside the tokens of its role and texts."""
     request_tokens: int
     """Once per request."""
+    request_unsure_tokens: int = 0
+    """How many more that may be."""
     name_tokens: int = 1
     """Per message that carries a ``name``, beside the tokens of the name; -1 where the name replaces the role."""
     assistant_tokens: int = 0
     """Per assistant message in the history."""
+    assistant_unsure_tokens: int = 0
+    """How many more that may be."""
     schema_rule: str | None = None
     """The name of the family's rule for json_schema formats."""
 

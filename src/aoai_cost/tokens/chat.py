@@ -138,9 +138,10 @@ def count_request(
         attributes; its parts may be any of these or the SDK's typed objects, such as messages of earlier answers.
         A list may be any iterable, as the SDK takes it; an iterator is read once, and is empty when it is then sent.
         Chat Completions (``messages``), Responses (``input``), Embeddings (``input``) or
-        Completions (``prompt``). Texts, images, json_schema formats, functions, their calls and results are counted;
-        so are WAV audio and files of text. What cannot be (PDFs, stored files, encrypted reasoning, hosted tools,
-        server-side state) is named in the notes, with a range where one is known, and makes the count a lower bound.
+        Completions (``prompt``). Texts, images, json_schema formats, functions, their calls and results are counted; so
+        are WAV audio, files of text and plain Word documents. What cannot be (PDFs, stored files, encrypted reasoning,
+        hosted tools, server-side state) is named in the notes, with a range where one is known, and makes the count a
+        lower bound.
     model : str or Model, optional
         What the deployment serves; by default ``body["model"]``.
     api : str
@@ -327,7 +328,7 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
         tally.add("tools (with the system text)", together - rule.message_tokens - encoding.count("system"))
     if block:
         tally.add("tools", rule.message_tokens + encoding.count("system") + encoding.count(block))
-    tally.add("request overhead", rule.request_tokens)
+    tally.add("request overhead", rule.request_tokens, above=rule.request_unsure_tokens)
     has_tools = bool(body.get("tools") or body.get("functions"))
     _count_format(tally, encoding, model, rule, body, Prompt(api, system_text, answers, has_tools))
 
@@ -431,9 +432,9 @@ def _count_message(
     role = message.get("role")
     if not isinstance(role, str) or not role:
         raise RequestError(f"{path}.role", f"must be a text, found {shorten(role)}")
-    tokens = rule.message_tokens + encoding.count(role)
+    tokens, unsure = rule.message_tokens + encoding.count(role), 0
     if role == "assistant":
-        tokens += rule.assistant_tokens
+        tokens, unsure = tokens + rule.assistant_tokens, rule.assistant_unsure_tokens
     name = message.get("name")
     if name is not None:
         if not isinstance(name, str):
@@ -442,7 +443,7 @@ def _count_message(
         tokens += 1 if name == role else encoding.count(name) + rule.name_tokens
     text = _read_content(tally, model, message, path, "content")
     alone = encoding.count(text)
-    tally.add(f"{path} ({role if len(role) <= 20 else 'message'})", tokens + alone)
+    tally.add(f"{path} ({role if len(role) <= 20 else 'message'})", tokens + alone, above=unsure)
     if block:
         # Tokenized as one with the text it follows, so that a closing stop and the blank line may be one token.
         tally.add(f"{path} (tools)", encoding.count(f"{text}\n\n{block}" if text else block) - alone)
