@@ -7,8 +7,10 @@ import io
 import re
 import struct
 import wave
+import zipfile
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import pytest
 from hypothesis import given
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from recorded_requests import recorded, with_blobs
 
 from aoai_cost import Count, RequestError, count_request, count_tokens
+from aoai_cost.tokens.docx import read_docx
 from aoai_cost.tokens.media import count_audio_tokens
 
 AUDIO_MODEL = "gpt-audio-mini"
@@ -228,6 +231,97 @@ def test_a_spreadsheet_counts_its_first_rows_and_stays_a_lower_bound() -> None:
         assert any("spreadsheet" in note for note in count.notes)
 
 
+def docx(body: str, *, part: str = "word/document.xml", head: str = "") -> bytes:
+    """Write the least Word document with such a body; `w:` is its namespace."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        names = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+        archive.writestr(part, f'{head}<w:document xmlns:w="{names}"><w:body>{body}</w:body></w:document>')
+    return out.getvalue()
+
+
+def paragraph(text: str, properties: str = "") -> str:
+    return f"<w:p>{properties}<w:r><w:t>{escape(text)}</w:t></w:r></w:p>"
+
+
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+FROM_XML = st.text(st.characters(categories=("L", "N", "P", "S", "Zs")))
+
+
+@given(st.lists(FROM_XML, min_size=1))
+def test_a_word_document_costs_its_paragraphs_and_a_wrapper(paragraphs: list[str]) -> None:
+    text = "".join(one + "\n" for one in paragraphs)
+    data = docx("".join(map(paragraph, paragraphs)))
+    as_text = ask_file(file_part(text.encode()), model="gpt-5-nano")
+    count = ask_file(file_part(data, DOCX, "a.docx"), model="gpt-5-nano")
+    assert (count.bounds, count.input_tokens) == (as_text.bounds, as_text.input_tokens)
+    assert count.bounds[1] == ask(model="gpt-5-nano", api="input").input_tokens + count_tokens(text, model="gpt-5") + 24
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        pytest.param(
+            "<w:p><w:r><w:t>a</w:t><w:tab/><w:t>b</w:t><w:br/></w:r></w:p>", "a\tb\n\n", id="a tab and a break"
+        ),
+        pytest.param("<w:p><w:r>a<w:t>b</w:t></w:r>\n</w:p>\n", "b\n", id="blanks between elements"),
+        pytest.param(paragraph("a", "<w:pPr><w:tabs><w:tab/></w:tabs><w:jc/></w:pPr>"), "a\n", id="a look"),
+        pytest.param("<w:p/><w:p/><w:sectPr><w:pgSz/></w:sectPr>", "\n\n", id="empty paragraphs and a page"),
+        pytest.param('<w:p><w:r><w:t xml:space="preserve"> a &amp; b </w:t></w:r></w:p>', " a & b \n", id="blanks"),
+    ],
+)
+def test_the_text_of_a_word_document(body: str, text: str) -> None:
+    assert read_docx(io.BytesIO(docx(body))) == (text, True)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param(f"<w:tbl><w:tr><w:tc>{paragraph('cell')}</w:tc></w:tr></w:tbl>", id="a table"),
+        pytest.param(paragraph("item", "<w:pPr><w:numPr/></w:pPr>"), id="a list"),
+        pytest.param("<w:p><w:r><w:drawing/></w:r></w:p>", id="a picture"),
+        pytest.param("<w:p><w:r><w:footnoteReference/></w:r></w:p>", id="a note"),
+        pytest.param("<w:p><w:del><w:r><w:delText>x</w:delText></w:r></w:del></w:p>", id="a change"),
+        pytest.param("<w:sectPr><w:headerReference/></w:sectPr>", id="a header"),
+        pytest.param("<w:p><w:r><w:rPr><w:vanish/></w:rPr><w:t>x</w:t></w:r></w:p>", id="hidden text"),
+        pytest.param('<m:p xmlns:m="urn:other"/>', id="an element of another language"),
+    ],
+)
+def test_what_else_is_in_a_word_document_leaves_a_lower_bound(more: str) -> None:
+    count = ask_file(file_part(docx(paragraph("Hello") + more), DOCX, "a.docx"))
+    assert (count.certainty, count.bounds) == ("lower_bound", (NOTHING, None))
+    assert count.input_tokens > NOTHING
+    assert any("Word document" in note and "not known" in note for note in count.notes)
+
+
+BOMB = '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"PK", id="no archive"),
+        pytest.param(docx(paragraph("a"))[:-30], id="a damaged archive"),
+        pytest.param(docx(paragraph("a"), part="word/other.xml"), id="an archive of something else"),
+        pytest.param(docx("<w:p>"), id="broken XML"),
+        pytest.param(docx(paragraph("a"), head=BOMB), id="declared entities"),
+        pytest.param(docx(" " * ((1 << 26) + 1)), id="64 MB of blanks"),
+    ],
+)
+def test_a_word_document_that_cannot_be_read_is_named(data: bytes) -> None:
+    assert read_docx(io.BytesIO(data)) is None
+    count = ask_file(file_part(data, "", "a.docx"))
+    assert (count.certainty, count.bounds) == ("lower_bound", (NOTHING, None))
+    assert any("Word document" in note for note in count.notes)
+
+
+@given(st.binary(max_size=8), st.integers(0, 400))
+def test_any_bytes_are_a_word_document_or_none(data: bytes, at: int) -> None:
+    whole = docx(paragraph("Hello"))
+    found = read_docx(io.BytesIO(whole[:at] + data + whole[at + len(data) :]))
+    assert found is None or isinstance(found[0], str)
+
+
 @pytest.mark.parametrize(
     ("part", "named"),
     [
@@ -358,6 +452,8 @@ def test_recorded_text_and_audio_have_an_upper_bound(test_data: Path) -> None:
         count = count_request(body, model=vector["response_model"], api=vector["api"])
         if count.bounds[1] is not None:
             bounded[vector["id"]] = count.input_tokens - vector["prompt_tokens"]
-    # One text file, five tokens short of what it cost; one recording of 3.70 s.
+    # One text file, five tokens short of what it cost; two Word documents; one recording of 3.70 s.
     assert bounded["82c04aafb050cab5"] == -5
+    assert bounded["464a346c539fd324"] == -1
+    assert bounded["ac57955a05cc0b94"] == 4
     assert bounded["1c92ce12f99d7eae"] == 0

@@ -11,6 +11,7 @@ from ..catalog import Model
 from ..errors import RequestError, shorten
 from .base64_file import PIECE_BYTES, Base64File
 from .body import field
+from .docx import read_docx
 from .encoding import get_encoding
 from .tools import Counted
 
@@ -45,12 +46,27 @@ _HEADER_READS = 64
 _MP3_LEAST_BPS, _MP3_MOST_BPS = 8_000, 320_000
 
 # Text files go into the prompt as they are (developers.openai.com/api/docs/guides/file-inputs: "the API extracts text
-# only"), in a wrapper: 22 tokens on gpt-4o for a text (18 of which may be the hidden prompt of that spring), 17 or 18
-# on gpt-5-nano and gpt-4.1-nano and 13 or 14 on gpt-5.4 for the text of a docx or a PDF, 4 in older recordings.
+# only"), in a wrapper, in which the name of the file does not stand: 13 to 18 tokens on gpt-5-nano, gpt-5.4 and
+# gpt-4.1-nano around the text of a docx or a PDF; 4 on older models, and 22 on gpt-4o, where 18 may be the hidden
+# prompt of that spring.
 _WRAPPER_TOKENS = 17
-_WRAPPER_LEAST, _WRAPPER_MOST = 0, 32
+_WRAPPER_BOUNDS = 0, 32
+_WRAPPER_RECORDED = ("gpt-5", "gpt-4.1")
+_WRAPPER_BOUNDS_RECORDED = 8, 24
+# PDFs of one page each; more than their text and a wrapper only in Chat Completions: 219 (gpt-4o), 950 to 954
+# (gpt-5-mini, 737 of them text) and 1,033 (gpt-5.4, 37 of them text).
+_PDF_NOTE = (
+    "a PDF is not countable here: it adds its text, and may add an image of each page. Recorded on Responses: 4 to 754 "
+    "tokens for one page, hardly more than those of its text",
+    "a PDF is not countable here: it adds its text and an image of each page. Recorded in Chat Completions: 219 to "
+    "1,033 tokens for one page, most of them beside its text",
+)
 # The guide above: of a spreadsheet up to so many rows are read, and a summary written by a model is added.
 _SHEET_ROWS = 1_000
+_MORE_IN_SHEET = f"of at most {_SHEET_ROWS:,} rows, and the service adds a summary that a model writes"
+# Two recordings of plain paragraphs: 25 tokens of text added 43 on gpt-5-nano, 39 added 51 on gpt-5.4.
+_DOCX_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_MORE_IN_DOCX = "what its tables, lists, pictures, notes or changes add is not known"
 
 # Kinds of files whose text is the file, by media type (beside text/...) and, where that says nothing, by name.
 _TEXT_TYPES = frozenset(
@@ -206,38 +222,52 @@ def _count_file(model: Model, path: str, file: Any, *, chat: bool) -> MediaCount
 def _count_content(model: Model, path: str, raw: Base64File, kind: str, ending: str, chat: bool) -> MediaCount:
     unsaid = kind in _UNSAID_TYPES
     if kind == "application/pdf" or (unsaid and ending == "pdf"):
-        # Recorded for one page each: see _WRAPPER_TOKENS for Responses; Chat Completions 219 (gpt-4o), 950 to 954
-        # (gpt-5-mini, 737 of them text) and 1,033 (gpt-5.4, 37 of them text).
-        note = f"{path}: a PDF is not read here; it adds its text, and may add an image of each page"
-        return MediaCount(note=note, countable=False)
+        return MediaCount(note=f"{path}: {_PDF_NOTE[chat]}", countable=False)
     if chat:
         return MediaCount(note=f"{path}: Chat Completions takes no files but PDFs; not counted", countable=False)
+    if kind == _DOCX_TYPE or (unsaid and ending == "docx"):
+        found = read_docx(raw)
+        if found is None:
+            return MediaCount(note=f"{path}: a Word document that cannot be read here is not counted", countable=False)
+        return _count_text(model, path, "Word document", found[0], "" if found[1] else _MORE_IN_DOCX)
     sheet = kind in _SHEET_TYPES or (unsaid and ending in _SHEET_ENDINGS)
     plain = kind.startswith("text/") and kind not in _MARKED_UP_TYPES
-    if not (sheet or plain or kind in _TEXT_TYPES or (unsaid and ending in _TEXT_ENDINGS)) or model.encoding is None:
+    if not (sheet or plain or kind in _TEXT_TYPES or (unsaid and ending in _TEXT_ENDINGS)):
         what = shorten(kind or ending, 60)
         return MediaCount(note=f"{path}: the text in a file of type {what} is not read here", countable=False)
     try:
         text = (raw.read(raw.size_bytes) or b"").decode("utf-8")
     except UnicodeDecodeError:
         return MediaCount(note=f"{path}: a text file that is not UTF-8 is not counted", countable=False)
+    if not sheet:
+        return _count_text(model, path, "text file", text)
+    # One recording: 44 tokens of CSV added 76, on gpt-5.4. What the summary of another adds is up to a model.
+    rows = "".join(text.splitlines(keepends=True)[:_SHEET_ROWS])
+    return _count_text(model, path, "spreadsheet", rows, _MORE_IN_SHEET)
+
+
+def _count_text(model: Model, path: str, what: str, text: str, more: str = "") -> MediaCount:
+    """Count the text of a file and what stands around it; `more` says what else is in it that is not counted."""
+    if model.encoding is None:
+        return MediaCount(
+            note=f"{path}: no encoding is known for {model.name}; its text is not counted", countable=False
+        )
     encoding = get_encoding(model.encoding)
-    if sheet:
-        # One recording: 44 tokens of CSV added 76, on gpt-5.4. What the summary of another adds is up to a model.
-        tokens = encoding.count("".join(text.splitlines(keepends=True)[:_SHEET_ROWS])) + _WRAPPER_TOKENS
-        note = f"{path}: of a spreadsheet the text of {_SHEET_ROWS:,} rows is counted; the service adds a summary to it"
-        return MediaCount((Counted(f"{path} (spreadsheet)", tokens, below=tokens),), note, countable=False)
     tokens = encoding.count(text)
+    if more:
+        line = Counted(f"{path} ({what})", tokens + _WRAPPER_TOKENS, below=tokens + _WRAPPER_TOKENS)
+        return MediaCount((line,), f"{path}: the text of this {what} is counted; {more}", countable=False)
+    recorded = model.name.startswith(_WRAPPER_RECORDED)
+    least, most = _WRAPPER_BOUNDS_RECORDED if recorded else _WRAPPER_BOUNDS
     # What stands around the text may be cut off.
     trimmed = min(tokens, encoding.count(text.strip()))
     line = Counted(
-        f"{path} (text file)",
+        f"{path} ({what})",
         tokens + _WRAPPER_TOKENS,
-        below=tokens - trimmed + _WRAPPER_TOKENS - _WRAPPER_LEAST,
-        above=_WRAPPER_MOST - _WRAPPER_TOKENS,
+        below=tokens - trimmed + _WRAPPER_TOKENS - least,
+        above=most - _WRAPPER_TOKENS,
     )
-    note = f"{path}: a text file is counted by its text and {_WRAPPER_LEAST} to {_WRAPPER_MOST} tokens around it"
-    return MediaCount((line,), note)
+    return MediaCount((line,), f"{path}: a {what} is counted by its text and {least} to {most} tokens around it")
 
 
 def dropped_reasoning(items: Sequence[tuple[str, Mapping[str, Any]]]) -> frozenset[str]:
