@@ -218,6 +218,18 @@ def test_a_chat_of_no_messages_is_refused() -> None:
     assert count_request({"input": [], "instructions": "Hello"}, model="gpt-4o").input_tokens == 4 + 1 + 3
 
 
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [("", "input"), ([], "input"), (["Hello", ""], "input[1]"), ([[1], []], "input[1]")],
+)
+def test_the_embedding_of_nothing_is_refused(value: Any, field: str) -> None:
+    with pytest.raises(RequestError, match="is empty") as caught:
+        count_request({"input": value}, model="text-embedding-3-small")
+    assert caught.value.field == field
+    # A completion goes on from nothing.
+    assert count_request({"prompt": ""}, model="gpt-3.5-turbo-instruct").input_tokens == 0
+
+
 @pytest.mark.parametrize("url", ["", "ftp://x", "C:/image.png", "iVBORw0KGgo="])
 def test_an_image_is_a_web_or_a_data_url(url: str) -> None:
     with pytest.raises(RequestError, match="http") as caught:

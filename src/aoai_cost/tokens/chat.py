@@ -237,21 +237,24 @@ def _goes_on(body: Mapping[str, Any]) -> bool:
 def _count_texts(tally: _Tally, encoding: Encoding, value: Any, field: str) -> None:
     """Embeddings and completions: the sum of the inputs, no overhead; token lists count as they are."""
     if isinstance(value, str):
-        tally.add(field, encoding.count(value))
-        return
-    value = as_list(value, field, "a text, a list of texts or of token ids")
-    if not value:
+        texts: list[tuple[str, Any]] = [(field, value)]
+    else:
+        value = as_list(value, field, "a text, a list of texts or of token ids")
+        if value and all(map(_is_token_id, value)):
+            tally.add(field, len(value))
+            return
+        texts = [(f"{field}[{i}]", as_json(item)) for i, item in enumerate(value)]
+    if not texts:
         raise RequestError(field, "is empty; the service refuses that")
-    if all(map(_is_token_id, value)):
-        tally.add(field, len(value))
-        return
-    for i, item in enumerate(map(as_json, value)):
-        if isinstance(item, str):
-            tally.add(f"{field}[{i}]", encoding.count(item))
-        elif isinstance(item, list) and all(map(_is_token_id, item)):
-            tally.add(f"{field}[{i}]", len(item))
+    for path, text in texts:
+        if field == "input" and text in ("", []):
+            raise RequestError(path, "is empty; the service refuses that")
+        if isinstance(text, str):
+            tally.add(path, encoding.count(text))
+        elif isinstance(text, list) and all(map(_is_token_id, text)):
+            tally.add(path, len(text))
         else:
-            raise RequestError(f"{field}[{i}]", f"must be a text or a list of token ids, not {type(item).__name__}")
+            raise RequestError(path, f"must be a text or a list of token ids, not {type(text).__name__}")
 
 
 def _is_token_id(value: Any) -> bool:
