@@ -57,6 +57,16 @@ def ask(*parts: dict[str, Any], model: str = AUDIO_MODEL, api: str = "messages")
     return count_request({api: [{"role": "user", "content": list(parts)}]}, model=model)
 
 
+# Headers of frames: 128 and 320 kbit/s at 44.1 kHz, 64 at 24 kHz, 16 at 8 kHz; and how many bytes each is long.
+MPEG1, MPEG1_320 = (b"\xff\xfb\x90\xc0", 417), (b"\xff\xfb\xe0\xc0", 1044)
+MPEG2, MPEG25 = (b"\xff\xf3\x84\xc0", 192), (b"\xff\xe3\x28\xc0", 144)
+
+
+def mp3(frames: int, kind: tuple[bytes, int] = MPEG1) -> bytes:
+    header, length = kind
+    return (header + bytes(length - len(header))) * frames
+
+
 def file_part(data: bytes, kind: str = "text/plain", name: str = "a.txt") -> dict[str, Any]:
     url = f"data:{kind};base64,{base64.b64encode(data).decode()}"
     return {"type": "input_file", "filename": name, "file_data": url}
@@ -101,6 +111,28 @@ def test_a_recording_costs_by_its_length(api: str) -> None:
 )
 def test_the_length_of_a_wav_file_is_that_of_its_frames(data: bytes, tokens: int) -> None:
     assert ask(audio(data)).input_tokens == NOTHING + tokens + FRAMING
+
+
+@pytest.mark.parametrize(
+    ("data", "samples", "rate_hz"),
+    [
+        pytest.param(mp3(100), 115_200, 44_100, id="constant"),
+        pytest.param(mp3(50) + mp3(50, MPEG1_320) + mp3(1), 116_352, 44_100, id="variable"),
+        pytest.param(mp3(100, MPEG2), 57_600, 24_000, id="MPEG 2"),
+        pytest.param(mp3(100, MPEG25), 57_600, 8_000, id="MPEG 2.5"),
+        pytest.param(b"ID3\4\0\0\0\0\1\2" + bytes(130) + mp3(100), 115_200, 44_100, id="behind a tag"),
+        pytest.param(mp3(100) + b"TAG" + bytes(125), 115_200, 44_100, id="before a tag"),
+        pytest.param(mp3(100)[:-1], 115_200, 44_100, id="its last byte is missing"),
+    ],
+)
+def test_the_length_of_an_mp3_file_is_that_of_its_frames(data: bytes, samples: int, rate_hz: int) -> None:
+    count = ask(audio(data, "mp3"))
+    assert count.input_tokens == NOTHING + -(-samples * 10 // rate_hz) + FRAMING
+    assert count.certainty == "estimated"
+    assert count.bounds == (
+        NOTHING + (samples - 3 * (1152 if rate_hz > 24_000 else 576)) * 10 // rate_hz,
+        count.input_tokens + FRAMING,
+    )
 
 
 @given(st.integers(1, 3_000), st.integers(1, 3_000), st.sampled_from([1_000, 8_000, 44_100]))
@@ -165,6 +197,15 @@ def test_any_bytes_are_counted_or_refused(data: bytes, at: int) -> None:
         assert count.input_tokens <= NOTHING + FRAMING + 1 + len(body) // 100
 
 
+@given(st.binary(max_size=200), st.integers(0, 900), st.sampled_from([MPEG1, MPEG2, MPEG25]))
+def test_any_frames_are_counted_or_named(data: bytes, at: int, kind: tuple[bytes, int]) -> None:
+    good = mp3(5, kind)
+    count = ask(audio(good[: 2 + at] + data + good[2 + at :], "mp3"))
+    # 10 tokens a second of at least 8 kbit/s; the last frame may be cut short.
+    assert count.input_tokens <= NOTHING + FRAMING + 2 + (len(good) + len(data)) // 100
+    assert count.certainty in ("estimated", "lower_bound")
+
+
 def test_a_header_in_a_million_pieces_is_not_followed_to_its_end() -> None:
     part = audio(riff(fmt(), *[(b"junk", b"")] * 1_000_000, (b"data", bytes(2_000))))
     # Its audio stands behind them all, and is not looked for that long.
@@ -179,8 +220,10 @@ def test_a_header_in_a_million_pieces_is_not_followed_to_its_end() -> None:
         pytest.param(audio(riff(fmt(tag=3), (b"data", b"1"))), AUDIO_MODEL, "not PCM", id="floating point samples"),
         pytest.param(audio(b"OggS", "opus"), AUDIO_MODEL, "'opus'", id="a format of another kind"),
         # 40 kB are a second at 320 kbit/s and 40 s at 8 kbit/s.
-        pytest.param(audio(b"ID3" + bytes(39_997), "mp3"), AUDIO_MODEL, "10 to 400 tokens", id="mp3 with a tag"),
-        pytest.param(audio(b"\xff\xfb" + bytes(39_998), "mp3"), AUDIO_MODEL, "10 to 400 tokens", id="mp3"),
+        pytest.param(audio(b"ID3" + bytes(39_997), "mp3"), AUDIO_MODEL, "10 to 400 tokens", id="a tag alone"),
+        pytest.param(audio(b"\xff\xfb" + bytes(39_998), "mp3"), AUDIO_MODEL, "10 to 400 tokens", id="no rate of bits"),
+        pytest.param(audio(mp3(9)[:3_000] + b"?" * 999, "mp3"), AUDIO_MODEL, "cannot be told", id="damaged frames"),
+        pytest.param(audio(mp3(9) + mp3(9, MPEG2), "mp3"), AUDIO_MODEL, "cannot be told", id="two rates of samples"),
     ],
 )
 def test_audio_that_is_not_counted_is_named(part: dict[str, Any], model: str, named: str) -> None:

@@ -139,9 +139,9 @@ def count_request(
         A list may be any iterable, as the SDK takes it; an iterator is read once, and is empty when it is then sent.
         Chat Completions (``messages``), Responses (``input``), Embeddings (``input``) or
         Completions (``prompt``). Texts, images, json_schema formats, functions, their calls and results are counted; so
-        are WAV audio, files of text and plain Word documents. What cannot be (PDFs, stored files, encrypted reasoning,
-        hosted tools, server-side state) is named in the notes, with a range where one is known, and makes the count a
-        lower bound.
+        are WAV and mp3 audio, files of text and plain Word documents. What cannot be (PDFs, stored files, encrypted
+        reasoning, hosted tools, server-side state) is named in the notes, with a range where one is known, and makes
+        the count a lower bound.
     model : str or Model, optional
         What the deployment serves; by default ``body["model"]``.
     api : str

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import wave
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..catalog import Model
 from ..errors import RequestError, shorten
-from .base64_file import PIECE_BYTES, Base64File
+from .audio import Duration, mp3_duration, wav_duration
+from .base64_file import Base64File
 from .body import field
 from .docx import read_docx
 from .encoding import get_encoding
@@ -35,14 +34,9 @@ _SPOKEN_MS = 50
 # The same recording has 4 text tokens more than its texts; one alone does not show what else they may be.
 _FRAME_TOKENS = 4
 _FRAME_LEAST, _FRAME_MOST = 0, 8
-# Rates of samples that anything is recorded in; outside of them a header is no header of audio.
-_LEAST_HZ, _MOST_HZ = 1_000, 768_000
-# What stands for a length in a WAV file that was written as a stream, as services of speech do: this or a little less,
-# and 0xFFFFFFFF in the recording. It is billed for the audio that follows.
-_STREAM_BYTES = 0x7FFF_0000
 # Some files carry a picture or a text before their audio, none of them hundreds.
 _HEADER_READS = 64
-# ISO/IEC 11172-3 and 13818-3, layer III: frames of 8 to 320 kbit/s.
+# What layer III allows for a frame.
 _MP3_LEAST_BPS, _MP3_MOST_BPS = 8_000, 320_000
 
 # Text files go into the prompt as they are (developers.openai.com/api/docs/guides/file-inputs: "the API extracts text
@@ -144,42 +138,25 @@ def _count_audio(model: Model, path: str, audio: Any) -> MediaCount:
         raise RequestError(f"{path}.data", "is a data: URL; the service takes the base64 alone")
     if not isinstance(form, str):
         raise RequestError(f"{path}.format", f"must be wav or mp3, found {shorten(form)}")
-    file = Base64File(data, 0, RequestError(f"{path}.data", "is not base64"), most_reads=_HEADER_READS)
+    refusal = RequestError(f"{path}.data", "is not base64")
     if form == "wav":
-        return _count_wav(f"{path}.data", file)
+        wav = wav_duration(f"{path}.data", Base64File(data, 0, refusal, most_reads=_HEADER_READS))
+        if wav is None:
+            return MediaCount(note=f"{path}.data: WAV audio that is not PCM is not counted", countable=False)
+        return _count_length(f"{path}.data", wav)
     if form == "mp3":
-        return _note_mp3(f"{path}.data", file)
+        file = Base64File(data, 0, refusal)
+        mp3 = mp3_duration(f"{path}.data", file)
+        return _count_length(f"{path}.data", mp3) if mp3 else _note_mp3(f"{path}.data", file.size_bytes)
     return MediaCount(note=f"{path}: audio in the format {shorten(form)} is not counted", countable=False)
 
 
-def _count_wav(path: str, file: Base64File) -> MediaCount:
-    buffered = io.BufferedReader(file, PIECE_BYTES)
-    try:
-        with wave.open(buffered, "rb") as audio:
-            frames, rate_hz = audio.getnframes(), audio.getframerate()
-            frame_bytes = audio.getnchannels() * audio.getsampwidth()
-        held = (file.size_bytes - buffered.tell()) // frame_bytes
-    except EOFError:
-        raise RequestError(path, "is a WAV file that ends before its audio begins") from None
-    except (wave.Error, RuntimeError) as error:
-        # A RuntimeError is a chunk that reaches out of the one around it.
-        if str(error).startswith("unknown"):
-            note = f"{path}: WAV audio that is not PCM ({error}) is not counted"
-            return MediaCount(note=note, countable=False)
-        raise RequestError(path, f"is no WAV file that can be read: {shorten(str(error), 80)}") from None
-    if not _LEAST_HZ <= rate_hz <= _MOST_HZ:
-        raise RequestError(path, f"says it has {rate_hz:,} samples a second; {_LEAST_HZ:,} to {_MOST_HZ:,} are audio")
-    if frames * frame_bytes + frame_bytes > _STREAM_BYTES and held < frames:
-        frames = held
-    if frames <= 0:
-        raise RequestError(path, "is a WAV file without audio")
-    if frames > held:
-        reason = f"says it plays for {frames / rate_hz:,.2f} s and is cut short after {max(0, held) / rate_hz:,.2f} s"
-        raise RequestError(path, reason)
-    whole = frames * 1000 // (rate_hz * _HEARD_MS)
-    tokens = -(-frames * 1000 // (rate_hz * _HEARD_MS))
+def _count_length(path: str, length: Duration) -> MediaCount:
+    samples, rate_hz, padding = length
+    whole = (samples - padding) * 1000 // (rate_hz * _HEARD_MS)
+    tokens = -(-samples * 1000 // (rate_hz * _HEARD_MS))
     line = Counted(
-        f"{path} ({frames / rate_hz:.2f} s)",
+        f"{path} ({samples / rate_hz:.2f} s)",
         tokens + _FRAME_TOKENS,
         below=tokens - whole + _FRAME_TOKENS - _FRAME_LEAST,
         above=_FRAME_MOST - _FRAME_TOKENS,
@@ -187,15 +164,12 @@ def _count_wav(path: str, file: Base64File) -> MediaCount:
     return MediaCount((line,), f"{path}: audio is counted as 10 tokens a second and {_FRAME_TOKENS} of framing")
 
 
-def _note_mp3(path: str, file: Base64File) -> MediaCount:
-    start = file.read(3) or b""
-    if not (start == b"ID3" or (len(start) > 1 and start[0] == 0xFF and start[1] >= 0xE0)):
-        raise RequestError(path, "is no mp3 file")
-    bits = 8 * file.size_bytes
+def _note_mp3(path: str, size_bytes: int) -> MediaCount:
+    bits = 8 * size_bytes
     least, most = (count_audio_tokens(bits * 1000 // rate) for rate in (_MP3_MOST_BPS, _MP3_LEAST_BPS))
     note = (
-        f"{path}: how long an mp3 plays does not stand in its header; {file.size_bytes:,} bytes are {least:,} to "
-        f"{most:,} tokens at 320 to 8 kbit/s. Not counted; as wav it would be"
+        f"{path}: the frames of this mp3 cannot be told; its {size_bytes:,} bytes are {least:,} to {most:,} tokens at "
+        "320 to 8 kbit/s. Not counted; as wav it would be"
     )
     return MediaCount(note=note, countable=False)
 
