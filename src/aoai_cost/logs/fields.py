@@ -12,7 +12,17 @@ from typing import Any
 from ..catalog import is_fine_tuned, split_model_name
 from .schema import RowError
 
-__all__ = ["served_model", "to_count", "to_duration_ms", "to_flag", "to_status", "to_text", "to_timestamp_us"]
+__all__ = [
+    "EARLIEST_US",
+    "LATEST_US",
+    "served_model",
+    "to_count",
+    "to_duration_ms",
+    "to_flag",
+    "to_status",
+    "to_text",
+    "to_timestamp_us",
+]
 
 LONGEST_TEXT = 2_000
 LARGEST_COUNT = 10**12
@@ -22,8 +32,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
 # The service opened in 2021; a time far outside its life is damage, and would stretch a report over centuries.
-_EARLIEST_US = (datetime(2015, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
-_LATEST_US = (datetime(2100, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+EARLIEST_US = (datetime(2015, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+LATEST_US = (datetime(2100, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 def to_text(value: Any, name: str) -> str | None:
@@ -91,7 +101,7 @@ def to_timestamp_us(value: Any, name: str) -> int | None:
         found = None
     if found is None:
         raise RowError(f"{name} is not a time")
-    if not _EARLIEST_US <= found < _LATEST_US:
+    if not EARLIEST_US <= found < LATEST_US:
         raise RowError(f"{name} is not between the years 2015 and 2100")
     return found
 

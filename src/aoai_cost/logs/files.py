@@ -15,7 +15,7 @@ import orjson
 
 from ..errors import UsageFormatError
 
-__all__ = ["DamageError", "LogFile", "Raw", "find_files", "read_records"]
+__all__ = ["DamageError", "LogFile", "Piece", "Raw", "find_files", "open_line", "read_pieces"]
 
 CHUNK_BYTES = 1 << 20
 MAX_LINE_BYTES = 64 << 20
@@ -57,6 +57,16 @@ class Raw(NamedTuple):
     reason: str | None = None
     damaged: bool = False
     """The file breaks off here."""
+
+
+class Piece(NamedTuple):
+    """Whole lines of a file, one behind the other."""
+
+    data: bytes
+    line: int
+    """The number of the first of them, from 1."""
+    offset: int
+    """Where it begins in the file, in bytes after decompression."""
 
 
 class DamageError(Exception):
@@ -110,8 +120,8 @@ def _walk(folder: Path) -> list[Path]:
     return files
 
 
-def read_records(file: LogFile) -> Iterator[Raw]:
-    """Yield every record of a file in order, wrappers (arrays, ``records``, ``value``) opened.
+def read_pieces(file: LogFile) -> Iterator[Piece | Raw]:
+    """Yield a file in order: lines in pieces as they are, and what does not stand in whole lines record by record.
 
     Raises
     ------
@@ -124,17 +134,45 @@ def read_records(file: LogFile) -> Iterator[Raw]:
         raise UsageFormatError(file.shown, f"cannot be read: {_why(error)}") from None
 
 
-def _read(file: LogFile) -> Iterator[Raw]:
-    lines = _lines(file.path)
-    first = next(lines, None)
-    if first is None:
+def open_line(piece: Piece, start: int, end: int, number: int) -> Iterator[Raw]:
+    """Yield the records of one line of a piece, wrappers (arrays, ``records``, ``value``) opened."""
+    line = _bare(piece.data[start:end])
+    return _open_line(Raw(piece.line + number, piece.offset + start, line)) if line else iter(())
+
+
+def _read(file: LogFile) -> Iterator[Piece | Raw]:
+    pieces = _pieces(file.path)
+    for piece in pieces:
+        if isinstance(piece, Piece):
+            first = next(_lines_of(piece), None)
+            if first is None:
+                continue  # nothing but blanks so far
+        else:
+            first = piece
+        if first.reason is None and _may_open_document(first.value):
+            lines = chain.from_iterable(_lines_of(one) for one in chain([piece], pieces))
+            yield from _read_document(next(lines), lines)
+            return
+        yield from _as_read(piece)
+        break
+    for piece in pieces:
+        yield from _as_read(piece)
+
+
+def _as_read(piece: Piece | Raw) -> Iterator[Piece | Raw]:
+    return iter((piece,)) if isinstance(piece, Piece) else _open_line(piece)
+
+
+def _lines_of(piece: Piece | Raw) -> Iterator[Raw]:
+    """Yield the lines of a piece that are not blank."""
+    if isinstance(piece, Raw):
+        yield piece
         return
-    if first.reason is None and _may_open_document(first.value):
-        yield from _read_document(first, lines)
-        return
-    yield from _open_line(first)
-    for line in lines:
-        yield from _open_line(line)
+    offset = piece.offset
+    for number, part in enumerate(piece.data.split(b"\n")[:-1], start=piece.line):
+        if line := _bare(part):
+            yield Raw(number, offset, line)
+        offset += len(part) + 1
 
 
 def _may_open_document(line: bytes) -> bool:
@@ -232,40 +270,39 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(name)
 
 
-def _lines(path: Path) -> Iterator[Raw]:
-    """Yield the lines that are not blank, as bytes; a last line without its end is marked as damaged."""
-    number = offset = 0
-    # Pieces of the line that goes on: joining them chunk by chunk would be quadratic in a line of megabytes.
+def _pieces(path: Path) -> Iterator[Piece | Raw]:
+    """Yield the lines in pieces; a line that is too long, and a last one without its end, by itself."""
+    number, offset = 1, 0
+    # Of the line that goes on: joining them chunk by chunk would be quadratic in a line of megabytes.
     pending: list[bytes] = []
     dropped = 0
     try:
         for chunk in _text_chunks(path):
-            head, newline, rest = chunk.partition(b"\n")
-            pending.append(head)
-            if newline:
-                parts = [b"".join(pending), *rest.split(b"\n")]
-                pending = [parts.pop()]
-                for part in parts:
-                    number += 1
-                    line = _bare(part)
-                    if dropped:
-                        yield Raw(number, offset, None, _too_long())
-                    elif line:
-                        yield Raw(number, offset, line)
-                    offset += len(part) + dropped + 1
-                    dropped = 0
-            if sum(map(len, pending)) > MAX_LINE_BYTES:
-                # Its pieces are dropped, its length is kept.
-                dropped += sum(map(len, pending))
+            if dropped:
+                head, newline, chunk = chunk.partition(b"\n")
+                dropped += len(head) + len(newline)
+                if not newline:
+                    continue
+                yield Raw(number, offset, None, _too_long())
+                number, offset, dropped = number + 1, offset + dropped, 0
+            cut = chunk.rfind(b"\n") + 1
+            if cut:
+                data = b"".join([*pending, chunk[:cut]])
+                yield Piece(data, number, offset)
+                number, offset = number + data.count(b"\n"), offset + len(data)
                 pending = []
+            pending.append(chunk[cut:])
+            if sum(map(len, pending)) > MAX_LINE_BYTES:
+                # The bytes of the line are dropped, its length is kept.
+                dropped, pending = sum(map(len, pending)), []
     except DamageError as damage:
-        yield Raw(number + 1 if number else None, offset, None, str(damage), damaged=True)
+        yield Raw(number if number > 1 else None, offset, None, str(damage), damaged=True)
         return
     line = _bare(b"".join(pending))
     if dropped:
-        yield Raw(number + 1, offset, None, _too_long(), damaged=True)
+        yield Raw(number, offset, None, _too_long(), damaged=True)
     elif line:
-        yield Raw(number + 1, offset, line, damaged=True)
+        yield Raw(number, offset, line, damaged=True)
 
 
 def _too_long() -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from .join import Call
+from .join import Calls
+from .parts import Parts, Shared
 from .schema import QUALITIES, Facets, Tokens
 
-__all__ = ["COLUMNS", "make_frame", "make_quantities", "make_rejected"]
+__all__ = ["COLUMNS", "make_frame", "make_rejected"]
 
 COLUMNS = (
     "timestamp",
@@ -36,45 +36,57 @@ COLUMNS = (
 )
 """The columns of ``UsageLog.frame`` in order."""
 
-_NOT_A_TIME = np.iinfo(np.int64).min
 
-
-def make_frame(calls: Iterable[Call], files: Sequence[str]) -> tuple[pd.DataFrame, list[Call]]:
-    """Return the frame, sorted by what the calls say, and the calls in its order."""
-    ordered: list[Call] = []
-    for _, run in groupby(sorted(calls, key=_told), key=_told):
-        # Only calls of one identity, or of none, can agree so far; their place decides last, between equals.
-        same = list(run)
-        ordered += same if len(same) == 1 else sorted(same, key=lambda call: (repr(call[1:]), call.place))
-    columns: dict[str, Any] = {"timestamp": _times([call.timestamp_us for call in ordered])}
-    shared = list(dict.fromkeys(call.facets for call in ordered))
-    numbered = {facets: i for i, facets in enumerate(shared)}
-    of_call = np.array([numbered[call.facets] for call in ordered], dtype=np.int64)
+def make_frame(calls: Calls, shared: Shared, files: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the frame, sorted by what the calls say, and the table of what is not counted in tokens."""
+    order = _told_order(calls.rows, shared)
+    rows, quality = calls.rows[order], calls.quality[order]
+    facets = rows["facets"].astype(np.int64)
+    columns: dict[str, Any] = {"timestamp": _times(rows["timestamp_us"])}
     for name in Facets._fields:
-        values = [getattr(facets, name) for facets in shared]
+        values = [getattr(one, name) for one in shared.facets.all]
         if name == "stream":
-            columns[name] = pd.array([values[i] for i in of_call.tolist()], dtype="boolean")
+            flags = np.array([-1 if value is None else value for value in values], np.int8)[facets]
+            columns[name] = pd.arrays.BooleanArray(flags == 1, flags < 0)
         else:
-            columns[name] = _categories(values, of_call)
+            columns[name] = _categories(values, facets)
     for i, name in enumerate(Tokens._fields):
-        columns[name] = _numbers([call.tokens[i] for call in ordered], "int64")
-    columns["status"] = _numbers([call.status for call in ordered], "int16")
-    columns["latency_ms"] = _numbers([call.latency_ms for call in ordered], "float64")
-    columns["usage_quality"] = pd.Categorical.from_codes(
-        [QUALITIES.index(call.quality) for call in ordered], pd.Index(QUALITIES, dtype=object)
-    )
-    formats = [call.source_format for call in ordered]
-    columns["source_format"] = _categories(formats, np.arange(len(ordered)))
-    columns["source_file"] = _categories(list(files), np.array([call.place.file for call in ordered], dtype=np.int64))
-    columns["source_line"] = pd.array([call.place.line for call in ordered], dtype="Int64")
-    columns["request_id"] = pd.array([call.request_id for call in ordered], dtype="string")
-    return pd.DataFrame({name: columns[name] for name in COLUMNS}), ordered
+        columns[name] = pd.arrays.IntegerArray(rows["tokens"][:, i].copy(), rows["known"] >> i & 1 == 0)
+    columns["status"] = pd.arrays.IntegerArray(rows["status"].copy(), rows["status"] == 0)
+    columns["latency_ms"] = pd.arrays.FloatingArray(np.nan_to_num(rows["duration_ms"]), np.isnan(rows["duration_ms"]))
+    columns["usage_quality"] = pd.Categorical.from_codes(quality.astype(np.int8), pd.Index(QUALITIES, dtype=object))
+    columns["source_format"] = _categories(shared.formats, rows["source"].astype(np.int64))
+    columns["source_file"] = _categories(files, rows["file"].astype(np.int64))
+    columns["source_line"] = pd.array(rows["line"].copy(), dtype="Int64")
+    columns["request_id"] = pd.array([shared.texts[i] for i in rows["text"].tolist()], dtype="string")
+    return pd.DataFrame({name: columns[name] for name in COLUMNS}), _quantities(rows, shared)
 
 
-def make_quantities(calls: Sequence[Call]) -> pd.DataFrame:
-    """Return what is not counted in tokens, one row per call and meter."""
-    rows = [(i, *quantity) for i, call in enumerate(calls) for quantity in call.quantities]
-    frame = pd.DataFrame(rows, columns=["row", "meter", "modality", "variant", "quantity"])
+def _told_order(rows: Parts, shared: Shared) -> Any:
+    """Return the order of the frame: by what the calls say, so that no order of files changes it."""
+    by_names = _ranks([repr(one) for one in shared.facets.all])[rows["facets"]]
+    resources = _ranks([one.resource or "" for one in shared.facets.all])[rows["facets"]]
+    # An id is shown by few logs more than once, so that ranks of its text are made only here.
+    ids = _ranks([text or "" for text in shared.texts])[rows["text"]]
+    # Only calls of one identity, or of none, can agree so far; their place decides last, between equals.
+    told = [rows["tokens"][:, i] for i in range(len(Tokens._fields))]
+    told += [rows["known"], rows["status"], np.nan_to_num(rows["duration_ms"], nan=-1.0), rows["call"]]
+    place = [rows["file"], rows["line"], rows["record"]]
+    return np.lexsort([*reversed([rows["timestamp_us"], resources, ids, by_names, *told, *place])])
+
+
+def _ranks(texts: Sequence[str]) -> Any:
+    number = {text: i for i, text in enumerate(sorted(set(texts)))}
+    return np.array([number[text] for text in texts], np.int64)
+
+
+def _quantities(rows: Parts, shared: Shared) -> pd.DataFrame:
+    found = [
+        (row, *quantity)
+        for row in np.flatnonzero(rows["quantities"]).tolist()
+        for quantity in shared.quantities.all[rows["quantities"][row]]
+    ]
+    frame = pd.DataFrame(found, columns=["row", "meter", "modality", "variant", "quantity"])
     for name in ("meter", "modality", "variant"):
         frame[name] = _categories(frame[name].tolist(), np.arange(len(frame)))
     return frame.astype({"row": "int64", "quantity": "int64"})
@@ -94,14 +106,9 @@ def make_rejected(rows: Sequence[tuple[str, int | None, int | None, str]], files
     )
 
 
-def _told(call: Call) -> tuple[int, str, str]:
-    stamp = call.timestamp_us if call.timestamp_us is not None else _NOT_A_TIME
-    return stamp, call.facets.resource or "", call.request_id or ""
-
-
-def _times(values: list[int | None]) -> pd.Series[Any]:
-    stamps = np.array([_NOT_A_TIME if value is None else value for value in values], dtype=np.int64)
-    return pd.Series(stamps.view("datetime64[us]")).dt.tz_localize("UTC")
+def _times(stamps: Any) -> pd.Series[Any]:
+    # `NOT_A_TIME` is what NumPy writes for one.
+    return pd.Series(stamps.copy().view("datetime64[us]")).dt.tz_localize("UTC")
 
 
 def _categories(values: Sequence[str | None], codes: Any) -> pd.Categorical:

@@ -1,94 +1,184 @@
 """Joining and deduplicating: all rows of one call become one call, before anything is summed.
 
-One call can stand in several rows, files and copies. Parts are gathered under a 128-bit digest of their identity and
-resolved by what they say, never by the order in which they came, so any split of a log gives the same calls.
+Rows of one identity are resolved by what they say, never by the order in which they came, so any split of a log gives
+the same calls. Most calls stand in one row, or in one with tokens and one with a status; these are resolved all at once
+and the others one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from hashlib import blake2b
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from .operations import asks_a_model
-from .schema import NO_TOKENS, Facets, FileCounts, Part, PartKind, Tokens
+from .parts import NOT_A_TIME, Parts, Shared, part_of
+from .schema import NO_TOKENS, QUALITIES, Facets, FileCounts, Part, PartKind, Tokens
 
-__all__ = ["Call", "PartStore", "Place"]
+__all__ = ["Calls", "Joiner"]
 
-_REFUSED = frozenset((401, 403, 404, 429))
-
-
-class Place(NamedTuple):
-    """Where a row stands: number of its file, line (or record of a document), record within the line."""
-
-    file: int
-    line: int
-    record: int
+_REFUSED = (401, 403, 404, 429)
+_PROMPT, _COMPLETION = (1 << Tokens._fields.index(name) for name in ("prompt_tokens", "completion_tokens"))
+_MEASURED, _MISSING, _NOT_BILLED = (QUALITIES.index(name) for name in ("measured", "missing", "not_billed"))
 
 
-class Call(NamedTuple):
-    """One call with all that its rows say."""
+class Calls(NamedTuple):
+    """Calls, each the record of its row with tokens, with what its other rows say filled in."""
 
-    place: Place
-    source_format: str
-    facets: Facets
-    timestamp_us: int | None
-    tokens: Tokens
-    status: int | None
-    latency_ms: float | None
-    request_id: str | None
-    quality: str
-    quantities: tuple[tuple[str, str, str, int], ...]
+    rows: Parts
+    quality: npt.NDArray[np.uint8]
+    """Numbers of `QUALITIES`."""
 
 
-_Placed = tuple[Part, Place]
+class _Placed(NamedTuple):
+    """One row of a call that is resolved by itself, and its place in the array."""
+
+    part: Part
+    row: int
 
 
-class PartStore:
-    """The parts of calls that were read, by identity.
+class Joiner:
+    """Resolves records, array by array; counts in `counts` what became of each row of each file."""
 
-    Parts are added file by file in the order of the files; exact copies are counted and dropped at once.
-    """
+    def __init__(self, shared: Shared, counts: list[FileCounts]) -> None:
+        self._shared, self._counts = shared, counts
+        self._asked = np.empty(0, np.int8)
+        self._embeds = np.empty(0, bool)
+        self._filled: dict[tuple[int, int], int] = {}
 
-    def __init__(self, counts: list[FileCounts]) -> None:
-        self._counts = counts
-        # One part stands as it is; from the second on a dict keeps the distinct ones, with the place of the first.
-        self._found: dict[bytes, tuple[str, _Placed | dict[Part, Place]]] = {}
+    def resolve(self, parts: Parts) -> Calls:
+        """Return the calls in an array that holds all rows of each of them."""
+        order, starts = _by_digest(parts)
+        sizes = np.diff(np.append(starts, len(parts)))
+        first = order[starts]
+        alone = first[sizes == 1]
+        two = starts[sizes == 2]
+        usage, status = order[two], order[two + 1]
+        kind = parts["kind"]
+        swapped = kind[usage] == PartKind.STATUS
+        usage, status = np.where(swapped, status, usage), np.where(swapped, usage, status)
+        joined = (kind[usage] == PartKind.USAGE) & (kind[status] == PartKind.STATUS) & (parts["call"][usage] == 0)
+        pairs = self._join(parts, usage[joined], status[joined])
+        singly = [parts[alone], pairs]
+        conflicts = np.zeros(len(alone) + len(pairs), bool)
+        if len(alone) + len(pairs) < len(starts):
+            hard = np.ones(len(starts), bool)
+            hard[sizes == 1] = False
+            hard[np.flatnonzero(sizes == 2)[joined]] = False
+            rows, more = self._one_by_one(parts, order, starts[hard], sizes[hard])
+            singly.append(rows)
+            conflicts = np.concatenate([conflicts, more])
+        rows = np.concatenate(singly)
+        return self._judged(rows, conflicts)
 
-    def add(self, source_format: str, identity: tuple[str, ...] | None, part: Part, place: Place) -> None:
-        """Add what one row says; without an identity the row is a call of its own."""
-        known = ("", *place) if identity is None else (source_format, *identity)
-        digest = blake2b(repr(known).encode(), digest_size=16).digest()
-        before = self._found.get(digest)
-        if before is None:
-            self._found[digest] = (source_format, (part, place))
-            return
-        parts = before[1]
-        if isinstance(parts, tuple):
-            parts = {parts[0]: parts[1]}
-            self._found[digest] = (source_format, parts)
-        if part in parts:
-            self._counts[place.file].duplicates += 1
-        else:
-            parts[part] = place
+    def _join(self, parts: Parts, usage: npt.NDArray[np.int64], status: npt.NDArray[np.int64]) -> Parts:
+        rows, others = parts[usage], parts[status]
+        pairs, which = np.unique(
+            rows["facets"].astype(np.int64) << 32 | others["facets"].astype(np.int64), return_inverse=True
+        )
+        filled = [self._filled_number(pair >> 32, pair & 0xFFFF_FFFF) for pair in pairs.tolist()]
+        rows["facets"] = np.array(filled, np.int32)[which] if filled else rows["facets"]
+        timed = others["timestamp_us"] != NOT_A_TIME
+        rows["timestamp_us"] = np.where(timed, others["timestamp_us"], rows["timestamp_us"])
+        rows["status"], rows["duration_ms"] = others["status"], others["duration_ms"]
+        self._count("joined", others["file"])
+        return rows
 
-    def calls(self) -> Iterator[Call]:
-        """Resolve every identity; count what became of each part. The order of the calls means nothing."""
-        while self._found:
-            _, (source_format, parts) = self._found.popitem()
-            if isinstance(parts, tuple):
-                yield self._call(source_format, parts, None)
-            else:
-                yield from self._resolve(source_format, list(parts.items()))
+    def _filled_number(self, one: int, other: int) -> int:
+        found = self._filled.get((one, other))
+        if found is None:
+            facets = self._shared.facets
+            found = self._filled[one, other] = facets.number(facets.all[one].filled(facets.all[other]))
+        return found
 
-    def _resolve(self, source_format: str, parts: list[_Placed]) -> Iterator[Call]:
+    def _judged(self, rows: Parts, conflicts: npt.NDArray[np.bool_]) -> Calls:
+        """Tell of each call whether it is billed and its tokens known, and count it.
+
+        Processed and refused by a filter or a timeout (400, 408) is billed; refused before (401, 403, 404, 429) is not;
+        a failure of the service is billed only where usage was counted.
+        """
+        for number in range(len(self._asked), len(self._shared.facets.all)):
+            facets = self._shared.facets.all[number]
+            self._asked = np.append(self._asked, np.int8(_asked(facets)))
+            self._embeds = np.append(self._embeds, facets.api == "embeddings")
+        status, known = rows["status"], rows["known"]
+        refused = np.isin(status, _REFUSED)
+        prompt, completion = known & _PROMPT != 0, known & _COMPLETION != 0
+        # Only embeddings have no output. Half a count is no count: the total must say that it is a lower bound.
+        whole = prompt & (completion | self._embeds[rows["facets"]])
+        quality = np.where(self._asked[rows["facets"]] != 0, _MISSING, _NOT_BILLED)
+        quality[status >= 500] = _NOT_BILLED
+        quality[prompt | completion] = _MISSING
+        quality[whole | (rows["quantities"] != 0)] = _MEASURED
+        quality[refused] = _NOT_BILLED
+        # Counted by the service and refused by it: one of the two is wrong, and only the refusal costs nothing.
+        conflicts = conflicts | (refused & rows["tokens"].any(axis=1))
+        self._count("requests", rows["file"])
+        self._count("unmetered", rows["file"][quality == _MISSING])
+        self._count("conflicts", rows["file"][conflicts])
+        rows["duration_ms"] = np.where(rows["duration_ms"] < 0, np.nan, rows["duration_ms"])
+        return Calls(rows, quality.astype(np.uint8))
+
+    def _count(self, what: str, files: npt.NDArray[np.uint32]) -> None:
+        for number, found in enumerate(np.bincount(files.astype(np.int64)).tolist()):
+            if found:
+                counts = self._counts[number]
+                setattr(counts, what, getattr(counts, what) + found)
+
+    def _one_by_one(
+        self, parts: Parts, order: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]
+    ) -> tuple[Parts, npt.NDArray[np.bool_]]:
+        made: list[Any] = []
+        conflicts: list[bool] = []
+        for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
+            members = order[start : start + size].tolist()
+            members.sort(key=lambda row: (parts["file"][row], parts["line"][row], parts["record"][row]))
+            distinct: dict[Part, int] = {}
+            for row in members:
+                if distinct.setdefault(part_of(parts[row], self._shared), row) != row:
+                    self._counts[parts["file"][row]].duplicates += 1
+            call = _Resolution(parts, self._counts)
+            for one, status, conflict in call.resolve([_Placed(part, row) for part, row in distinct.items()]):
+                made.append(self._record(parts, one, status))
+                conflicts.append(conflict)
+        return np.array(made, parts.dtype), np.array(conflicts, bool)
+
+    def _record(self, parts: Parts, one: _Placed, status: _Placed | None) -> Any:
+        row = parts[one.row : one.row + 1].copy()
+        facets = one.part.facets
+        if status is not None:
+            other = status.part
+            facets = facets.filled(other.facets)
+            if other.timestamp_us is not None:
+                row["timestamp_us"] = other.timestamp_us
+            row["status"] = other.status or 0
+            row["duration_ms"] = np.nan if other.duration_ms is None else other.duration_ms
+        row["facets"] = self._shared.facets.number(facets)
+        return row[0]
+
+
+class _Resolution:
+    """Resolves the distinct rows of one identity."""
+
+    def __init__(self, parts: Parts, counts: list[FileCounts]) -> None:
+        self._parts, self._counts = parts, counts
+
+    def _counts_of(self, one: _Placed) -> FileCounts:
+        return self._counts[int(self._parts["file"][one.row])]
+
+    def resolve(self, parts: Sequence[_Placed]) -> list[tuple[_Placed, _Placed | None, bool]]:
+        """Return (row with the tokens, row with the status, whether rows contradict each other) of each call."""
+        if len(parts) == 1:
+            return [(parts[0], None, False)]
         usages: dict[str, list[_Placed]] = {}
         others: dict[int, list[_Placed]] = {PartKind.STATUS: [], PartKind.REST: []}
         for one in parts:
-            if one[0].kind == PartKind.USAGE:
-                usages.setdefault(one[0].call_id, []).append(one)
+            if one.part.kind == PartKind.USAGE:
+                usages.setdefault(one.part.call_id, []).append(one)
             else:
-                others[one[0].kind].append(one)
+                others[one.part.kind].append(one)
         joined = others[PartKind.REST]
         if "" in usages and len(usages) > 1:
             unnamed = usages.pop("")
@@ -103,20 +193,22 @@ class PartStore:
                 usages[""] = unnamed
         served = any(any(part.tokens) for group in usages.values() for part, _ in group)
         status, conflict = self._best_status(others[PartKind.STATUS], joined, served)
+        calls: list[tuple[_Placed, _Placed | None, bool]] = []
         if usages:
             joined += [status] if status is not None else []
             for group in usages.values():
                 best, conflict_here = self._best_usage(group)
                 if len(usages) == 1:
-                    best = _filled(best, sorted(joined, key=lambda one: _order(one[0]), reverse=True))
-                yield self._call(source_format, best, status, conflict or conflict_here)
+                    best = _filled(best, sorted(joined, key=lambda one: _order(one.part), reverse=True))
+                calls.append((best, status, conflict or conflict_here))
         elif status is not None:
-            yield self._call(source_format, status, None, conflict)
+            calls.append((status, None, conflict))
         else:
-            joined.sort(key=lambda one: _order(one[0]))
-            yield self._call(source_format, joined.pop(0), None)
-        for _, place in joined:
-            self._counts[place.file].joined += 1
+            joined.sort(key=lambda one: _order(one.part))
+            calls.append((joined.pop(0), None, False))
+        for one in joined:
+            self._counts_of(one).joined += 1
+        return calls
 
     def _best_usage(self, group: list[_Placed]) -> tuple[_Placed, bool]:
         """Keep the row with usage, then the one with the largest completion; tell if rows with usage differ.
@@ -125,9 +217,9 @@ class PartStore:
         """
         if len(group) == 1:
             return group[0], False
-        group.sort(key=lambda one: _order(one[0]), reverse=True)
-        for _, place in group[1:]:
-            self._counts[place.file].duplicates += 1
+        group.sort(key=lambda one: _order(one.part), reverse=True)
+        for one in group[1:]:
+            self._counts_of(one).duplicates += 1
         # A stream writes a row of zeros first; that is no contradiction.
         told = {part.tokens for part, _ in group if any(part.tokens)}
         return _filled(group[0], group[1:]), len(told) > 1
@@ -139,55 +231,39 @@ class PartStore:
         """
         if len(group) <= 1:
             return (group[0] if group else None), False
-        group.sort(key=lambda one: (served and one[0].status not in _REFUSED, _order(one[0])), reverse=True)
-        best = group[0]
+        group.sort(key=lambda one: (served and one.part.status not in _REFUSED, _order(one.part)), reverse=True)
+        best = group[0].part
         conflict = False
-        for part, place in group[1:]:
-            real = best[0].duration_ms or best[0].status in _REFUSED
-            if real and not part.duration_ms and part.status == 200 != best[0].status:
+        for one in group[1:]:
+            real = best.duration_ms or best.status in _REFUSED
+            if real and not one.part.duration_ms and one.part.status == 200 != best.status:
                 # A throttled call is logged twice: an instant 200, and the real 429 with a duration.
-                joined.append((part, place))
+                joined.append(one)
             else:
-                self._counts[place.file].duplicates += 1
-                conflict = conflict or part.status != best[0].status
-        return best, conflict
-
-    def _call(self, source_format: str, one: _Placed, status: _Placed | None, conflict: bool = False) -> Call:
-        part, place = one
-        facets, timestamp_us, code, duration_ms = part.facets, part.timestamp_us, part.status, part.duration_ms
-        if status is not None:
-            other = status[0]
-            facets = facets.filled(other.facets)
-            timestamp_us = other.timestamp_us if other.timestamp_us is not None else timestamp_us
-            code, duration_ms = other.status, other.duration_ms
-        # Counted by the service and refused by it: one of the two is wrong, and only the refusal costs nothing.
-        conflict = conflict or (code in _REFUSED and any(part.tokens))
-        quality = _quality(facets, part.tokens, part.quantities, code)
-        counts = self._counts[place.file]
-        counts.requests += 1
-        counts.unmetered += quality == "missing"
-        counts.conflicts += conflict
-        latency_ms = duration_ms if duration_ms is not None and duration_ms >= 0 else None
-        return Call(
-            place,
-            source_format,
-            facets,
-            timestamp_us,
-            part.tokens,
-            code,
-            latency_ms,
-            part.request_id,
-            quality,
-            part.quantities,
-        )
+                self._counts_of(one).duplicates += 1
+                conflict = conflict or one.part.status != best.status
+        return group[0], conflict
 
 
-def _filled(one: _Placed, others: list[_Placed]) -> _Placed:
-    part, place = one
-    facets = part.facets
-    for other, _ in others:
-        facets = facets.filled(other.facets)
-    return (part if facets is part.facets else part._replace(facets=facets)), place
+def _by_digest(parts: Parts) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the order in which rows of one digest stand together, and where each digest begins in it."""
+    high, low = parts["digest"][:, 0], parts["digest"][:, 1]
+    order = np.argsort(high, kind="stable")
+    sorted_high, sorted_low = high[order], low[order]
+    same_high = sorted_high[1:] == sorted_high[:-1]
+    if (same_high & (sorted_low[1:] != sorted_low[:-1])).any():
+        order = np.lexsort((low, high))
+        sorted_high, sorted_low = high[order], low[order]
+        same_high = sorted_high[1:] == sorted_high[:-1]
+    new = ~(same_high & (sorted_low[1:] == sorted_low[:-1]))
+    return order, np.flatnonzero(np.concatenate([[True], new])) if len(parts) else np.empty(0, np.int64)
+
+
+def _filled(one: _Placed, others: Sequence[_Placed]) -> _Placed:
+    facets = one.part.facets
+    for other in others:
+        facets = facets.filled(other.part.facets)
+    return one if facets is one.part.facets else _Placed(one.part._replace(facets=facets), one.row)
 
 
 def _order(part: Part) -> tuple[Any, ...]:
@@ -204,25 +280,9 @@ def _order(part: Part) -> tuple[Any, ...]:
     )
 
 
-def _quality(facets: Facets, tokens: Tokens, quantities: tuple[Any, ...], status: int | None) -> str:
-    """Tell whether a call is billed and its tokens known.
-
-    Processed and refused by a filter or a timeout (400, 408) is billed; refused before (401, 403, 404, 429) is not; a
-    failure of the service is billed only where usage was counted.
-    """
-    if status in _REFUSED:
-        return "not_billed"
-    if quantities:
-        return "measured"
-    if tokens.prompt_tokens is not None or tokens.completion_tokens is not None:
-        # Only embeddings have no output. Half a count is no count: the total must say that it is a lower bound.
-        whole = tokens.prompt_tokens is not None and (
-            tokens.completion_tokens is not None or facets.api == "embeddings"
-        )
-        return "measured" if whole else "missing"
-    if status is not None and status >= 500:
-        return "not_billed"
+def _asked(facets: Facets) -> bool:
+    """Tell whether a model was asked, as far as the names in a row tell."""
     asked = asks_a_model(facets.operation)
     if asked is None:
         asked = facets.operation is None or facets.model is not None or facets.deployment is not None
-    return "missing" if asked else "not_billed"
+    return asked

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+import numpy as np
 
 from ..errors import UsageFormatError
 from .fields import to_text
-from .files import LogFile, Raw, find_files, read_records
+from .files import LogFile, Piece, Raw, find_files, open_line, read_pieces
 from .formats import find_formats
-from .frame import make_frame, make_quantities, make_rejected
-from .join import PartStore, Place
-from .schema import Counts, Facets, FileCounts, LogFormat, RowError, UsageLog
+from .frame import make_frame, make_rejected
+from .join import Calls, Joiner
+from .parts import PART, PartTable, Place, Shared, record_of
+from .schema import Counts, FileCounts, LogFormat, RowError, UsageLog
+from .sums import Sums, UsageSums
 
-__all__ = ["read_usage"]
+__all__ = ["read_usage", "sum_usage"]
 
 MAX_STRANGE_ROWS = 100_000
 """After so many a file without one known row is no log; the rest of it would only fill the memory with rejects."""
@@ -59,18 +63,75 @@ def read_usage(
     >>> log.counts.total.requests == len(log.frame)
     True
     """
-    reading = _Reading(find_formats(format), deployment, resource, strict)
+    reading, files = _read(paths, format, deployment, resource, strict, keep_texts=True)
+    calls = list(reading.calls())
+    everything = Calls(
+        np.concatenate([one.rows for one in calls]) if calls else np.empty(0, PART),
+        np.concatenate([one.quality for one in calls]) if calls else np.empty(0, np.uint8),
+    )
+    frame, quantities = make_frame(everything, reading.shared, [file.shown for file in files])
+    return UsageLog(frame=frame, quantities=quantities, sums=_sums(reading, files, [everything]))
+
+
+def sum_usage(
+    *paths: str | os.PathLike[str],
+    format: str = "auto",
+    deployment: str | None = None,
+    resource: str | None = None,
+    strict: bool = False,
+) -> UsageSums:
+    """Read usage logs as `read_usage` does, and keep only sums: no frame, and no more memory for a larger log."""
+    reading, files = _read(paths, format, deployment, resource, strict, keep_texts=False)
+    return _sums(reading, files, reading.calls())
+
+
+def _sums(reading: _Reading, files: list[LogFile], calls: Iterable[Calls]) -> UsageSums:
+    sums = Sums(reading.shared)
+    for one in calls:
+        sums.add(one)
+    # Only now is it known which rows were further parts of a call.
+    counts = Counts(tuple(reading.counts))
+    return UsageSums(
+        groups=tuple(sums.groups()),
+        period=sums.period,
+        formats=tuple(sorted(sums.formats)),
+        rejected=make_rejected(reading.rejected, [file.shown for file in files]),
+        counts=counts,
+        complete=counts.total.complete,
+    )
+
+
+def _read(
+    paths: tuple[str | os.PathLike[str], ...],
+    format: str,
+    deployment: str | None,
+    resource: str | None,
+    strict: bool,
+    *,
+    keep_texts: bool,
+) -> tuple[_Reading, list[LogFile]]:
+    reading = _Reading(find_formats(format), deployment, resource, strict, keep_texts=keep_texts)
     files = find_files(paths)
-    for number, file in enumerate(files):
-        reading.read_file(number, file)
-    return reading.finish(files)
+    try:
+        for number, file in enumerate(files):
+            reading.read_file(number, file)
+    except BaseException:
+        reading.table.close()
+        raise
+    return reading, files
 
 
 class _Reading:
-    """One run of `read_usage`."""
+    """One run over files."""
 
     def __init__(
-        self, formats: tuple[LogFormat, ...], deployment: str | None, resource: str | None, strict: bool
+        self,
+        formats: tuple[LogFormat, ...],
+        deployment: str | None,
+        resource: str | None,
+        strict: bool,
+        *,
+        keep_texts: bool,
     ) -> None:
         self.formats, self.strict = formats, strict
         try:
@@ -81,57 +142,85 @@ class _Reading:
         self.resource = account.lower().rstrip("/") if account else None
         self.counts: list[FileCounts] = []
         self.rejected: list[tuple[str, int | None, int | None, str]] = []
-        self.store = PartStore(self.counts)
-        self.facets: dict[Facets, Facets] = {}
+        self.shared = Shared(tuple(one.name for one in formats), keep_texts=keep_texts)
+        self.table = PartTable()
+        self.readers = [one.lines(self.shared, i) for i, one in enumerate(formats) if one.lines is not None]
         self.recognised = False
 
     def read_file(self, number: int, file: LogFile) -> None:
         counts = FileCounts(file.shown)
         self.counts.append(counts)
-        line, record = None, 0
-        for raw in read_records(file):
-            record = record + 1 if raw.line == line else 0
-            line = raw.line
-            counts.rows += 1
-            if counts.rows == counts.rejected + 1 > MAX_STRANGE_ROWS:
-                counts.complete = False
-                self._reject(counts, raw, "none of the rows before is of a known log format; the rest was not read")
+        at = _At()
+        for piece in read_pieces(file):
+            if isinstance(piece, Raw):
+                going_on = self._read_raw(counts, piece, number, at)
+            else:
+                going_on = self._read_piece(counts, piece, number, at)
+            if not going_on:
                 return
-            if raw.damaged:
-                counts.complete = False
-            if raw.reason is not None:
-                self._reject(counts, raw, raw.reason)
-                continue
-            try:
-                self._read_record(counts, raw.value, Place(number, raw.line or 0, record))
-            except RowError as error:
-                self._reject(counts, raw, str(error))
+
+    def _read_piece(self, counts: FileCounts, piece: Piece, file: int, at: _At) -> bool:
+        """Read the plain lines of a piece at once, and the others one by one; False where the file is given up."""
+        lines: Iterable[tuple[int, int, int]] = _lines_in(piece.data)
+        for reader in self.readers:
+            if reader.may_read(piece.data):
+                parts = reader.read(piece.data)
+                columns = reader.columns
+                plain = columns.plain
+                parts["file"], parts["line"] = file, columns.lines[plain] + piece.line
+                self.table.add_many(parts)
+                counts.rows += len(parts)
+                self.recognised |= len(parts) > 0
+                others = (one[~plain].tolist() for one in (columns.starts, columns.ends, columns.lines))
+                lines = zip(*others, strict=True)
+                break
+        for start, end, number in lines:
+            for raw in open_line(piece, start, end, number):
+                if not self._read_raw(counts, raw, file, at):
+                    return False
+        return True
+
+    def _read_raw(self, counts: FileCounts, raw: Raw, file: int, at: _At) -> bool:
+        at.record = at.record + 1 if raw.line == at.line else 0
+        at.line = raw.line
+        counts.rows += 1
+        if counts.rows == counts.rejected + 1 > MAX_STRANGE_ROWS:
+            counts.complete = False
+            self._reject(counts, raw, "none of the rows before is of a known log format; the rest was not read")
+            return False
+        if raw.damaged:
+            counts.complete = False
+        if raw.reason is not None:
+            self._reject(counts, raw, raw.reason)
+            return True
+        try:
+            self._read_record(counts, raw.value, Place(file, raw.line or 0, at.record))
+        except RowError as error:
+            self._reject(counts, raw, str(error))
+        return True
 
     def _read_record(self, counts: FileCounts, record: Any, place: Place) -> None:
         if not isinstance(record, dict):
             raise RowError("the row is not a JSON object")
-        for one in self.formats:
+        for source, one in enumerate(self.formats):
             if one.sniff(record):
                 self.recognised = True
-                self._add(one, record, counts, place)
+                self._add(source, one, record, counts, place)
                 return
         named = self.formats[0].name if len(self.formats) == 1 else "a known log format"
         raise RowError(f"the row is not of {named}")
 
-    def _add(self, one: LogFormat, record: Mapping[str, Any], counts: FileCounts, place: Place) -> None:
+    def _add(self, source: int, one: LogFormat, record: Mapping[str, Any], counts: FileCounts, place: Place) -> None:
         found = one.read(record)
         if found is None:
             counts.ignored += 1
             return
         identity, part = found
-        facets = part.facets
         if not (one.names_deployment and one.names_resource):
             deployment = None if one.names_deployment else self.deployment
-            facets = facets.with_given(deployment, None if one.names_resource else self.resource)
-        facets = self.facets.setdefault(facets, facets)
-        if facets is not part.facets:
-            part = part._replace(facets=facets)
-        self.store.add(one.name, identity, part, place)
+            given = part.facets.with_given(deployment, None if one.names_resource else self.resource)
+            part = part._replace(facets=given)
+        self.table.add(record_of(self.shared, source, identity, part, place))
 
     def _reject(self, counts: FileCounts, raw: Raw, reason: str) -> None:
         if self.strict:
@@ -139,20 +228,38 @@ class _Reading:
         counts.rejected += 1
         self.rejected.append((counts.source_file, raw.line, raw.offset, reason))
 
-    def finish(self, files: list[LogFile]) -> UsageLog:
+    def calls(self) -> Iterator[Calls]:
+        """Yield all calls, once everything is read.
+
+        Raises
+        ------
+        UsageFormatError
+            If no row was of a known format.
+        """
         if self.rejected and not self.recognised:
             source, line, _, reason = self.rejected[0]
             more = f" (and {len(self.rejected) - 1:,} more rows)" if len(self.rejected) > 1 else ""
             formats = ", ".join(one.name for one in self.formats)
             raise UsageFormatError(source, f"{reason}{more}; no row is of a known log format ({formats})", line or 0)
-        names = [file.shown for file in files]
-        frame, calls = make_frame(self.store.calls(), names)
-        # Only now is it known which rows were further parts of a call.
-        counts = Counts(tuple(self.counts))
-        return UsageLog(
-            frame=frame,
-            quantities=make_quantities(calls),
-            rejected=make_rejected(self.rejected, names),
-            counts=counts,
-            complete=counts.total.complete,
-        )
+        joiner = Joiner(self.shared, self.counts)
+        for parts in self.table.partitions():
+            yield joiner.resolve(parts)
+
+
+class _At:
+    """The line that is read, and how many records of it were."""
+
+    __slots__ = ("line", "record")
+
+    def __init__(self) -> None:
+        self.line: int | None = None
+        self.record = 0
+
+
+def _lines_in(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield (start, end, number) of each line of a piece."""
+    start = number = 0
+    while start < len(data):
+        end = data.index(b"\n", start)
+        yield start, end, number
+        start, number = end + 1, number + 1

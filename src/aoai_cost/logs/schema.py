@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import pandas as pd
 
 from ..usage import cached_beyond_text, split_totals
+
+if TYPE_CHECKING:
+    from .._fast.columns import Columns
+    from .parts import Parts, Shared
+    from .sums import UsageSums
 
 __all__ = [
     "NO_TOKENS",
@@ -138,6 +143,19 @@ class Part(NamedTuple):
 Identity = tuple[str, ...]
 
 
+class LineReader(Protocol):
+    """Reads whole pieces of JSON lines at once: the plain lines of one format, and none that `read` reads otherwise."""
+
+    columns: Columns
+    """Knows after `read` where the lines are, and which of them were plain."""
+
+    def may_read(self, data: bytes) -> bool:
+        """Tell, and quickly, whether lines of the format can be in a piece."""
+
+    def read(self, data: bytes) -> Parts:
+        """Return the records of the plain lines in their order, without file and line."""
+
+
 @dataclass(frozen=True, slots=True)
 class LogFormat:
     """One format of logs.
@@ -152,6 +170,8 @@ class LogFormat:
     read: Callable[[Mapping[str, Any]], tuple[Identity | None, Part] | None]
     names_deployment: bool = True
     names_resource: bool = True
+    lines: Callable[[Shared, int], LineReader] | None = None
+    """Makes what reads whole pieces of JSON lines of this format at once, given the number of the format."""
 
 
 @dataclass(slots=True)
@@ -218,10 +238,25 @@ class UsageLog:
         What became of each row, per file and in ``counts.total``.
     complete : bool
         Whether every file was read to its end.
+    sums : UsageSums
+        The same calls added up, as a report prices them.
     """
 
     frame: pd.DataFrame
     quantities: pd.DataFrame
-    rejected: pd.DataFrame
-    counts: Counts
-    complete: bool
+    sums: UsageSums
+
+    @property
+    def rejected(self) -> pd.DataFrame:
+        """The rows that could not be read."""
+        return self.sums.rejected
+
+    @property
+    def counts(self) -> Counts:
+        """What became of each row."""
+        return self.sums.counts
+
+    @property
+    def complete(self) -> bool:
+        """Whether every file was read to its end."""
+        return self.sums.complete

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from .. import markup
-from ..catalog import Deployment, Deployments, get_model, read_deployments, same_resource, split_model_name
-from ..errors import RequestError, UnknownNameError, shorten
-from ..logs import UsageLog, read_usage
+from ..catalog import Deployment, Deployments, read_deployments, same_resource, split_model_name
+from ..errors import RequestError, shorten
+from ..logs import Group, GroupKey, UsageLog, UsageSums, sum_usage
 from ..prices import Cost, PriceBook, exact_sum
-from ..usage import METER_UNITS, MeterKey, Usage, split_totals
+from ..usage import METER_UNITS, MeterKey, Usage
 
 __all__ = ["CostReport", "cost_report"]
 
@@ -27,20 +26,6 @@ BY = ("resource", "deployment", "model", "version", "sku", "region", "tier")
 
 TOKEN_METERS = ("input", "cached_input", "cache_write", "output")
 DAY_MS = 24 * 3600 * 1000
-
-
-class GroupKey(NamedTuple):
-    """Everything that selects a price, and the day; one group is summed in integers and priced once."""
-
-    day: date | None
-    """None where the log does not say when the call was made."""
-    resource: str | None
-    deployment: str | None
-    model: str | None
-    version: str | None
-    region: str | None
-    tier: str | None
-    band: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,23 +115,22 @@ def cost_report(
     columns = _columns(by)
     if every not in ("month", "day"):
         raise RequestError("every", f"must be month or day, found {shorten(every)}")
-    if not isinstance(log, UsageLog):
-        paths = [log] if isinstance(log, (str, os.PathLike)) else list(log)
-        log = read_usage(*paths)
+    if isinstance(log, UsageLog):
+        sums = log.sums
+    else:
+        sums = sum_usage(*([log] if isinstance(log, (str, os.PathLike)) else log))
     if deployments is None:
         deployments = Deployments(())
     elif not isinstance(deployments, Deployments):
         deployments = read_deployments(deployments)
     book = prices if prices is not None else PriceBook.current()
     pricing = _Pricing(book, deployments, columns, every)
-    groups = list(_groups(log))
-    pricing.learn_resources(key for key, _, _ in groups)
-    for key, counted, usage in groups:
-        pricing.add_group(key, counted, usage)
-    period = _period(log.frame)
-    if period is not None:
-        pricing.add_time(period)
-    return pricing.report(log, period)
+    pricing.learn_resources(key for key, _ in sums.groups)
+    for key, group in sums.groups:
+        pricing.add_group(key, group)
+    if sums.period is not None:
+        pricing.add_time(sums.period)
+    return pricing.report(sums)
 
 
 def _columns(by: Sequence[str]) -> tuple[str, ...]:
@@ -154,90 +138,6 @@ def _columns(by: Sequence[str]) -> tuple[str, ...]:
         raise RequestError("by", f"must be some of {', '.join(BY)}; found {shorten(by)}")
     wanted = {*by, *(("resource",) if "deployment" in by else ())}
     return tuple(name for name in BY if name in wanted)
-
-
-def _groups(log: UsageLog) -> Iterator[tuple[GroupKey, tuple[int, int, int], Usage]]:
-    """Sum the log in integers: yield (group, (requests, unmetered, not billed), usage)."""
-    frame = log.frame
-    if frame.empty:
-        return
-    work = pd.DataFrame(
-        {
-            "day": frame["timestamp"].dt.floor("D"),
-            "resource": frame["resource"],
-            "deployment": frame["deployment"],
-            "model": frame["model"],
-            "version": frame["version"],
-            "region": frame["region"],
-            "tier": frame["service_tier"],
-            "band": _bands(frame),
-            "requests": 1,
-            "unmetered": (frame["usage_quality"] == "missing").astype("int64"),
-            "not_billed": (frame["usage_quality"] == "not_billed").astype("int64"),
-        },
-        index=frame.index,
-    )
-
-    billed = work["not_billed"].to_numpy() == 0
-
-    def whole(column: str) -> Any:
-        return np.where(billed, frame[column].fillna(0).to_numpy(dtype=np.int64), 0)
-
-    parts = split_totals(
-        whole("prompt_tokens"),
-        whole("completion_tokens"),
-        cached=whole("cached_tokens"),
-        cached_audio=whole("cached_audio"),
-        cached_image=whole("cached_image"),
-        cache_write=whole("cache_write_tokens"),
-        audio_in=whole("audio_in"),
-        audio_out=whole("audio_out"),
-        image_in=whole("image_in"),
-        image_out=whole("image_out"),
-    )
-    keys = list(parts)
-    for i, key in enumerate(keys):
-        work[f"meter{i}"] = parts[key]
-    other = _other_quantities(log.quantities)
-    for i, (key, quantities) in enumerate(other.items(), start=len(keys)):
-        keys.append(key)
-        work[f"meter{i}"] = np.where(billed, quantities.reindex(frame.index, fill_value=0).to_numpy(dtype=np.int64), 0)
-    grouped = work.groupby(list(GroupKey._fields), dropna=False, observed=True, sort=True).sum()
-    for index, row in zip(grouped.index, grouped.to_numpy(dtype=np.int64).tolist(), strict=True):
-        day, *names, band = index
-        on = None if pd.isna(day) else day.date()
-        group = GroupKey._make((on, *(None if pd.isna(name) else str(name) for name in names), str(band)))
-        yield group, (row[0], row[1], row[2]), Usage(dict(zip(keys, row[3:], strict=True)))
-
-
-def _bands(frame: pd.DataFrame) -> Any:
-    """Tell the context band of each request: it hangs on the tokens of one request, never on a sum."""
-    models = frame["model"].astype("object")
-    limits: dict[Any, int | None] = {}
-    for name in models.dropna().unique():
-        try:
-            limits[name] = get_model(str(name)).long_context_above
-        except UnknownNameError:
-            limits[name] = None
-    above = models.map({name: limit for name, limit in limits.items() if limit is not None}).astype("Int64")
-    long = (frame["prompt_tokens"] > above).fillna(False).to_numpy(dtype=bool)
-    return np.where(long, "long", "short")
-
-
-def _other_quantities(quantities: pd.DataFrame) -> dict[MeterKey, pd.Series[Any]]:
-    """Sum the long table of images, characters and the like to one column per meter, indexed by row."""
-    found: dict[MeterKey, pd.Series[Any]] = {}
-    if quantities.empty:
-        return found
-    for (meter, modality, variant), part in quantities.groupby(["meter", "modality", "variant"], observed=True):
-        key = MeterKey(str(meter), str(modality), str(variant))
-        found[key] = part.groupby("row", observed=True)["quantity"].sum()
-    return found
-
-
-def _period(frame: pd.DataFrame) -> tuple[date, date] | None:
-    stamps = frame["timestamp"].dropna()
-    return None if stamps.empty else (stamps.min().date(), stamps.max().date() + timedelta(days=1))
 
 
 class _Row:
@@ -277,7 +177,8 @@ class _Pricing:
             if found is not None and key.resource is not None and same_resource(found.resource, key.resource):
                 self.logged.setdefault(found.resource, key.resource)
 
-    def add_group(self, key: GroupKey, counted: tuple[int, int, int], usage: Usage) -> None:
+    def add_group(self, key: GroupKey, group: Group) -> None:
+        usage = group.usage
         found = None if key.day is None else self.deployments.find(key.resource, key.deployment, key.day)
         if key.day is None or found is None:
             names = {
@@ -290,7 +191,7 @@ class _Pricing:
                 "tier": key.tier,
             }
             row = self._row(key.day, names)
-            self._count(row, counted, usage)
+            self._count(row, group)
             if key.day is None:
                 reason = "the log does not say when the call was made, so no dated price can be chosen"
             else:
@@ -310,7 +211,7 @@ class _Pricing:
         )
         names = self._names(served)
         row = self._row(key.day, names)
-        self._count(row, counted, usage)
+        self._count(row, group)
         if usage:
             self._add_cost(row, key.day, names, key.band, self.book.price(usage, served, on=key.day, band=key.band))
 
@@ -352,10 +253,11 @@ class _Pricing:
     def _row(self, day: date | None, names: dict[str, str | None]) -> _Row:
         return self.rows[(self._period_of(day), *(names[column] for column in self.columns))]
 
-    def _count(self, row: _Row, counted: tuple[int, int, int], usage: Usage) -> None:
+    def _count(self, row: _Row, group: Group) -> None:
+        counted = (group.requests, group.unmetered, group.not_billed)
         row.counted = [a + b for a, b in zip(row.counted, counted, strict=True)]
-        row.complete &= counted[1] == 0
-        for meter, quantity in usage.items():
+        row.complete &= group.unmetered == 0
+        for meter, quantity in group.usage.items():
             if meter.meter in TOKEN_METERS:
                 row.tokens[meter.meter] += quantity
 
@@ -391,7 +293,7 @@ class _Pricing:
     def _note(self, deployment: str, note: str) -> None:
         self.notes.setdefault(note, {})[deployment] = None
 
-    def report(self, log: UsageLog, period: tuple[date, date] | None) -> CostReport:
+    def report(self, log: UsageSums) -> CostReport:
         frame = self._frame()
         unmetered = int(frame["unmetered"].sum())
         rejected = len(log.rejected)
@@ -404,10 +306,9 @@ class _Pricing:
             notes.append("some quantities have no price; they are listed as unpriced and not in the total")
         if rejected:
             notes.append(f"rows that could not be read: {rejected:,}; they are listed as rejected and not in the total")
-        formats = log.frame["source_format"].dropna().unique().tolist()
-        if len(formats) > 1:
+        if len(log.formats) > 1:
             notes.append(
-                f"the rows come from several kinds of log ({', '.join(sorted(formats))}), whose ids cannot be joined: "
+                f"the rows come from several kinds of log ({', '.join(log.formats)}), whose ids cannot be joined: "
                 "calls that more than one of them saw are counted more than once; choose one with format="
             )
         if log.counts.total.conflicts:
@@ -430,7 +331,7 @@ class _Pricing:
             rejected=log.rejected,
             counts=log.counts,
             files_complete=log.complete,
-            period=period,
+            period=log.period,
             notes=tuple(notes),
         )
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
+import numpy as np
 import orjson
 
+from ..._fast.columns import Columns
 from ...catalog import arm_region
-from ..fields import served_model, to_count, to_duration_ms, to_status, to_text, to_timestamp_us
+from ..fields import EARLIEST_US, LATEST_US, served_model, to_count, to_duration_ms, to_status, to_text, to_timestamp_us
 from ..operations import api_of
+from ..parts import NOT_A_TIME, PART, Parts, Shared
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
 
 __all__ = ["FORMAT"]
@@ -143,4 +147,119 @@ def _tokens(properties: Mapping[str, Any]) -> Tokens:
     ).checked()
 
 
-FORMAT = LogFormat("azure-monitor", sniff, read)
+# The fields of a row that a plain line is read by, and those of its properties.
+_NAMES = tuple(
+    (inner, name)
+    for inner, names in (
+        (False, ("category", "resourceId", "location", "Tenant", "operationName")),
+        (True, ("modelDeploymentName", "modelName", "modelVersion", "streamType")),
+    )
+    for name in names
+)
+_TIMES = ("time", "EnqueueTime", "FluentdIngestTimestamp")
+_COUNTS = {
+    "prompt_tokens": ("promptTokens", "inputTokens"),
+    "cached_tokens": ("cachedTokens",),
+    "cache_write_tokens": ("cacheWriteTokens",),
+    "completion_tokens": ("generatedTokens", "completionTokens", "outputTokens"),
+}
+# Rows that tell more than these are not plain.
+_PARTS_OF_COUNTS = ("inputTextTokens", "inputImageTokens", "cachedTextTokens", "cachedImageTokens", "outputImageTokens")
+# A line with one of these may hold many rows.
+_WRAPPERS = ("records", "value")
+_MARKS = (b"AzureOpenAIRequestUsage", b"RequestResponse")
+
+
+class _Lines:
+    """Reads plain lines of both categories at once."""
+
+    def __init__(self, shared: Shared, source: int) -> None:
+        self._shared, self._source = shared, source
+        self._kinds: list[int] = []
+        self._facets: list[int] = []
+        self.columns = Columns(
+            (
+                *(name for inner, name in _NAMES if not inner),
+                "correlationId",
+                "resultSignature",
+                "durationMs",
+                *_TIMES,
+                *_WRAPPERS,
+            ),
+            "properties",
+            (*(name for inner, name in _NAMES if inner), *chain(*_COUNTS.values()), *_PARTS_OF_COUNTS),
+        )
+
+    def may_read(self, data: bytes) -> bool:
+        return any(mark in data for mark in _MARKS)
+
+    def read(self, data: bytes) -> Parts:
+        columns = self.columns
+        columns.read(data)
+        columns.plain[:] &= columns.told("correlationId")
+        for name in _WRAPPERS:
+            columns.plain[:] &= ~columns.told(name)
+        codes = columns.codes(_NAMES)
+        self._learn_names(columns.names[len(self._kinds) :])
+        kinds = np.array(self._kinds, np.int8)[codes] if self._kinds else np.full(len(codes), -1, np.int8)
+        columns.plain[:] &= kinds >= 0
+        identities = columns.digests(
+            (FORMAT.name.encode(),), [(False, "resourceId", True), (False, "correlationId", False)]
+        )
+        ids = columns.digests((), [(False, "correlationId", False)], lower=False)
+        times = columns.times(_TIMES[0])
+        for name in _TIMES[1:]:
+            times = np.where(times == NOT_A_TIME, columns.times(name), times)
+        columns.plain[:] &= (times >= EARLIEST_US) & (times < LATEST_US)
+        usage = kinds == PartKind.USAGE
+        tokens, known = self._tokens(usage)
+        statuses, durations = columns.statuses("resultSignature"), columns.numbers("durationMs")
+        at = np.flatnonzero(columns.plain)
+        parts = np.zeros(len(at), PART)
+        parts["digest"], parts["request"] = identities[at], ids[at, 0] | np.uint64(1)
+        parts["facets"] = np.array(self._facets, np.int32)[codes[at]] if len(at) else 0
+        parts["timestamp_us"], parts["kind"], parts["source"] = times[at], kinds[at], self._source
+        parts["tokens"], parts["known"] = tokens[at], known[at]
+        parts["status"] = np.where(usage[at], 0, statuses[at])
+        parts["duration_ms"] = np.where(usage[at], np.nan, durations[at])
+        if self._shared.keep_texts:
+            parts["text"] = [self._shared.text(text) for text in columns.texts("correlationId", at.tolist())]
+        return parts
+
+    def _learn_names(self, names: list[tuple[str | None, ...]]) -> None:
+        for category, resource, location, tenant, *rest in names:
+            kind, number = -1, -1
+            known = (category or "").lower()
+            if known in (_USAGE, _STATUS):
+                resource = resource.lower().rstrip("/") if resource else None
+                try:
+                    number = self._shared.facets.number(_facets(resource, location or tenant, *rest))
+                    kind = PartKind.USAGE if known == _USAGE else PartKind.STATUS
+                except RowError:
+                    pass  # read by itself, such a line says what is wrong with it
+            self._kinds.append(kind)
+            self._facets.append(number)
+
+    def _tokens(self, usage: Any) -> tuple[Any, Any]:
+        """Return the counts of rows with usage and which of them are known; strike rows that tell more."""
+        columns = self.columns
+        for name in _PARTS_OF_COUNTS:
+            columns.plain[:] &= ~columns.told(name, True)
+        tokens = np.zeros((len(usage), len(Tokens._fields)), np.int64)
+        known = np.zeros(len(usage), np.uint16)
+        for column, names in _COUNTS.items():
+            values, told = columns.counts(names[0], True)
+            for name in names[1:]:
+                more, more_told = columns.counts(name, True)
+                values, told = np.where(told, values, more), told | more_told
+            i = Tokens._fields.index(column)
+            tokens[:, i] = np.where(usage, values, 0)
+            known |= (told & usage).astype(np.uint16) << np.uint16(i)
+        prompt, cached, write = (
+            tokens[:, Tokens._fields.index(name)] for name in ("prompt_tokens", "cached_tokens", "cache_write_tokens")
+        )
+        columns.plain[:] &= cached + write <= prompt
+        return tokens, known
+
+
+FORMAT = LogFormat("azure-monitor", sniff, read, lines=_Lines)

@@ -1,0 +1,246 @@
+"""The rows of logs as records of one size: what a row says of its call, in little memory, and on disk beyond a limit.
+
+A call stands in several rows, files and copies, and what belongs together is known by a 128-bit digest of its identity
+alone. Records are kept by digest: when they are more than memory is given for, they are written to as many files as
+digests have beginnings, and each file holds all rows of its calls.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from .._fast.columns import NOT_A_TIME, digest
+from .schema import Facets, Part, Tokens
+
+__all__ = ["NOT_A_TIME", "PART", "PartTable", "Parts", "Place", "Shared", "part_of", "record_of"]
+
+PART = np.dtype(
+    [
+        ("digest", "u8", (2,)),
+        ("call", "u8"),
+        ("request", "u8"),
+        ("tokens", "i8", (len(Tokens._fields),)),
+        ("timestamp_us", "i8"),
+        ("duration_ms", "f8"),
+        ("line", "i8"),
+        ("record", "u4"),
+        ("file", "u4"),
+        ("facets", "i4"),
+        ("quantities", "i4"),
+        ("text", "i4"),
+        ("known", "u2"),
+        ("status", "i2"),
+        ("kind", "u1"),
+        ("source", "u1"),
+    ],
+    align=True,
+)
+"""One row: what `Part` says, where it stands, and of which format it is.
+
+``call`` and ``request`` are digests of the ids (0 where there is none), ``facets``, ``quantities`` and ``text`` numbers
+of things in `Shared`, ``known`` a bit for each count that the row tells.
+"""
+
+Parts = npt.NDArray[np.void]
+"""ndarray of `PART`, shape (n,)."""
+
+LIMIT_BYTES = 48 << 20
+"""So much memory is given to the rows; more are written to disk."""
+_ROWS_AT_ONCE = 4_096
+_BITS = 6
+"""Files at one level: two to this power."""
+
+_Thing = TypeVar("_Thing", bound=Hashable)
+
+
+class Place(NamedTuple):
+    """Where a row stands: number of its file, line (or record of a document), record within the line."""
+
+    file: int
+    line: int
+    record: int
+
+
+class _Numbered(Generic[_Thing]):
+    """Things that many rows share, each kept once and known by its number."""
+
+    def __init__(self) -> None:
+        self.all: list[_Thing] = []
+        self._number: dict[_Thing, int] = {}
+
+    def number(self, thing: _Thing) -> int:
+        found = self._number.get(thing)
+        if found is None:
+            found = self._number[thing] = len(self.all)
+            self.all.append(thing)
+        return found
+
+
+class Shared:
+    """What records refer to by number."""
+
+    def __init__(self, formats: tuple[str, ...], *, keep_texts: bool) -> None:
+        self.formats = formats
+        self.facets: _Numbered[Facets] = _Numbered()
+        self.quantities: _Numbered[tuple[tuple[str, str, str, int], ...]] = _Numbered()
+        self.quantities.number(())
+        self.texts: list[str | None] = [None]
+        """The ids of requests, where somebody wants to see them."""
+        self.keep_texts = keep_texts
+
+    def text(self, request_id: str | None) -> int:
+        """Keep the id of a request, if anybody wants to see it, and return its number."""
+        if request_id is None or not self.keep_texts:
+            return 0
+        self.texts.append(request_id)
+        return len(self.texts) - 1
+
+
+def record_of(
+    shared: Shared, source: int, identity: tuple[str, ...] | None, part: Part, place: Place
+) -> tuple[Any, ...]:
+    """Return what one row says as a tuple for `PART`; without an identity the row is a call of its own."""
+    known = tuple(str(number) for number in place) if identity is None else (shared.formats[source], *identity)
+    tokens, bits = [], 0
+    for i, value in enumerate(part.tokens):
+        tokens.append(value or 0)
+        bits |= (value is not None) << i
+    return (
+        np.frombuffer(_digest(known), "u8"),
+        _short_digest(part.call_id or None),
+        _short_digest(part.request_id),
+        tokens,
+        NOT_A_TIME if part.timestamp_us is None else part.timestamp_us,
+        np.nan if part.duration_ms is None else part.duration_ms,
+        place.line,
+        place.record,
+        place.file,
+        shared.facets.number(part.facets),
+        shared.quantities.number(part.quantities),
+        shared.text(part.request_id),
+        bits,
+        part.status or 0,
+        part.kind,
+        source,
+    )
+
+
+def part_of(row: Any, shared: Shared) -> Part:
+    """Return the part that a record was made from, its ids as their digests."""
+    return Part(
+        kind=int(row["kind"]),
+        call_id=str(row["call"]) if row["call"] else "",
+        facets=shared.facets.all[row["facets"]],
+        timestamp_us=None if row["timestamp_us"] == NOT_A_TIME else int(row["timestamp_us"]),
+        tokens=tokens_of(row),
+        status=int(row["status"]) or None,
+        duration_ms=None if np.isnan(row["duration_ms"]) else float(row["duration_ms"]),
+        request_id=str(row["request"]) if row["request"] else None,
+        quantities=shared.quantities.all[row["quantities"]],
+    )
+
+
+def tokens_of(row: Any) -> Tokens:
+    """Return the counts of a record, None where it tells none."""
+    known = int(row["known"])
+    return Tokens._make(value if known >> i & 1 else None for i, value in enumerate(row["tokens"].tolist()))
+
+
+def _digest(texts: tuple[str, ...]) -> bytes:
+    return digest(tuple(text.encode("utf-8", "surrogatepass") for text in texts))
+
+
+def _short_digest(text: str | None) -> int:
+    # Never 0, which stands for no id.
+    return 0 if text is None else int.from_bytes(_digest((text,))[:8], "little") | 1
+
+
+class PartTable:
+    """Keeps records in memory, and beyond `limit_bytes` in files of a folder of its own."""
+
+    def __init__(self, *, limit_bytes: int | None = None) -> None:
+        self._limit = LIMIT_BYTES if limit_bytes is None else limit_bytes
+        self._kept: list[Parts] = []
+        self._kept_bytes = 0
+        self._single: list[tuple[Any, ...]] = []
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def add(self, record: tuple[Any, ...]) -> None:
+        """Add one record."""
+        self._single.append(record)
+        if len(self._single) == _ROWS_AT_ONCE:
+            self._gather()
+
+    def add_many(self, records: Parts) -> None:
+        """Add records, which are then the table's own."""
+        self._kept.append(records)
+        self._kept_bytes += records.nbytes
+        if self._kept_bytes > self._limit:
+            self._spill()
+
+    def partitions(self) -> Iterator[Parts]:
+        """Yield all records, those of one digest together in one array; the table is empty afterwards."""
+        self._gather()
+        if self._folder is None:
+            kept, self._kept, self._kept_bytes = self._kept, [], 0
+            if kept:
+                yield np.concatenate(kept)
+            return
+        self._spill()
+        try:
+            yield from _read(Path(self._folder.name), self._limit, 64 - _BITS)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Forget everything, also what is on disk."""
+        self._kept, self._kept_bytes, self._single = [], 0, []
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _gather(self) -> None:
+        if self._single:
+            single, self._single = self._single, []
+            self.add_many(np.array(single, dtype=PART))
+
+    def _spill(self) -> None:
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="aoai_cost-")
+        kept, self._kept, self._kept_bytes = self._kept, [], 0
+        for records in kept:
+            _write(Path(self._folder.name), records, 64 - _BITS)
+
+
+def _write(folder: Path, records: Parts, shift: int) -> None:
+    """Append records to the files of their digests' next bits."""
+    bits = records["digest"][:, 0] >> np.uint64(shift) & np.uint64((1 << _BITS) - 1)
+    order = np.argsort(bits, kind="stable")
+    ends = np.cumsum(np.bincount(bits.astype(np.int64), minlength=1 << _BITS))
+    start = 0
+    for number, end in enumerate(ends.tolist()):
+        if end > start:
+            with (folder / f"{number:02x}").open("ab") as file:
+                file.write(records[order[start:end]].tobytes())
+        start = end
+
+
+def _read(folder: Path, limit: int, shift: int) -> Iterator[Parts]:
+    for path in sorted(folder.iterdir()):
+        size = path.stat().st_size
+        if size <= limit or shift < _BITS:
+            yield np.frombuffer(path.read_bytes(), PART)
+            path.unlink()
+            continue
+        # Too many for memory: once more by the next bits.
+        with tempfile.TemporaryDirectory(prefix=f"{path.name}-", dir=folder.parent) as deeper, path.open("rb") as file:
+            while piece := file.read(limit // PART.itemsize * PART.itemsize):
+                _write(Path(deeper), np.frombuffer(piece, PART), shift - _BITS)
+            path.unlink()
+            yield from _read(Path(deeper), limit, shift - _BITS)
