@@ -5,7 +5,7 @@ fields cannot be read in the plain way, is marked and left to somebody slower; n
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, strtod
 from libc.string cimport memchr, memcmp, memcpy, memset
 
@@ -14,15 +14,17 @@ import numpy as np
 cdef extern from "json.h":
     const uint8_t* run_end(const uint8_t* at, const uint8_t* end) nogil
     bint all_ascii(const uint8_t* at, const uint8_t* end) nogil
+    int lowest_bit(uint32_t word) nogil
     void sip_128(const uint8_t* data, size_t size, uint64_t* out) nogil
 
 cdef enum:
-    MOST_FIELDS = 32
+    MOST_FIELDS = 31
     # Deeper lines are left to somebody slower.
     DEEPEST = 64
     LONGEST_NUMBER = 40
     LONGEST_TEXT = 2_000
     LONGEST_KEY = 8_192
+    LONGEST_NAME = 64
 
 cdef enum Kind:
     ABSENT, NULL_VALUE, TEXT, ESCAPED_TEXT, INTEGER, NUMBER, TRUTH, ARRAY, OBJECT
@@ -402,7 +404,10 @@ cdef class Columns:
     """
 
     cdef Span* _spans
-    cdef size_t _room, _n_fields, _n_outer
+    cdef size_t _room, _n_fields
+    # Sets of fields, a bit each: of the line, of the inner object, and with names of so many bytes.
+    cdef uint32_t _outer, _inner_set
+    cdef uint32_t[LONGEST_NAME] _of_size
     cdef Py_ssize_t _n_lines, _lines_room
     cdef uint8_t* _side
     cdef size_t _side_room, _side_used
@@ -427,7 +432,15 @@ cdef class Columns:
         names = [name.encode() for name in (inner, *fields, *inner_fields)]
         if len(names) > MOST_FIELDS:
             raise ValueError(f"at most {MOST_FIELDS - 1} fields, found {len(names) - 1}")
-        self._n_fields, self._n_outer = len(names), 1 + len(fields)
+        if max(map(len, names)) >= LONGEST_NAME:
+            raise ValueError(f"names must be shorter than {LONGEST_NAME} bytes")
+        self._n_fields = len(names)
+        self._outer = (<uint32_t> 1 << (1 + len(fields))) - 1
+        self._inner_set = ~self._outer
+        for i in range(LONGEST_NAME):
+            self._of_size[i] = 0
+        for i in range(self._n_fields):
+            self._of_size[len(names[i])] |= <uint32_t> 1 << i
         self._keys = b"".join(names)
         self._key_text = <const char*> self._keys
         self._key_at[0] = 0
@@ -497,7 +510,7 @@ cdef class Columns:
         memset(spans, 0, self._n_fields * sizeof(Span))
         if at[0] != c"{" or not (all_ascii(at, end) or _is_utf8(at, end)):
             return False
-        at = self._fields(at, end, spans, 0, self._n_outer)
+        at = self._fields(at, end, spans, self._outer)
         return at == end and self._inner(spans)
 
     cdef bint _inner(self, Span* spans) noexcept nogil:
@@ -508,7 +521,7 @@ cdef class Columns:
         if span.kind == ABSENT or span.kind == NULL_VALUE:
             return True
         if span.kind == OBJECT:
-            return self._fields(span.at, span.at + span.size, spans, self._n_outer, self._n_fields) != NULL
+            return self._fields(span.at, span.at + span.size, spans, self._inner_set) != NULL
         if span.kind != TEXT and span.kind != ESCAPED_TEXT:
             return False
         at = self._side + self._side_used
@@ -517,16 +530,17 @@ cdef class Columns:
         at = _skip(at, end)
         if at >= end or at[0] != c"{":
             return False
-        at = self._fields(at, end, spans, self._n_outer, self._n_fields)
+        at = self._fields(at, end, spans, self._inner_set)
         return at != NULL and _skip(at, end) == end
 
     cdef const uint8_t* _fields(
-        self, const uint8_t* at, const uint8_t* end, Span* spans, size_t first, size_t last
+        self, const uint8_t* at, const uint8_t* end, Span* spans, uint32_t within
     ) noexcept nogil:
-        """Keep where the values of the fields from `first` on stand in the object at `at`; of two of one name the last."""
+        """Keep where the values of the fields in a set stand in the object at `at`; of two of one name the last."""
         cdef const uint8_t* key
         cdef bint escaped
-        cdef size_t i, size
+        cdef size_t i = 0, size
+        cdef uint32_t found
         cdef uint8_t kind
         at = _skip(at + 1, end)
         if at < end and at[0] == c"}":
@@ -544,16 +558,17 @@ cdef class Columns:
             if at >= end or at[0] != c":":
                 return NULL
             at = _skip(at + 1, end)
-            i = first
-            while i < last and not (
-                self._key_at[i + 1] - self._key_at[i] == size and memcmp(key, self._key_text + self._key_at[i], size) == 0
-            ):
-                i += 1
+            found = self._of_size[size] & within if size < LONGEST_NAME else 0
+            while found:
+                i = lowest_bit(found)
+                if memcmp(key, self._key_text + self._key_at[i], size) == 0:
+                    break
+                found &= found - 1
             key = at
             at = _value(at, end, 1, &kind)
             if at == NULL:
                 return NULL
-            if i < last:
+            if found:
                 spans[i].at, spans[i].size, spans[i].kind = key, <int32_t> (at - key), kind
             at = _skip(at, end)
             if at >= end:

@@ -10,6 +10,19 @@
 #include <emmintrin.h>
 #endif
 
+/* The number of the lowest bit of a word that is not 0. */
+static inline int lowest_bit(uint32_t word)
+{
+#if defined(__GNUC__)
+    return __builtin_ctz(word);
+#else
+    int number = 0;
+    for (; !(word & 1); word >>= 1)
+        number++;
+    return number;
+#endif
+}
+
 /* The first byte from `at` on that ends a run of plain bytes in a string: a quote, a backslash or a control character. */
 static inline const uint8_t *run_end(const uint8_t *at, const uint8_t *end)
 {
@@ -21,7 +34,7 @@ static inline const uint8_t *run_end(const uint8_t *at, const uint8_t *end)
                                            _mm_cmpeq_epi8(_mm_min_epu8(bytes, last), bytes));
         const unsigned bits = (unsigned)_mm_movemask_epi8(found);
         if (bits)
-            return at + __builtin_ctz(bits);
+            return at + lowest_bit(bits);
         at += 16;
     }
 #endif

@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import orjson
 
 from ..errors import UsageFormatError
@@ -26,6 +27,7 @@ _DEEPEST_WRAPPER = 3
 _LINE_COST_BYTES = 200
 """What a line of a document costs beside its bytes while it waits for the end."""
 
+_LINE_END = 10
 _GZIP = b"\x1f\x8b"
 # White space, and the zeros that a blob is padded with.
 _BLANK = b" \t\r\n\f\v\0"
@@ -289,7 +291,7 @@ def _pieces(path: Path) -> Iterator[Piece | Raw]:
             if cut:
                 data = b"".join([*pending, chunk[:cut]])
                 yield Piece(data, number, offset)
-                number, offset = number + data.count(b"\n"), offset + len(data)
+                number, offset = number + _line_ends(data), offset + len(data)
                 pending = []
             pending.append(chunk[cut:])
             if sum(map(len, pending)) > MAX_LINE_BYTES:
@@ -303,6 +305,10 @@ def _pieces(path: Path) -> Iterator[Piece | Raw]:
         yield Raw(number, offset, None, _too_long(), damaged=True)
     elif line:
         yield Raw(number, offset, line, damaged=True)
+
+
+def _line_ends(data: bytes) -> int:
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == _LINE_END))
 
 
 def _too_long() -> str:

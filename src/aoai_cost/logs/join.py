@@ -74,16 +74,16 @@ class Joiner:
         return self._judged(rows, conflicts)
 
     def _join(self, parts: Parts, usage: npt.NDArray[np.int64], status: npt.NDArray[np.int64]) -> Parts:
-        rows, others = parts[usage], parts[status]
+        rows, facets = parts[usage], parts["facets"]
         pairs, which = np.unique(
-            rows["facets"].astype(np.int64) << 32 | others["facets"].astype(np.int64), return_inverse=True
+            facets[usage].astype(np.int64) << 32 | facets[status].astype(np.int64), return_inverse=True
         )
         filled = [self._filled_number(pair >> 32, pair & 0xFFFF_FFFF) for pair in pairs.tolist()]
-        rows["facets"] = np.array(filled, np.int32)[which] if filled else rows["facets"]
-        timed = others["timestamp_us"] != NOT_A_TIME
-        rows["timestamp_us"] = np.where(timed, others["timestamp_us"], rows["timestamp_us"])
-        rows["status"], rows["duration_ms"] = others["status"], others["duration_ms"]
-        self._count("joined", others["file"])
+        rows["facets"] = np.array(filled, np.int32)[which]
+        times = parts["timestamp_us"][status]
+        rows["timestamp_us"] = np.where(times != NOT_A_TIME, times, rows["timestamp_us"])
+        rows["status"], rows["duration_ms"] = parts["status"][status], parts["duration_ms"][status]
+        self._count("joined", parts["file"][status])
         return rows
 
     def _filled_number(self, one: int, other: int) -> int:
