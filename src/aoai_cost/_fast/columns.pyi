@@ -1,5 +1,5 @@
 from collections.abc import Iterable, Sequence
-from typing import final
+from typing import Self, final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ def digest(parts: tuple[bytes, ...]) -> bytes: ...
 
 @final
 class Columns:
-    def __init__(self, fields: Sequence[str], inner: str, inner_fields: Sequence[str]) -> None: ...
+    def __new__(cls, fields: Sequence[str], inner: str, inner_fields: Sequence[str]) -> Self: ...
     @property
     def names(self) -> list[tuple[str | None, ...]]: ...
     @property

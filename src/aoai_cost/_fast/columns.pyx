@@ -116,7 +116,9 @@ cdef const uint8_t* _text(const uint8_t* at, const uint8_t* end, bint* escaped) 
 
 
 cdef const uint8_t* _number(const uint8_t* at, const uint8_t* end, uint8_t* kind) noexcept nogil:
-    """Return where the number ends, or NULL where it is none."""
+    """Return where the number ends, or NULL where it is none, or so long that it may be beyond a double."""
+    cdef const uint8_t* start = at
+    cdef const uint8_t* digits
     kind[0] = INTEGER
     if at < end and at[0] == c"-":
         at += 1
@@ -141,9 +143,12 @@ cdef const uint8_t* _number(const uint8_t* at, const uint8_t* end, uint8_t* kind
             at += 1
         if at >= end or not c"0" <= at[0] <= c"9":
             return NULL
+        digits = at
         while at < end and c"0" <= at[0] <= c"9":
             at += 1
-    return at
+        if at - digits > 2:
+            return NULL
+    return at if at - start <= LONGEST_NUMBER else NULL
 
 
 cdef inline const uint8_t* _word(
@@ -482,7 +487,7 @@ cdef class Columns:
                 while last > first and _is_padding((last - 1)[0]):
                     last -= 1
                 if first < last:
-                    starts[n], ends[n], lines[n] = first - &piece[0], last - &piece[0], number
+                    starts[n], ends[n], lines[n] = at - &piece[0], stop - &piece[0], number
                     plain[n] = self._line(first, last, self._spans + n * self._n_fields)
                     n += 1
                 number += 1
@@ -666,7 +671,7 @@ cdef class Columns:
                 span = self._spans + i * self._n_fields + field
                 if not plain[i] or span.kind in (ABSENT, NULL_VALUE, TRUTH, ARRAY, OBJECT):
                     continue
-                if span.kind in (TEXT, ESCAPED_TEXT) or span.size > LONGEST_NUMBER:
+                if span.kind in (TEXT, ESCAPED_TEXT):
                     plain[i] = 0
                     continue
                 memcpy(digits, span.at, span.size)
