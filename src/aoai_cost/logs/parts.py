@@ -214,21 +214,23 @@ class PartTable:
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="aoai_cost-")
         kept, self._kept, self._kept_bytes = self._kept, [], 0
-        for records in kept:
-            _write(Path(self._folder.name), records, 64 - _BITS)
+        _write(Path(self._folder.name), kept, 64 - _BITS)
 
 
-def _write(folder: Path, records: Parts, shift: int) -> None:
-    """Append records to the files of their digests' next bits."""
-    bits = records["digest"][:, 0] >> np.uint64(shift) & np.uint64((1 << _BITS) - 1)
-    order = np.argsort(bits, kind="stable")
-    ends = np.cumsum(np.bincount(bits.astype(np.int64), minlength=1 << _BITS))
-    start = 0
-    for number, end in enumerate(ends.tolist()):
-        if end > start:
+def _write(folder: Path, kept: list[Parts], shift: int) -> None:
+    """Append records to the files of their digests' next bits; each array is sorted by them."""
+    ends = np.empty((len(kept), 1 << _BITS), np.int64)
+    for i, records in enumerate(kept):
+        bits = (records["digest"][:, 0] >> np.uint64(shift) & np.uint64((1 << _BITS) - 1)).astype(np.int64)
+        kept[i] = records[np.argsort(bits, kind="stable")]
+        ends[i] = np.cumsum(np.bincount(bits, minlength=1 << _BITS))
+    starts = np.zeros_like(ends)
+    starts[:, 1:] = ends[:, :-1]
+    for number in range(1 << _BITS):
+        if (ends[:, number] > starts[:, number]).any():
             with (folder / f"{number:02x}").open("ab") as file:
-                file.write(records[order[start:end]].tobytes())
-        start = end
+                for records, start, end in zip(kept, starts[:, number], ends[:, number], strict=True):
+                    file.write(records[start:end].data)
 
 
 def _read(folder: Path, limit: int, shift: int) -> Iterator[Parts]:
@@ -241,6 +243,6 @@ def _read(folder: Path, limit: int, shift: int) -> Iterator[Parts]:
         # Too many for memory: once more by the next bits.
         with tempfile.TemporaryDirectory(prefix=f"{path.name}-", dir=folder.parent) as deeper, path.open("rb") as file:
             while piece := file.read(limit // PART.itemsize * PART.itemsize):
-                _write(Path(deeper), np.frombuffer(piece, PART), shift - _BITS)
+                _write(Path(deeper), [np.frombuffer(piece, PART)], shift - _BITS)
             path.unlink()
             yield from _read(Path(deeper), limit, shift - _BITS)
