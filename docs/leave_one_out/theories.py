@@ -224,15 +224,14 @@ def in_use() -> Theory:
     rules, families = _catalogued()
     theory: Theory = {}
     for one in parameters():
-        kind, _, rule = one.rule.partition(".")
+        kind = one.rule.partition(".")[0]
         if kind == "written":
             theory[one] = True
         elif kind == "models":
             (theory[one],) = families[one.rule][one.name] or {AS_NEIGHBOUR}
         elif kind == "tool_rule":
-            theory[one] = getattr(
-                getattr(rules[f"tool_rule.{rule.rpartition('.')[0]}"], rule.rpartition(".")[2]), one.name
-            )
+            name, _, api = one.rule.rpartition(".")
+            theory[one] = getattr(getattr(rules[name], api), one.name)
         else:
             theory[one] = getattr(rules[one.rule], one.name)
     return theory
