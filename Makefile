@@ -17,7 +17,7 @@ NEWEST ?= $(shell for v in 3.15 3.14 3.13 3.12; do for p in python$$v $(HOME)/.p
 	$$p -c '' 2>/dev/null && echo $$p && exit; done; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt types bench compare checked sanitized deep fuzz newest golden dist clean
+.PHONY: help demo test lint fmt types bench compare checked sanitized deep fuzz newest golden accuracy leave-one-out dist clean
 
 help:  ## list the words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -126,6 +126,9 @@ golden: $(VENV)/.installed  ## rewrite what is generated: catalogue, price table
 
 accuracy: $(VENV)/.test  ## rewrite the page on how exact the counts are, from the recorded requests of the test data
 	$(BIN)/python docs/accuracy.py
+
+leave-one-out: $(VENV)/.test  ## rewrite the page on the rules fitted without one repository at a time, in two minutes
+	$(BIN)/python docs/leave_one_out
 
 clean:  ## forget everything built
 	rm -rf $(VENV) build dist src/*.egg-info report.html report.csv

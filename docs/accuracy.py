@@ -28,7 +28,8 @@ public repository's own tests with the usage that OpenAI or Azure returned for i
 here: no stored state, no failed or doubtful recordings. `count_request` was given the body and the model that answered.
 
 *Exact* is the share whose count equals the billed input tokens; *error* is the mean of the absolute differences in
-percent of what was billed. The prompts of most are short, so that a token or two are percents.
+percent of what was billed. The prompts of most are short, so that a token or two are percents. What is exact by rules
+fitted without the repository that is counted, and what each rule rests on, is in [leave-one-out.md](leave-one-out.md).
 """
 
 
