@@ -20,6 +20,7 @@ from theories import (
     FIGURES,
     MULTIPLIERS,
     OPTIONAL,
+    SCHEMA_OF,
     Parameter,
     Theory,
     Value,
@@ -110,7 +111,7 @@ def _rules_of(theory: Theory, profile: Profile, used: set[Parameter]) -> Iterato
         chat = _ask(theory, f"models.{found}", "chat_rule", used)
         yield "chat_rule", f"chat_rule.{chat}"
         if profile.has_schema:
-            yield "schema_rule", f"schema_rule.{chat}"
+            yield "schema_rule", f"schema_rule.{SCHEMA_OF[chat]}"
         if profile.has_tools and model.tool_rule is not None:
             form = f"tool_rule.{_ask(theory, f'models.{found}', 'tool_rule', used)}.{api}"
             if form != "tool_rule.functions-2023.responses":

@@ -27,7 +27,8 @@ Theory = dict[Parameter, Value]
 
 # The rule that another is taken for where no recording tells them apart.
 NEIGHBOURS = {
-    "chat_rule.reasoning": "chat_rule.classic",
+    "chat_rule.o-series": "chat_rule.classic",
+    "chat_rule.reasoning": "chat_rule.o-series",
     "tool_rule.classic-ascii.chat": "tool_rule.classic.chat",
     "tool_rule.classic-ascii.responses": "tool_rule.classic.responses",
     "tool_rule.functions-2023.chat": "tool_rule.classic.chat",
@@ -130,7 +131,7 @@ CHOICES: dict[str, dict[str, tuple[Value, ...]]] = {
     },
     "image_rule": {"extra_tokens": (0, 1, 2, 3), "multiplier": (1.2, 1.5, 1.62, 1.72, 2.46)},
     "models": {
-        "chat_rule": ("classic", "reasoning"),
+        "chat_rule": ("classic", "o-series", "reasoning"),
         "tool_rule": ("functions-2023", "classic", "classic-ascii", "o-series", "harmony-2025", "harmony"),
     },
 }
@@ -144,7 +145,10 @@ MULTIPLIERS = {
 }
 PUBLISHED["written"] = dict.fromkeys(SWITCHES, False)
 PUBLISHED |= {f"image_rule.{rule}": {"multiplier": one, "extra_tokens": 0} for rule, one in MULTIPLIERS.items()}
-CHAT_RULES = SCHEMA_RULES = CHOICES["models"]["chat_rule"]
+CHAT_RULES = CHOICES["models"]["chat_rule"]
+SCHEMA_OF = {"classic": "classic", "o-series": "reasoning", "reasoning": "reasoning"}
+"""The rule for json_schema formats that a chat rule names."""
+SCHEMA_RULES = tuple(dict.fromkeys(SCHEMA_OF.values()))
 TOOL_RULES = CHOICES["models"]["tool_rule"]
 
 

@@ -62,6 +62,8 @@ class ImageRule:
     short_px: int = 768
     multiplier: float = 1.0
     extra_tokens: int = 0
+    unsure_tokens: int = 0
+    """How many more or fewer an image may cost."""
     patch_px: int = 32
     reject_patches: int = 30_000
     levels: Mapping[str, DetailLevel] = field(default_factory=dict)
@@ -143,6 +145,8 @@ class ToolForm:
     call_tokens: int = 0
     stored_call_tokens: int = 0
     """More, for a call that carries the ``id`` which the service gave it."""
+    call_unsure_tokens: int = 0
+    """How many more a call without that ``id`` may cost."""
     result_prefix: str = "functions."
     result_tokens: int = 0
     parallel_tokens: int | None = None
@@ -158,7 +162,8 @@ class ToolForm:
     required_tokens: int = 0
     none_tokens: int = 0
     unsure_choices: tuple[str, ...] = ()
-    """Of required, none, forced and allowed (``allowed_tools``) those that no recording shows."""
+    """Of required, none, forced and allowed (``allowed_tools``) those that no recording shows, or those of one
+    repository alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,9 @@ def choice_tokens(form: ToolForm, encoding: Encoding, choice: Any) -> Counted:
     tokens = {"required": form.required_tokens, "none": form.none_tokens}.get(kind, 0)
     if kind == "forced" and form.forced_tokens is not None:
         tokens = form.forced_tokens + encoding.count(f" to=functions.{name}")
-    return Counted("tool choice", tokens, 0, _CHOICE_TOKENS if kind in form.unsure_choices else 0)
+    if kind not in form.unsure_choices:
+        return Counted("tool choice", tokens)
+    return Counted("tool choice", tokens, tokens, max(0, _CHOICE_TOKENS - tokens))
 
 
 def _commented(text: str) -> list[str]:
@@ -444,7 +446,7 @@ class CallHistory:
             # One recorded call of twenty had an id and not these tokens: the service knows how the call was sampled.
             more = form.stored_call_tokens if stored else 0
             unsure = _OLD_STYLE_TOKENS if old and form.types != "2023" else more
-            yield Counted(f"{path} (call)", tokens + more, unsure, unsure)
+            yield Counted(f"{path} (call)", tokens + more, unsure, unsure or form.call_unsure_tokens)
         for path, name, text in results:
             tokens = form.result_tokens + self._count(form.result_prefix + name) + self._count(text)
             yield Counted(f"{path} (result)", tokens)
