@@ -80,6 +80,16 @@ def held_stream(release: threading.Event) -> Callable[[Any], Reply]:
     return lambda body: (200, {"content-type": "text/event-stream", "connection": "close"}, pieces(body))
 
 
+def silence(release: threading.Event) -> Callable[[Any], Reply]:
+    """Answer nothing until it is released."""
+
+    def wait(body: Any) -> Reply:
+        release.wait()
+        raise ConnectionAbortedError
+
+    return wait
+
+
 def hang_up(body: Any) -> Reply:
     raise ConnectionAbortedError
 

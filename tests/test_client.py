@@ -13,16 +13,33 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import openai
 import pydantic
 import pytest
-from azure_server import ANSWER, MARK, AzureServer, broken_stream, error, hang_up, held_stream, squeezed
+from azure_server import (
+    ANSWER,
+    MARK,
+    AzureServer,
+    broken_stream,
+    chat_events,
+    error,
+    hang_up,
+    held_stream,
+    response_events,
+    silence,
+    squeezed,
+)
+from filelock import FileLock
+from hypothesis import given
+from hypothesis import strategies as st
 from openai import AsyncAzureOpenAI, AzureOpenAI, OpenAI
 
 from aoai_cost import (
@@ -40,6 +57,7 @@ from aoai_cost import (
     read_usage,
     watch,
 )
+from aoai_cost.client.answers import Answer, EventReader
 
 KEY = "key-that-nobody-may-see"
 ONE = Budget(per_call=1)
@@ -113,7 +131,13 @@ def one_line(path: Path) -> dict[str, Any]:
     return found
 
 
-class Answer(pydantic.BaseModel):
+def helpers(client: Any) -> Any:
+    """What has ``parse`` and ``stream``; they left beta in 1.92."""
+    chat = client.chat.completions
+    return chat if hasattr(chat, "parse") else client.beta.chat.completions
+
+
+class Parsed(pydantic.BaseModel):
     text: str
 
 
@@ -141,10 +165,10 @@ SENDERS = {
     "streaming response": lambda c: c.chat.completions.with_streaming_response.create(
         model="chat", messages=HELLO
     ).__enter__(),
-    "parse": lambda c: c.beta.chat.completions.parse(model="chat", messages=HELLO, response_format=Answer),
-    "stream helper": lambda c: c.beta.chat.completions.stream(model="chat", messages=HELLO).__enter__(),
+    "parse": lambda c: helpers(c).parse(model="chat", messages=HELLO, response_format=Parsed),
+    "stream helper": lambda c: helpers(c).stream(model="chat", messages=HELLO).__enter__(),
     "responses": lambda c: c.responses.create(model="chat", input=MARK),
-    "responses parse": lambda c: c.responses.parse(model="chat", input=MARK, text_format=Answer),
+    "responses parse": lambda c: c.responses.parse(model="chat", input=MARK, text_format=Parsed),
     "responses stream": lambda c: c.responses.stream(model="chat", input=MARK).__enter__(),
     "completions": lambda c: c.completions.create(model="chat", prompt=MARK),
     "with_options": lambda c: create(c.with_options(max_retries=5, timeout=3)),
@@ -155,9 +179,6 @@ SENDERS = {
 
 @pytest.mark.parametrize("name", SENDERS)
 def test_every_way_to_send_is_guarded(client: AzureOpenAI, server: AzureServer, name: str) -> None:
-    if name == "responses parse" and not hasattr(client.responses, "parse"):
-        assert openai.__version__.startswith("1.66.")  # it came a little later
-        return
     guarded = watched(client, budget=Budget(per_call=0))
     with pytest.raises(BudgetExceeded):
         SENDERS[name](guarded)
@@ -212,6 +233,34 @@ def test_what_bills_nothing_passes(client: AzureOpenAI, server: AzureServer, log
     assert lines(log) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "billed"),
+    [
+        ("/files", False),
+        ("/uploads/upload_1/parts", False),
+        ("/vector_stores/vs_1/files", False),
+        ("/threads", False),
+        ("/threads/thread_1/messages", False),
+        ("/threads/runs", True),
+        ("/threads/thread_1/runs", True),
+        ("/threads/thread_1/runs/run_1/cancel", False),
+        ("/responses/resp_1/cancel", False),
+        ("/responses/input_tokens", False),
+        ("/responses/compact", True),
+        ("/audio/speech", True),
+        ("/batches", True),
+        ("/fine_tuning/jobs", True),
+        ("/what/nobody/knows", True),
+    ],
+)
+def test_a_post_is_billed_unless_it_is_known_not_to_be(
+    client: AzureOpenAI, server: AzureServer, path: str, billed: bool
+) -> None:
+    with pytest.raises(RequestError if billed else openai.NotFoundError):
+        watched(client, budget=Budget(per_call=0)).post(path, cast_to=object, body={"input": MARK})
+    assert len(server.paths) == (not billed)
+
+
 def test_what_is_billed_and_cannot_be_counted_is_refused_unless_it_may_pass(
     client: AzureOpenAI, server: AzureServer, log: Path
 ) -> None:
@@ -229,9 +278,12 @@ def test_what_is_billed_and_cannot_be_counted_is_refused_unless_it_may_pass(
 
 
 def test_a_websocket_is_refused_under_a_budget(client: AzureOpenAI) -> None:
+    # The method itself, as connecting needs a package that the SDK does not install.
     guarded: Any = watched(client, budget=Budget(per_call=100))
     with pytest.raises(RequestError, match="websocket"):
         guarded._configure_realtime("chat", {})
+    passing: Any = watched(client, budget=Budget(per_call=100, unpriced="send"))
+    assert "chat" in str(passing._configure_realtime("chat", {})[0])
 
 
 def test_the_deployment_of_the_path_wins(server: AzureServer, log: Path) -> None:
@@ -345,6 +397,29 @@ def test_an_attempt_without_an_answer_counts_in_full_beside_the_one_that_was_ans
     assert [line["status"] for line in lines(log)] == [None, 200]
 
 
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_a_call_that_timed_out_may_be_billed(server: AzureServer, tmp_path: Path, log: Path, is_async: bool) -> None:
+    release = threading.Event()
+    server.script.append(silence(release))
+    budget, short = day_budget(tmp_path), {"timeout": openai.Timeout(30, read=0.05), "max_retries": 0}
+    if is_async:
+
+        async def use(one: Any) -> None:
+            with pytest.raises(openai.APITimeoutError):
+                await create(one.with_options(**short))
+
+        run_async(server, use, budget=budget, log=log)
+    else:
+        with azure(server) as client:
+            guarded = watched(client, budget=budget, log=log).with_options(**short)
+            with pytest.raises(openai.APITimeoutError):
+                create(guarded)
+    release.set()
+    assert [line.get("cost") for line in lines(tmp_path / "spent.jsonl")] == [None], "the reservation stands"
+    assert (one_line(log)["status"], one_line(log)["sent"]) == (None, True)
+    assert read_usage(log).frame["usage_quality"].tolist() == ["missing"]
+
+
 def test_a_call_that_never_left_is_released(tmp_path: Path, log: Path) -> None:
     with AzureOpenAI(azure_endpoint="http://127.0.0.1:9", api_version="v", api_key=KEY, max_retries=0) as nowhere:
         guarded = watched(nowhere, budget=day_budget(tmp_path), log=log)
@@ -390,6 +465,29 @@ def test_a_damaged_ledger_stops_all_sending(
         with pytest.raises(LedgerError, match="line 3"):
             create(guarded)
     assert len(server.paths) == 1
+
+
+def test_a_ledger_that_somebody_holds_stops_sending(
+    client: AzureOpenAI, server: AzureServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aoai_cost.client.ledger._LOCK_WAIT_S", 0.01)
+    guarded = watched(client, budget=day_budget(tmp_path))
+    with FileLock(tmp_path / "spent.jsonl.lock"), pytest.raises(LedgerError, match="locked"):
+        in_a_thread(lambda: create(guarded))
+    create(guarded)
+    assert len(server.paths) == 1
+
+
+def in_a_thread(work: Any) -> Any:
+    """Do it where this thread's locks are another's."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
+
+
+def test_embeddings_are_settled(client: AzureOpenAI, tmp_path: Path) -> None:
+    watched(client, budget=day_budget(tmp_path)).embeddings.create(model="embed", input=MARK)
+    # Seven tokens at 0.02 a million.
+    assert Decimal(lines(tmp_path / "spent.jsonl")[-1]["cost"]) == Decimal("0.00000014")
 
 
 def test_threads_that_share_a_budget_never_exceed_it(
@@ -496,7 +594,7 @@ CALLS = {
     ),
     "streaming response": lambda c: read_streaming(c),
     "stream helper": lambda c: read_helper(
-        c.beta.chat.completions.stream(model="chat", messages=HELLO, stream_options={"include_usage": True})
+        helpers(c).stream(model="chat", messages=HELLO, stream_options={"include_usage": True})
     ),
     "responses": lambda c: c.responses.create(model="chat", input=MARK),
     "responses stream": lambda c: list(c.responses.create(model="chat", input=MARK, stream=True)),
@@ -583,8 +681,8 @@ def test_a_stream_without_usage_is_counted_and_marked(client: AzureOpenAI, tmp_p
 def test_arguments_of_tool_calls_count_in_a_stream_without_usage(client: AzureOpenAI, log: Path) -> None:
     tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
     list(create(watched(client, log=log), stream=True, tools=[tool]))
-    wanted = get_encoding("o200k_base").count(f'{ANSWER}look{{"a":"{MARK}"}}')
-    assert one_line(log)["usage"]["completion_tokens"] == wanted
+    count = get_encoding("o200k_base").count
+    assert one_line(log)["usage"]["completion_tokens"] == count(ANSWER) + count(f'look{{"a":"{MARK}"}}')
 
 
 @pytest.mark.parametrize("how", ["closed", "left", "never read"])
@@ -609,6 +707,14 @@ def test_a_stream_that_is_given_up_is_counted_so_far(
     seen = 0 if how == "never read" else get_encoding("o200k_base").count(MARK)
     assert line["usage"]["completion_tokens"] == seen
     assert Decimal(lines(tmp_path / "spent.jsonl")[-1]["cost"]) < COST
+
+
+def test_a_stream_is_settled_while_its_thread_holds_the_lock(client: AzureOpenAI, tmp_path: Path) -> None:
+    # As the collection of garbage does it, whatever it interrupts.
+    stream = create(watched(client, budget=day_budget(tmp_path)), **WITH_USAGE)
+    with FileLock(tmp_path / "spent.jsonl.lock"):
+        list(stream)
+    assert Decimal(lines(tmp_path / "spent.jsonl")[-1]["cost"]) == COST
 
 
 def test_a_broken_stream_is_logged_and_its_error_reaches_the_caller(
@@ -653,6 +759,12 @@ def test_an_input_that_cannot_be_counted_is_null(client: AzureOpenAI, log: Path)
     far = [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]
     list(create(watched(client, log=log), messages=far, stream=True))
     assert one_line(log)["usage"]["prompt_tokens"] is None
+
+
+def test_a_stream_that_never_named_its_model_has_null_counts(client: AzureOpenAI, log: Path) -> None:
+    create(watched(client, deployments=None, log=log), stream=True).close()
+    assert one_line(log)["usage"] == {"prompt_tokens": None, "completion_tokens": None}
+    assert read_usage(log).frame["usage_quality"].tolist() == ["missing"]
 
 
 def test_each_attempt_is_a_line(client: AzureOpenAI, server: AzureServer, log: Path) -> None:
@@ -705,6 +817,36 @@ def test_an_answer_is_not_lost_where_the_ledger_cannot_be_settled(
     with pytest.warns(RuntimeWarning, match="the reservation stands: Is a directory"):
         assert len(list(stream)) > 3
     assert len(server.paths) == 1
+
+
+@given(st.data())
+def test_a_stream_reads_the_same_in_any_cut(data: st.DataObject) -> None:
+    body = {"stream_options": {"include_usage": data.draw(st.booleans())}, "tools": [{}]}
+    end = data.draw(st.sampled_from([b"\n", b"\r\n", b"\r"]))
+    whole = b"".join((*chat_events(body), *response_events())).replace(b"\n", end)
+    whole = whole[: data.draw(st.integers(0, len(whole)))]
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=20)))
+    once, piecewise = EventReader(), EventReader()
+    once.feed(whole)
+    for first, last in pairwise([0, *cuts, len(whole)]):
+        piecewise.feed(whole[first:last])
+    told = [(one.model, one.usage, one.texts) for one in (once.end(), piecewise.end())]
+    assert told[0] == told[1]
+
+
+KEYS = st.sampled_from(["response", "usage", "model", "choices", "delta", "tool_calls", "function", "type"])
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(JUNK)
+def test_an_answer_of_any_shape_is_read(record: Any) -> None:
+    answer = Answer(streamed=True)
+    answer.take(record)
+    assert answer.usage is None or isinstance(answer.usage, dict)
 
 
 # What cannot be watched.

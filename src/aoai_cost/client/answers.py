@@ -13,19 +13,21 @@ __all__ = ["Answer", "BodyReader", "EventReader"]
 
 _LINE_END = re.compile(rb"[\r\n]")
 # Summaries of reasoning and audio are left out: what is billed is not what is shown.
-_TEXT_EVENTS = frozenset(
-    (
-        "response.output_text.delta",
-        "response.refusal.delta",
-        "response.function_call_arguments.delta",
-        "response.custom_tool_call_input.delta",
-    )
+_TEXT_EVENTS = (
+    "response.output_text.delta",
+    "response.refusal.delta",
+    "response.function_call_arguments.delta",
+    "response.custom_tool_call_input.delta",
 )
 _DEEPEST_USAGE = 4
 
 
 class Answer:
-    """The facts of one answer; ``texts`` is what a stream wrote so far, for the case that it never tells its usage."""
+    """The facts of one answer.
+
+    ``texts`` are the pieces that a stream wrote so far, by the choice or item that they belong to: what there is to
+    count where it never tells its usage.
+    """
 
     __slots__ = ("model", "service_tier", "streamed", "texts", "usage")
 
@@ -34,7 +36,7 @@ class Answer:
         self.service_tier: str | None = None
         self.usage: dict[str, Any] | None = None
         self.streamed = streamed
-        self.texts: list[str] = []
+        self.texts: dict[Any, list[str]] = {}
 
     def take(self, record: Any) -> None:
         """Take in a body, a chunk of a stream or an event of one."""
@@ -50,7 +52,8 @@ class Answer:
             self.usage = _numbers(usage)
             self.texts.clear()
         if self.usage is None:
-            self.texts.extend(_texts(record))
+            for place, text in _texts(record):
+                self.texts.setdefault(place, []).append(text)
 
 
 class EventReader:
@@ -100,27 +103,29 @@ class BodyReader:
         return answer
 
 
-def _texts(record: Mapping[str, Any]) -> Iterator[str]:
+def _texts(record: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
+    """Yield the pieces of text in a chunk or an event, each with the place that it continues."""
     if record.get("type") in _TEXT_EVENTS:
-        yield from _strings(record, "delta")
+        yield from _strings(record, "delta", place=str(record.get("item_id")))
     for choice in _objects(record.get("choices")):
-        yield from _strings(choice, "text")
+        index = str(choice.get("index"))
+        yield from _strings(choice, "text", place=index)
         delta = choice.get("delta")
         if not isinstance(delta, dict):
             continue
-        yield from _strings(delta, "content", "refusal")
+        yield from _strings(delta, "content", "refusal", place=index)
         for called in (delta, *_objects(delta.get("tool_calls"))):
             for kind in ("function", "function_call", "custom"):
                 call = called.get(kind)
                 if isinstance(call, dict):
-                    yield from _strings(call, "name", "arguments", "input")
+                    yield from _strings(call, "name", "arguments", "input", place=(index, str(called.get("index"))))
 
 
-def _strings(record: Mapping[str, Any], *names: str) -> Iterator[str]:
+def _strings(record: Mapping[str, Any], *names: str, place: Any) -> Iterator[tuple[Any, str]]:
     for name in names:
         value = record.get(name)
         if isinstance(value, str) and value:
-            yield value
+            yield place, value
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import contextlib
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -88,7 +88,7 @@ class Call:
     def reserve(self, budget: Budget) -> None:
         """Estimate the call and reserve it, or raise what `Watch.begin` says."""
         try:
-            self.estimate = estimate = self._estimated(budget)
+            self.estimate = estimate = self._estimated()
         except AoaiCostError:
             if budget.unpriced == "send":
                 return
@@ -101,7 +101,7 @@ class Call:
             self.watch.ledger.reserve(self.day, self.call_id, amount, Decimal(budget.per_day))
             self.reserved = amount
 
-    def _estimated(self, budget: Budget) -> Estimate:
+    def _estimated(self) -> Estimate:
         operation = self.route.operation
         if not self.route.counted or self.body is None:
             raise RequestError(
@@ -110,10 +110,7 @@ class Call:
         if self.deployment is None:
             why = self.watch.deployments.why(self.route.resource, self.route.deployment, self.day)
             raise DeploymentsError("", "", f"{why}; its cost cannot be told")
-        estimate = estimate_request(self.body, self.deployment, prices=self.watch.prices, on=self.day)
-        if estimate.currency != budget.currency:
-            raise RequestError("currency", f"the prices are in {estimate.currency}, the budget is in {budget.currency}")
-        return estimate
+        return estimate_request(self.body, self.deployment, prices=self.watch.prices, on=self.day)
 
     def attempt(self) -> Attempt:
         """Begin to send the request once more."""
@@ -171,16 +168,17 @@ class Call:
 
         What a model reasons is billed and never shown, so of such a model the output is not known.
         """
-        name: Any = (self.deployment.model, self.deployment.version) if self.deployment is not None else (answer.model,)
-        prompt = completion = None
+        found, prompt, completion = self.deployment, None, None
+        name, version = (answer.model, None) if found is None else (found.model, found.version)
         try:
-            model = get_model(*name)
+            model = get_model(name or "", version)
             if not model.reasoning and model.encoding is not None:
-                completion = get_encoding(model.encoding).count("".join(answer.texts))
+                encoding = get_encoding(model.encoding)
+                completion = sum(encoding.count("".join(pieces)) for pieces in answer.texts.values())
             count = self.estimate or (count_request(self.body, model=model) if self.body is not None else None)
             if count is not None and count.certainty != "lower_bound":
                 prompt = count.input_tokens
-        except (AoaiCostError, TypeError):
+        except AoaiCostError:
             pass  # no model is named, or one that nobody knows, or a body that cannot be counted
         return {"prompt_tokens": prompt, "completion_tokens": completion}
 
@@ -219,17 +217,18 @@ class Attempt:
             return
         self._ended = True
         cost: Decimal | None = None if sent else Decimal(0)
-        with _as_warning("what an answer cost was not told"):
-            answer = self._reader.end() if self._reader is not None else None
-            usage: Mapping[str, Any] | None = answer.usage if answer is not None else None
-            source = "service" if usage is not None else None
-            if usage is None and answer is not None and answer.streamed and self.call.route.counted:
+        answer = self._reader.end() if self._reader is not None else None
+        usage: Mapping[str, Any] | None = answer.usage if answer is not None else None
+        source = "service" if usage is not None else None
+        if usage is None and answer is not None and answer.streamed and self.call.route.counted:
+            with _as_warning("a stream without usage was not counted"):
                 usage, source = self.call.estimated_usage(answer), "estimated"
-            if sent:
+        if sent:
+            with _as_warning("what an answer cost was not told, so the reservation stands"):
                 cost = self.call.cost(self._status, usage, answer)
-            if self.call.watch.log is not None:
-                with _as_warning("a line of the usage log was not written"):
-                    append_line(self.call.watch.log, self._line(answer, usage, source, sent))
+        if self.call.watch.log is not None:
+            with _as_warning("a line of the usage log was not written"):
+                append_line(self.call.watch.log, self._line(answer, usage, source, sent))
         self.call.ended(cost)
 
     def _line(
@@ -274,7 +273,7 @@ def _served(deployment: Deployment, answer: Answer | None) -> Deployment:
 
 
 @contextlib.contextmanager
-def _as_warning(what: str) -> Any:
+def _as_warning(what: str) -> Iterator[None]:
     """Turn any error into a RuntimeWarning that quotes none of it but the system's reason."""
     try:
         yield

@@ -35,6 +35,8 @@ _WEBSOCKETS = (
     "_websocket_query_params",
     "_websocket_query_params_fallback",
 )
+# What a client of one deployment needs to find the routes past it; up to 2.x its own copy does not take it over.
+_FORGOTTEN = ("_azure_deployment", "_azure_endpoint")
 
 
 def watch(
@@ -92,7 +94,7 @@ def watch(
     -----
     Requests whose cost cannot be told before (images, audio, websockets, ...) are refused under a budget, see `Budget`.
     Where the SDK repeats an attempt that timed out, the first one may be billed too and counts in full, but the second
-    is not checked again. Websockets are not logged.
+    is not checked again. A stream that is given up is settled with what came of it. Websockets are not logged.
 
     Examples
     --------
@@ -144,6 +146,9 @@ def watch(
     )
     copy: Any = client.copy()  # type: ignore[attr-defined]
     http = copy._client
+    for name in _FORGOTTEN:
+        if name in vars(client):
+            setattr(copy, name, vars(client)[name])
     copy.__class__ = _watched_class(base, shared)
     copy._client = http
     watched: _Client = copy
