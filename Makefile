@@ -17,7 +17,7 @@ NEWEST ?= $(shell for v in 3.15 3.14 3.13 3.12; do for p in python$$v $(HOME)/.p
 	$$p -c '' 2>/dev/null && echo $$p && exit; done; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt types bench compare checked sanitized deep fuzz newest golden accuracy leave-one-out dist clean
+.PHONY: help demo test lint fmt types bench compare checked sanitized deep fuzz newest sdk golden accuracy leave-one-out dist clean
 
 help:  ## list the words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -117,6 +117,20 @@ dist: $(VENV)/.test  ## the sdist and the wheel, installed and tested from clean
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/python -m pytest -q -m dist
+
+# The versions of the openai package that a watched client is tried on beside the newest: the oldest supported one, the
+# last of its major, and one of the next; each in a folder that goes before the environment's own.
+SDKS ?= 1.66.0 1.109.1 2.54.0
+build/sdk-%/.installed: $(VENV)/.test
+	rm -rf $(@D)
+	$(INSTALL) --target $(@D) openai==$*
+	@touch $@
+
+sdk: $(SDKS:%=build/sdk-%/.installed)  ## a watched client on older versions of the openai package
+	@for sdk in $(SDKS); do \
+		export PYTHONPATH=build/sdk-$$sdk; \
+		$(BIN)/python -c "import openai, sys; sys.exit(openai.__version__ != '$$sdk')" && \
+		$(BIN)/python -m pytest -q tests/test_client.py || exit 1; done
 
 golden: $(VENV)/.installed  ## rewrite what is generated: catalogue, price table, table of what is covered, example log
 	$(BIN)/python -m aoai_cost.catalog.compile

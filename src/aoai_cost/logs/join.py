@@ -162,7 +162,7 @@ class PartStore:
             code, duration_ms = other.status, other.duration_ms
         # Counted by the service and refused by it: one of the two is wrong, and only the refusal costs nothing.
         conflict = conflict or (code in _REFUSED and any(part.tokens))
-        quality = _quality(facets, part.tokens, part.quantities, code)
+        quality = _quality(part, facets, code)
         counts = self._counts[place.file]
         counts.requests += 1
         counts.unmetered += quality == "missing"
@@ -204,7 +204,7 @@ def _order(part: Part) -> tuple[Any, ...]:
     )
 
 
-def _quality(facets: Facets, tokens: Tokens, quantities: tuple[Any, ...], status: int | None) -> str:
+def _quality(part: Part, facets: Facets, status: int | None) -> str:
     """Tell whether a call is billed and its tokens known.
 
     Processed and refused by a filter or a timeout (400, 408) is billed; refused before (401, 403, 404, 429) is not; a
@@ -212,14 +212,17 @@ def _quality(facets: Facets, tokens: Tokens, quantities: tuple[Any, ...], status
     """
     if status in _REFUSED:
         return "not_billed"
-    if quantities:
+    if part.quantities:
         return "measured"
+    tokens = part.tokens
     if tokens.prompt_tokens is not None or tokens.completion_tokens is not None:
         # Only embeddings have no output. Half a count is no count: the total must say that it is a lower bound.
         whole = tokens.prompt_tokens is not None and (
             tokens.completion_tokens is not None or facets.api == "embeddings"
         )
-        return "measured" if whole else "missing"
+        if not whole:
+            return "missing"
+        return "estimated" if part.estimated else "measured"
     if status is not None and status >= 500:
         return "not_billed"
     asked = asks_a_model(facets.operation)

@@ -24,11 +24,12 @@ __all__ = [
     "UsageLog",
 ]
 
-QUALITIES = ("measured", "missing", "not_billed")
+QUALITIES = ("measured", "missing", "not_billed", "estimated")
 """What ``usage_quality`` says of a call.
 
 ``measured``: the service counted it. ``missing``: it may be billed and the log does not tell its tokens, so every
-total with it is a lower bound. ``not_billed``: refused, failed without usage, or no model was asked.
+total with it is a lower bound. ``not_billed``: refused, failed without usage, or no model was asked. ``estimated``:
+whoever wrote the log counted it, not the service.
 """
 
 
@@ -133,6 +134,8 @@ class Part(NamedTuple):
     request_id: str | None = None
     quantities: tuple[tuple[str, str, str, int], ...] = ()
     """Other meters: (meter, modality, variant, quantity)."""
+    estimated: bool = False
+    """Whether the tokens are those of a count of the log's writer."""
 
 
 Identity = tuple[str, ...]

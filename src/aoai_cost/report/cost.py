@@ -58,7 +58,7 @@ class CostReport:
     total : Decimal
         The sum of all lines, in `currency`.
     certainty : str
-        ``exact``, ``estimated`` (a price rests on an assumption, see notes) or ``lower_bound``.
+        ``exact``, ``estimated`` (a price or a count rests on an assumption, see notes) or ``lower_bound``.
     unpriced : DataFrame
         Quantities without a price, each with the reason; they are in no total.
     rejected, counts, files_complete
@@ -400,6 +400,9 @@ class _Pricing:
             notes.append(
                 f"calls served whose tokens the log does not tell: {unmetered:,}; their cost is not in the total"
             )
+        estimated = int((log.frame["usage_quality"] == "estimated").sum())
+        if estimated:
+            notes.append(f"calls whose tokens were counted by the log's writer, not by the service: {estimated:,}")
         if self.unpriced:
             notes.append("some quantities have no price; they are listed as unpriced and not in the total")
         if rejected:
@@ -419,7 +422,7 @@ class _Pricing:
             notes.append("at least one file could not be read to its end")
         short = bool(unmetered or self.unpriced or rejected or not log.complete)
         certainty: Literal["exact", "estimated", "lower_bound"]
-        certainty = "lower_bound" if short else "estimated" if self.assumed else "exact"
+        certainty = "lower_bound" if short else "estimated" if self.assumed or estimated else "exact"
         return CostReport(
             frame=frame,
             lines=self._lines_frame(),
