@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,8 +76,11 @@ def _is_table(raw: Any) -> bool:
 def data_folder() -> Path:
     """Return the folder of the user's data: ``AOAI_COST_DATA``, or where the system keeps such things."""
     named = os.environ.get(_DATA)
-    if named:
-        return Path(named)
+    return Path(named) if named else _folder_of_the_system()
+
+
+@cache
+def _folder_of_the_system() -> Path:
     from platformdirs import user_data_path  # only a look for captures pays for it
 
     return user_data_path("aoai-cost", appauthor=False)
@@ -92,16 +96,23 @@ def captures(currency: str = "USD", *, as_known_on: date | None = None) -> list[
     """
     if not is_currency(currency):
         raise RequestError("currency", f'must be a code of three letters such as "USD", found {shorten(currency)}')
-    found = []
-    for path in (data_folder() / "prices").glob(f"{currency}-*Z.json"):
-        one = Capture(currency, path.stem.partition("-")[2], path)
-        if not _is_stamp(one.fetched):
-            continue  # a file of somebody else's
+    folder, found = data_folder() / "prices", []
+    try:
+        # Every estimate looks here, and a glob takes longer.
+        paths = list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
+    for path in paths:
+        own, _, fetched = path.stem.partition("-")
+        if own != currency or path.suffix != ".json" or not _is_stamp(fetched):
+            continue  # a list in another currency, or a file of somebody else's
+        one = Capture(currency, fetched, path)
         if as_known_on is None or one.day <= as_known_on:
             found.append(one)
     return sorted(found, key=lambda one: one.fetched, reverse=True)
 
 
+@lru_cache(1024)
 def _is_stamp(text: str) -> bool:
     try:
         return datetime.strptime(text, _FETCHED).strftime(_FETCHED) == text
