@@ -9,8 +9,10 @@ usage, which those forms explain to the token where the first two agree with it 
 from __future__ import annotations
 
 import json
+import marshal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ..catalog import ToolForm
@@ -18,7 +20,16 @@ from ..errors import RequestError, shorten
 from .body import as_json, as_list, as_object, field
 from .encoding import Encoding
 
-__all__ = ["CallHistory", "Counted", "Function", "choice_tokens", "declared_functions", "tool_block"]
+__all__ = [
+    "CallHistory",
+    "Counted",
+    "Declared",
+    "Function",
+    "choice_tokens",
+    "declared_functions",
+    "read_tools",
+    "tool_block",
+]
 
 # Keywords that recorded requests with exact counts used.
 _PROVEN = frozenset(
@@ -39,6 +50,9 @@ _OLD_STYLE_TOKENS = 4
 _DEEPEST = 40
 # References may multiply without end; what comes after so many types of one function is written as `any`.
 _MOST_TYPES = 5_000
+# So many sets of tools are kept as they were last written, none of more bytes than this.
+_MOST_KEPT, _LARGEST_KEPT_BYTES = 64, 1 << 16
+_JSON = frozenset((str, int, float, bool, type(None), list, dict))
 # Parameters that say no more than these are none.
 _SAYING_NOTHING = frozenset({"type", "required", "title", "strict", "$schema", "$defs", "definitions"})
 
@@ -67,6 +81,69 @@ class Function:
     name: str
     description: str
     parameters: Any
+
+
+class Declared(NamedTuple):
+    """The tools of a request: its functions as the model is told of them, and all others."""
+
+    has_functions: bool
+    block: str
+    unsure: int
+    """By how many tokens the block may be off."""
+    reasons: tuple[str, ...]
+    others: tuple[tuple[str, str], ...]
+    """Path and type."""
+
+
+def read_tools(body: Mapping[str, Any], form: ToolForm | None) -> Declared:
+    """Read the tools of a request; those of an earlier request with the same content are not written again.
+
+    Without a form no block is written.
+    """
+    tools = {key: body[key] for key in ("tools", "functions") if body.get(key) is not None}
+    if tools and form is not None:
+        try:
+            content = marshal.dumps(tools)
+        except ValueError:  # typed objects and iterators
+            content = b""
+        if 0 < len(content) <= _LARGEST_KEPT_BYTES:
+            kept = _written_once(content, form.header, form.footer, form.types)
+            if kept is not None:
+                return kept
+    return _written(tools, form)
+
+
+def _written(tools: Mapping[str, Any], form: ToolForm | None) -> Declared:
+    functions: list[Function] = []
+    others: list[tuple[str, str]] = []
+    for one in declared_functions(tools):
+        if isinstance(one, Function):
+            functions.append(one)
+        else:
+            others.append(one)
+    block, unsure, reasons = tool_block(form, functions) if form and functions else ("", 0, [])
+    return Declared(bool(functions), block, unsure, tuple(reasons), tuple(others))
+
+
+@lru_cache(_MOST_KEPT)
+def _written_once(content: bytes, header: str, footer: str, types: Any) -> Declared | None:
+    """Write tools that came as bytes, so that what a caller changes meanwhile or later is another content."""
+    tools = marshal.loads(content)
+    # Bytes are also what marshal makes of an array, of whatever type: only JSON is sure to be read as it was.
+    return _written(tools, ToolForm(header, footer, types=types)) if _is_json(tools) else None
+
+
+def _is_json(value: Any) -> bool:
+    parts, met = [value], set()
+    for one in parts:
+        if type(one) not in _JSON:
+            return False
+        # One list or object may stand in many places.
+        if isinstance(one, (list, dict)) and id(one) not in met:
+            met.add(id(one))
+            parts += one
+            parts += one.values() if isinstance(one, dict) else ()
+    return True
 
 
 def declared_functions(body: Any) -> Iterator[Function | tuple[str, str]]:
@@ -418,6 +495,11 @@ class CallHistory:
         flat = field(call, "call_id") is not None
         stored = flat and isinstance(field(call, "id"), str)
         self._calls.append((path, name, arguments or "", stored, call is body and not flat))
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is anything to flush."""
+        return bool(self._calls or self._results)
 
     def result(self, path: str, identity: Any, name: Any, text: str) -> None:
         """Take a result: of the call with that id or, in the old style, of the function with that name."""
