@@ -169,8 +169,9 @@ def estimate_request(
         notes.append(
             f"the expected cost takes an answer of {mean:,} tokens, the mean of those given, and the most input"
         )
-    for cost in (low_cost, high_cost):
-        notes.extend(note for note in (cost.notes if cost else ()) if note not in notes)
+    for note in (*low_cost.notes, *(high_cost.notes if high_cost else ())):
+        if note not in notes:
+            notes.append(note)
     return Estimate(
         deployment=deployment,
         on=day,
@@ -186,7 +187,7 @@ def estimate_request(
         high_cost=high_cost,
         expected=expected,
         refusals=refusals,
-        notes=(*notes, *(f"would be refused: {one}" for one in refusals)),
+        notes=(*notes, *[f"would be refused: {one}" for one in refusals]),
     )
 
 
@@ -260,8 +261,8 @@ def _longest_answer(
     """Return the most output tokens that can be billed, or None when nothing bounds them."""
     if count.api == "embeddings":
         return 0
-    n, best_of = (_number(request, field, most=_MOST_ANSWERS) or 1 for field in ("n", "best_of"))
-    answers = max(n, best_of)
+    n, best_of = _number(request, "n", most=_MOST_ANSWERS), _number(request, "best_of", most=_MOST_ANSWERS)
+    answers = max(n or 1, best_of or 1)
     if count.api == "completions":
         answers *= len(count.lines)
     limit = model.max_output_tokens
@@ -270,8 +271,9 @@ def _longest_answer(
         return None
     if asked is None:
         notes.append(f"no output limit is set; the model's own of {limit:,} tokens is taken")
+    longest = min([x for x in (asked, limit) if x is not None])
     # Rejected parts of a prediction are no part of the answer.
-    return (min(x for x in (asked, limit) if x is not None) + count.prediction_tokens) * answers
+    return (longest + count.prediction_tokens) * answers
 
 
 def _number(request: Mapping[str, Any], field: str, *, most: int = _LARGEST_NUMBER) -> int | None:

@@ -124,12 +124,14 @@ class Usage(Mapping[MeterKey, int]):
     def __init__(self, quantities: Mapping[Any, int] | None = None) -> None:
         kept: dict[MeterKey, int] = {}
         for raw, quantity in (quantities or {}).items():
-            key = _key(raw)
+            key = raw if type(raw) is MeterKey else _key(raw)
             if key.meter not in METER_UNITS:
                 raise RequestError(str(key.meter), f"not a meter; the meters are {', '.join(METER_UNITS)}")
-            if isinstance(quantity, bool) or not hasattr(quantity, "__index__"):
-                raise RequestError(key.meter, f"a quantity must be a whole number, not {shorten(quantity)}")
-            whole = quantity.__index__()
+            whole = quantity
+            if type(quantity) is not int:
+                if isinstance(quantity, bool) or not hasattr(quantity, "__index__"):
+                    raise RequestError(key.meter, f"a quantity must be a whole number, not {shorten(quantity)}")
+                whole = quantity.__index__()
             if whole < 0:
                 raise RequestError(key.meter, f"a quantity must not be negative, found {shorten(whole)}")
             if whole:
@@ -222,8 +224,6 @@ class Usage(Mapping[MeterKey, int]):
 
 
 def _key(raw: Any) -> MeterKey:
-    if type(raw) is MeterKey:
-        return raw
     return MeterKey(raw) if isinstance(raw, str) else MeterKey(*raw)
 
 

@@ -280,7 +280,7 @@ class PriceBook:
         if captured < on:
             notes[f"list prices as captured on {captured.isoformat()}; a later change is not known here"] = None
         return Cost(
-            amount=exact_sum(line.amount for line in lines),
+            amount=exact_sum([line.amount for line in lines]),
             currency=self.currency,
             lines=tuple(lines),
             unpriced=tuple(unpriced),

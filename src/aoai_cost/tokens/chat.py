@@ -83,11 +83,10 @@ class _Tally:
     """Collects the lines, bounds and notes of one request."""
 
     def __init__(self) -> None:
-        self.lines: list[CountLine] = []
+        self.lines: list[tuple[str, int]] = []
         self.notes: list[str] = []
         self.images: list[tuple[str, int | None]] = []
         self.prediction_tokens = 0
-        self.tokens = 0
         self.below = 0
         self.above = 0
         self.assumed = False
@@ -95,8 +94,7 @@ class _Tally:
 
     def add(self, label: str, tokens: int, *, below: int = 0, above: int = 0) -> None:
         """Add tokens, which may be too high by `below` or too low by `above`."""
-        self.lines.append(CountLine(label, tokens))
-        self.tokens += tokens
+        self.lines.append((label, tokens))
         self.below += below
         self.above += above
 
@@ -118,14 +116,15 @@ class _Tally:
             certainty = "lower_bound"
         elif self.assumed or self.below or self.above:
             certainty = "estimated"
-        bounds = (self.tokens - self.below, None if self.uncounted else self.tokens + self.above)
+        tokens = sum([tokens for _, tokens in self.lines])
+        bounds = (tokens - self.below, None if self.uncounted else tokens + self.above)
         return Count(
             model=model,
             api=api,
-            input_tokens=self.tokens,
+            input_tokens=tokens,
             bounds=bounds,
             certainty=certainty,
-            lines=tuple(self.lines),
+            lines=tuple(map(CountLine._make, self.lines)),
             notes=tuple(self.notes),
             images=tuple(self.images),
             prediction_tokens=self.prediction_tokens,
@@ -305,8 +304,9 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
     dropped: frozenset[str] | None = None
     messages = list(_messages_of(body, api))
     for path, message, text in messages:
-        kind, role = "message", message.get("role")
-        calls: list[tuple[str, Any, Any]] = []
+        kind: Any = "message"
+        role: Any = message.get("role")
+        calls: Sequence[tuple[str, Any, Any]] = ()
         if text is None:
             kind, role = field(message, "type") or "message", field(message, "role")
             result = kind == "function_call_output" or (kind == "message" and role in ("tool", "function"))
@@ -361,17 +361,14 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
     if block:
         tally.add("tools", rule.message_tokens + encoding.count("system") + encoding.count(block))
     tally.add("request overhead", rule.request_tokens)
-    has_tools = bool(body.get("tools") or body.get("functions"))
-    _count_format(tally, encoding, model, rule, body, Prompt(api, system_text, answers, has_tools))
+    if (asked := read_format(body, api)) is not None:
+        has_tools = bool(body.get("tools") or body.get("functions"))
+        _count_format(tally, encoding, model, rule, *asked, Prompt(api, system_text, answers, has_tools))
 
 
 def _count_format(
-    tally: _Tally, encoding: Encoding, model: Model, rule: ChatRule, body: Mapping[str, Any], prompt: Prompt
+    tally: _Tally, encoding: Encoding, model: Model, rule: ChatRule, path: str, form: Any, prompt: Prompt
 ) -> None:
-    found = read_format(body, prompt.api)
-    if found is None:
-        return
-    path, form = found
     block = render_format(form, path)
     if model.schema_rule is None:
         tally.leave_out(f"{path}: no cost of json_schema formats is known for {model.name}")

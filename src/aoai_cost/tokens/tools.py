@@ -8,11 +8,11 @@ usage, which those forms explain to the token where the first two agree with it 
 
 from __future__ import annotations
 
+import io
 import json
-import marshal
+import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ..catalog import ToolForm
@@ -50,9 +50,8 @@ _OLD_STYLE_TOKENS = 4
 _DEEPEST = 40
 # References may multiply without end; what comes after so many types of one function is written as `any`.
 _MOST_TYPES = 5_000
-# So many sets of tools are kept as they were last written, none of more bytes than this.
+# So many sets of tools are kept as they were written, none of more bytes than this.
 _MOST_KEPT, _LARGEST_KEPT_BYTES = 64, 1 << 16
-_JSON = frozenset((str, int, float, bool, type(None), list, dict))
 # Parameters that say no more than these are none.
 _SAYING_NOTHING = frozenset({"type", "required", "title", "strict", "$schema", "$defs", "definitions"})
 
@@ -95,25 +94,51 @@ class Declared(NamedTuple):
     """Path and type."""
 
 
+class _Content(pickle.Pickler):
+    """Writes dicts, lists, texts and numbers, so that what is equal in content and type is equal in bytes."""
+
+    def reducer_override(self, value: Any) -> Any:
+        raise TypeError(f"{type(value).__name__} is no JSON")  # before any code of the object runs
+
+
+_NONE = Declared(False, "", 0, (), ())
+_kept: dict[tuple[bytes, str, str, str], Declared] = {}
+
+
 def read_tools(body: Mapping[str, Any], form: ToolForm | None) -> Declared:
-    """Read the tools of a request; those of an earlier request with the same content are not written again.
+    """Read the tools of a request; those whose content is that of an earlier one are not written again.
 
     Without a form no block is written.
     """
     tools = {key: body[key] for key in ("tools", "functions") if body.get(key) is not None}
-    if tools and form is not None:
-        try:
-            content = marshal.dumps(tools)
-        except ValueError:  # typed objects and iterators
-            content = b""
-        if 0 < len(content) <= _LARGEST_KEPT_BYTES:
-            kept = _written_once(content, form.header, form.footer, form.types)
-            if kept is not None:
-                return kept
-    return _written(tools, form)
+    if not tools:
+        return _NONE
+    content = None if form is None else _content(tools)
+    if content is None or form is None:
+        return _read(tools, form)
+    key = (content, form.types, form.header, form.footer)
+    found = _kept.get(key)
+    if found is None:
+        found = _read(tools, form)
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        # Another thread may have changed the tools meanwhile.
+        if _content(tools) == content:
+            _kept[key] = found
+    return found
 
 
-def _written(tools: Mapping[str, Any], form: ToolForm | None) -> Declared:
+def _content(tools: Mapping[str, Any]) -> bytes | None:
+    """Write tools as bytes; None where they are too many to keep, or hold typed objects or iterators."""
+    written = io.BytesIO()
+    try:
+        _Content(written, pickle.HIGHEST_PROTOCOL).dump(tools)
+    except (TypeError, RecursionError):
+        return None
+    return written.getvalue() if written.tell() <= _LARGEST_KEPT_BYTES else None
+
+
+def _read(tools: Mapping[str, Any], form: ToolForm | None) -> Declared:
     functions: list[Function] = []
     others: list[tuple[str, str]] = []
     for one in declared_functions(tools):
@@ -123,27 +148,6 @@ def _written(tools: Mapping[str, Any], form: ToolForm | None) -> Declared:
             others.append(one)
     block, unsure, reasons = tool_block(form, functions) if form and functions else ("", 0, [])
     return Declared(bool(functions), block, unsure, tuple(reasons), tuple(others))
-
-
-@lru_cache(_MOST_KEPT)
-def _written_once(content: bytes, header: str, footer: str, types: Any) -> Declared | None:
-    """Write tools that came as bytes, so that what a caller changes meanwhile or later is another content."""
-    tools = marshal.loads(content)
-    # Bytes are also what marshal makes of an array, of whatever type: only JSON is sure to be read as it was.
-    return _written(tools, ToolForm(header, footer, types=types)) if _is_json(tools) else None
-
-
-def _is_json(value: Any) -> bool:
-    parts, met = [value], set()
-    for one in parts:
-        if type(one) not in _JSON:
-            return False
-        # One list or object may stand in many places.
-        if isinstance(one, (list, dict)) and id(one) not in met:
-            met.add(id(one))
-            parts += one
-            parts += one.values() if isinstance(one, dict) else ()
-    return True
 
 
 def declared_functions(body: Any) -> Iterator[Function | tuple[str, str]]:
@@ -479,6 +483,7 @@ class CallHistory:
         self._names: dict[str, str] = {}
         self._calls: list[tuple[str, str, str, bool, bool]] = []
         self._results: list[tuple[str, str, str]] = []
+        self.pending = False
 
     def call(self, path: str, call: Any, body: Any) -> Iterator[Counted]:
         """Take a call, whose name and arguments stand in `body`; yield what it ends."""
@@ -494,22 +499,19 @@ class CallHistory:
         self._names[""] = name
         flat = field(call, "call_id") is not None
         stored = flat and isinstance(field(call, "id"), str)
+        self.pending = True
         self._calls.append((path, name, arguments or "", stored, call is body and not flat))
-
-    @property
-    def pending(self) -> bool:
-        """Whether there is anything to flush."""
-        return bool(self._calls or self._results)
 
     def result(self, path: str, identity: Any, name: Any, text: str) -> None:
         """Take a result: of the call with that id or, in the old style, of the function with that name."""
         found = self._names.get(identity) if isinstance(identity, str) else name
+        self.pending = True
         self._results.append((path, found if isinstance(found, str) else self._names.get("", ""), text))
 
     def flush(self) -> Iterator[Counted]:
         """Yield the calls and results so far."""
         form, calls, results = self._form, self._calls, self._results
-        self._calls, self._results = [], []
+        self._calls, self._results, self.pending = [], [], False
         if len(calls) > 1 and form.parallel_tokens is not None:
             uses = ",".join(
                 f'{{"recipient_name":"functions.{name}","parameters":{_compact(arguments)}}}'
