@@ -1,12 +1,11 @@
-"""Whole requests before they are sent, beside their bare text, the recipe of the cookbook and litellm.
+"""Whole requests before they are sent: beside their bare text, the cookbook's recipe and litellm.
 
-Answers are compared first. Then all are timed in turn, in one run and in CPU time of the thread: the medians. Run it
-alone with ``python benchmarks/bench_requests.py``; ``docs/benchmarks.md`` says what the numbers mean.
+Answers are compared first; then all are asked in turn, in one run and in CPU time of the thread. ``make bench`` runs
+it; alone it is ``python benchmarks/bench_requests.py``. What the numbers mean stands in ``docs/benchmarks.md``.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -19,40 +18,36 @@ from statistics import median
 from time import thread_time_ns
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from reference_tokens import tiktoken_encoding
 
 from aoai_cost import Deployment, PriceBook, count_request, estimate_request, get_encoding
 
-CORPORA = Path(os.environ.get("AOAI_COST_TEST_DATA", ROOT.parent / "shared")) / "corpora"
+CORPORA = Path(os.environ.get("AOAI_COST_TEST_DATA", Path(__file__).resolve().parents[2] / "shared")) / "corpora"
 MODEL = "gpt-4o"
 CHAT = Deployment("contoso", "chat", MODEL, version="2024-11-20", sku="GlobalStandard")
 DAY = date(2026, 10, 1)
 BOOK = PriceBook.bundled()
+ENCODE = tiktoken_encoding("o200k_base").encode_ordinary
+COUNT = get_encoding("o200k_base").count
 N_MESSAGES, N_CHARACTERS = 20, 2_000
-OURS = ("bare text", "count", "estimate", "estimate, prices of today")
-ROUNDS = 15
-# A round asks for so many answers of each kind.
-CALLS = 100
+ROUNDS, CALLS = 15, 100
 
 Body = dict[str, Any]
 Ask = Callable[[Body], Any]
-ENCODE = tiktoken_encoding("o200k_base").encode_ordinary
-COUNT = get_encoding("o200k_base").count
+Times = dict[str, float]
 
 
 class Case(NamedTuple):
-    """Requests of one shape, each asked about in turn."""
+    """Requests of one shape, which are asked about in turn."""
 
     name: str
     bodies: Sequence[Body]
-    texts: Callable[[Body], list[str]]
 
 
 def cookbook(body: Body) -> int:
-    """Count as the recipe that OpenAI's cookbook publishes for gpt-4o: How_to_count_tokens_with_tiktoken.ipynb."""
+    """Count as OpenAI's cookbook tells for gpt-4o, in How_to_count_tokens_with_tiktoken.ipynb."""
     tokens = 3
     for message in body["messages"]:
         tokens += 3 + sum(len(ENCODE(value)) + (key == "name") for key, value in message.items())
@@ -68,18 +63,28 @@ def cookbook(body: Body) -> int:
     return tokens + 12 * bool(body.get("tools"))
 
 
+def find_litellm() -> Ask | None:
+    """Return litellm's count, None where it is not installed."""
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or its import asks the network for prices
+    try:
+        from litellm import token_counter
+    except ImportError:
+        return None
+    return lambda body: token_counter(model=MODEL, messages=body["messages"], tools=body.get("tools"))
+
+
 def chat(texts: Iterable[str], **more: Any) -> Body:
     roles = cycle(("user", "assistant"))
     messages = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=False)]
     return {"messages": messages, "max_tokens": 100, **more}
 
 
-def responses(body: Body) -> Body:
-    """Write a chat for the Responses API, its texts as parts."""
-    kinds = {"user": "input_text", "assistant": "output_text"}
+def responses(texts: Iterable[str]) -> Body:
+    """Return a chat as the Responses API takes it, its texts in parts."""
+    kinds = cycle((("user", "input_text"), ("assistant", "output_text")))
     items = [
-        {"role": one["role"], "content": [{"type": kinds[one["role"]], "text": one["content"]}]}
-        for one in body["messages"]
+        {"role": role, "content": [{"type": kind, "text": text}]}
+        for (role, kind), text in zip(kinds, texts, strict=False)
     ]
     return {"input": items, "max_output_tokens": 100}
 
@@ -95,104 +100,73 @@ def tool(number: int) -> Body:
 
 
 def windows() -> list[str]:
+    """Return texts of 2 kB, no part of which stands in two of them."""
     path = CORPORA / "prose_en.txt"
-    text = path.read_text("utf-8") if path.exists() else "".join(f"{n} bottles of beer, " for n in range(120_000))
+    text = path.read_text("utf-8") if path.exists() else " ".join(f"{n} bottles of beer." for n in range(120_000))
     return [text[at : at + N_CHARACTERS] for at in range(0, len(text) - N_CHARACTERS, N_CHARACTERS)]
 
 
-def contents(body: Body) -> list[str]:
-    return [message["content"] for message in body["messages"]]
+def texts_of(body: Body) -> list[str]:
+    contents = [one["content"] for one in body.get("messages") or body["input"]]
+    return [content if isinstance(content, str) else content[0]["text"] for content in contents]
 
 
-def again(body: Body) -> list[Body]:
-    """Declare a request anew each time: equal objects, of which none is the same."""
+def declared_again(body: Body) -> list[Body]:
+    """Return equal requests, of which no two have a part in common."""
     return [json.loads(json.dumps(body)) for _ in range(10)]
 
 
 def cases() -> list[Case]:
-    question = ["What is the weather in Paris?"]
-    long = chat(windows()[:N_MESSAGES])
-    tools = [chat(question, tools=[tool(20 * i + k) for k in range(20)]) for i in range(CALLS)]
+    question, texts = ["What is the weather in Paris?"], windows()[:N_MESSAGES]
+    many = [chat(question, tools=[tool(20 * i + k) for k in range(20)]) for i in range(CALLS)]
     return [
-        Case("one message, one tool", again(chat(question, tools=[tool(0)])), contents),
-        Case("20 messages of 2 kB, met before", [long], contents),
-        Case(
-            "the same for Responses, in parts", [responses(long)], lambda body: [x["content"][0]["text"] for x in body["input"]]
-        ),
-        Case("one message, 20 tools, met before", again(tools[0]), contents),
-        Case("one message, 20 tools, new each time", tools, contents),
+        Case("one message, one tool", declared_again(chat(question, tools=[tool(0)]))),
+        Case("one message, 20 tools, met before", declared_again(many[0])),
+        Case("one message, 20 tools, new each time", many),
+        Case("20 messages of 2 kB, met before", [chat(texts)]),
+        Case("20 items of 2 kB for Responses, met before", [responses(texts)]),
     ]
 
 
-def asks(case: Case) -> dict[str, Ask]:
-    """Return what is timed, by name; what does not know such a request is left out."""
-    found: dict[str, Ask] = {
-        "bare text": lambda body: [COUNT(text) for text in case.texts(body)],
-        "count": lambda body: count_request(body, model=MODEL),
-        "estimate": lambda body: estimate_request(body, CHAT, prices=BOOK, on=DAY),
-        "estimate, prices of today": lambda body: estimate_request(body, CHAT),
-    }
-    if "messages" in case.bodies[0]:
-        found["cookbook"] = cookbook
-        if importlib.util.find_spec("litellm"):
-            # Or it asks the network for its prices.
-            os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
-            from litellm import token_counter
-
-            found["litellm"] = lambda body: token_counter(
-                model=MODEL, messages=body["messages"], tools=body.get("tools")
-            )
-    return found
+OURS: dict[str, Ask] = {
+    "bare text": lambda body: [COUNT(text) for text in texts_of(body)],
+    "count": lambda body: count_request(body, model=MODEL),
+    "estimate": lambda body: estimate_request(body, CHAT, prices=BOOK, on=DAY),
+    "estimate, all by default": lambda body: estimate_request(body, CHAT),
+}
 
 
-def check(case: Case) -> dict[str, int]:
-    """Return the answers of all about the first request, after holding ours against the recipe and themselves."""
-    answers = {name: ask(case.bodies[0]) for name, ask in asks(case).items()}
-    count = answers["count"].input_tokens
-    assert answers["bare text"] == [len(ENCODE(text)) for text in case.texts(case.bodies[0])]
-    assert count == answers["estimate"].input_tokens == answers["estimate, prices of today"].input_tokens
-    for body in case.bodies:
-        fresh = json.loads(json.dumps(body))
-        assert count_request(body, model=MODEL) == count_request(fresh, model=MODEL)
-    texts = case.texts(case.bodies[0])
-    if not case.bodies[0].get("tools"):
-        assert count == cookbook(chat(texts)), case.name
-    peers = {name: answers[name] for name in ("cookbook", "litellm") if name in answers}
-    return {"aoai-cost": count, **peers}
+def peers(case: Case, litellm: Ask | None) -> dict[str, Ask]:
+    """Return the others that know requests of this shape."""
+    if "messages" not in case.bodies[0]:
+        return {}
+    return {"cookbook": cookbook} | ({"litellm": litellm} if litellm else {})
 
 
-def timed(asks: dict[str, Ask], bodies: Sequence[Body], rounds: int = ROUNDS) -> dict[str, float]:
-    """Return the microseconds of a call, each way of asking in turn in every round."""
-    spent: dict[str, list[float]] = {name: [] for name in asks}
-    for _ in range(rounds):
-        for name, ask in asks.items():
-            asked = list(islice(cycle(bodies), CALLS))
+def check(case: Case) -> int:
+    """Return our count of the first request, after holding it against the recipe or, with tools, against itself."""
+    body = case.bodies[0]
+    count = count_request(body, model=MODEL).input_tokens
+    assert OURS["bare text"](body) == [len(ENCODE(text)) for text in texts_of(body)]
+    assert OURS["estimate"](body).input_tokens == OURS["estimate, all by default"](body).input_tokens == count
+    if "tools" in body:
+        # The recipe is not exact on tools: what is written once must count as what is written anew.
+        assert all(OURS["count"](one) == OURS["count"](json.loads(json.dumps(one))) for one in case.bodies)
+    else:
+        assert count == cookbook(chat(texts_of(body)))
+    return count
+
+
+def timed(ways: dict[str, Ask], bodies: Sequence[Body]) -> Times:
+    """Return the microseconds of one call, the median of rounds in which each way has its turn."""
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(ROUNDS):
+        for name, ask in ways.items():
             start = thread_time_ns()
-            for body in asked:
+            for body in islice(cycle(bodies), CALLS):
                 ask(body)
             spent[name].append((thread_time_ns() - start) / 1e3 / CALLS)
     return {name: median(one) for name, one in spent.items()}
-
-
-def fresh_times(first: int) -> dict[str, list[float]]:
-    """Time each way of asking on texts that this process has not met, though others of their kind: see ``fresh``."""
-    texts = windows()
-    half = len(texts) // 2
-    bodies = [chat(texts[at : at + N_MESSAGES]) for at in range(0, len(texts) - N_MESSAGES + 1, N_MESSAGES)]
-    met, new = bodies[: half // N_MESSAGES], bodies[half // N_MESSAGES :]
-    found = asks(Case("", bodies, contents))
-    ways = [found.pop(name) for name in OURS]
-    spent: dict[str, list[float]] = {name: [] for name in (*OURS, *found)}
-    for body in met:
-        for ask in ways:
-            ask(body)
-    for i, body in enumerate(new):
-        turn = (i + first) % len(ways)
-        spent[OURS[turn]].append(once(ways[turn], body))
-    # These remember nothing, and may see every text.
-    for name, ask in found.items():
-        spent[name] += [once(ask, body) for body in new]
-    return spent
 
 
 def once(ask: Ask, body: Body) -> float:
@@ -201,44 +175,62 @@ def once(ask: Ask, body: Body) -> float:
     return (thread_time_ns() - start) / 1e3
 
 
-def fresh() -> dict[str, float]:
-    """Time texts that were not met before: processes in which each way of asking takes every text once in all."""
+def time_first_calls(turn: int) -> dict[str, list[float]]:
+    """Time our ways on the second half of the texts after the first half, each text once, by the way whose turn it is.
+
+    The others remember no text, and are asked about all of them.
+    """
+    texts = windows()
+    bodies = [chat(texts[at : at + N_MESSAGES]) for at in range(0, len(texts) - N_MESSAGES + 1, N_MESSAGES)]
+    half = len(bodies) // 2
+    for body in bodies[:half]:
+        for ask in OURS.values():
+            ask(body)
+    spent: dict[str, list[float]] = {name: [] for name in OURS}
+    for body, name in zip(bodies[half:], islice(cycle(OURS), turn, None), strict=False):
+        spent[name].append(once(OURS[name], body))
+    for name, ask in peers(Case("", bodies), find_litellm()).items():
+        spent[name] = [once(ask, body) for body in bodies[half:]]
+    return spent
+
+
+def fresh() -> Times:
+    """Return the microseconds of a request whose texts are new: over several processes every way has every text."""
     spent: dict[str, list[float]] = {}
-    for first in range(len(OURS)):
-        command = [sys.executable, __file__, "--fresh", str(first)]
-        answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        for name, one in json.loads(answer.splitlines()[-1]).items():
+    for turn in range(len(OURS)):
+        command = [sys.executable, __file__, "--turn", str(turn)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        for name, one in json.loads(done.stdout.splitlines()[-1]).items():
             spent.setdefault(name, []).extend(one)
     return {name: median(one) for name, one in spent.items()}
 
 
-def table(times: dict[str, dict[str, float]]) -> str:
-    """Write the ratios as Markdown: how many times the estimate each way takes, and that in microseconds."""
-    ways = list(max(times.values(), key=len))
-    others = [way for way in ways if way != "estimate"]
-    lines = [f"| times an estimate | estimate | {' | '.join(others)} |", "| --- |" + " ---: |" * len(ways)]
+def table(times: dict[str, Times]) -> str:
+    """Write how many times as long as an estimate each way takes, and the estimate in microseconds."""
+    others = [way for way in max(times.values(), key=len) if way != "estimate"]
+    lines = [f"| times an estimate | {' | '.join(others)} | an estimate |", "| --- |" + " ---: |" * (len(others) + 1)]
     for name, row in times.items():
         cells = [f"{row[way] / row['estimate']:.2f}" if way in row else "-" for way in others]
-        lines.append(f"| {name} | {row['estimate']:.0f} µs | {' | '.join(cells)} |")
+        lines.append(f"| {name} | {' | '.join(cells)} | {row['estimate']:.0f} µs |")
     return "\n".join(lines)
 
 
 def main() -> None:
-    found = cases()
-    for case in found:
-        print(f"{case.name}: {', '.join(f'{name} {tokens:,}' for name, tokens in check(case).items())} tokens")
-    if not importlib.util.find_spec("litellm"):
+    litellm = find_litellm()
+    if litellm is None:
         print("litellm is not installed, so it is left out")
-    times = {case.name: timed(asks(case), case.bodies) for case in found}
+    times: dict[str, Times] = {}
+    for case in cases():
+        others = peers(case, litellm)
+        answers = [f"{name} {ask(case.bodies[0]):,}" for name, ask in others.items()]
+        print(f"{case.name}: {', '.join([f'aoai-cost {check(case):,}', *answers])} tokens")
+        times[case.name] = timed(OURS | others, case.bodies)
     times["20 messages of 2 kB, fresh"] = fresh()
-    print()
-    print(table(times))
-    for name in ("20 messages of 2 kB, fresh", "20 messages of 2 kB, met before"):
-        print(f"\n{name}: an estimate takes {times[name]['estimate'] / times[name]['bare text']:.2f} times its bare text")
+    print("\n" + table(times))
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--fresh"]:
-        print(json.dumps(fresh_times(int(sys.argv[2]))))
+    if sys.argv[1:2] == ["--turn"]:
+        print(json.dumps(time_first_calls(int(sys.argv[2]))))
     else:
         main()

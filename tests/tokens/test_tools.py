@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from recorded_requests import recorded, with_blobs
 
 from aoai_cost import Count, RequestError, count_request, count_tokens, list_models
 from aoai_cost.catalog import ToolForm
+from aoai_cost.tokens import tools as tools_module
 from aoai_cost.tokens.tools import Function, declared_functions, tool_block
 
 USER = {"role": "user", "content": "Hello"}
@@ -490,6 +493,106 @@ def test_an_iterator_in_a_mapping_is_read_once() -> None:
         for values in (["x", "yy"], iter(["x", "yy"]))
     )
     assert lazy == listed
+
+
+@pytest.fixture
+def written_blocks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The blocks of tools that are really written, with none kept from before."""
+    blocks: list[str] = []
+
+    def write(form: ToolForm, functions: Any) -> Any:
+        found = tool_block(form, functions)
+        blocks.append(found[0])
+        return found
+
+    monkeypatch.setattr(tools_module, "tool_block", write)
+    monkeypatch.setattr(tools_module, "_kept", {})
+    return blocks
+
+
+def test_the_same_tools_are_written_once(written_blocks: list[str]) -> None:
+    declared = [tool("f", schema("a", a=STRING), "Does it."), {"type": "web_search"}]
+    found = [count(tools=one) for one in (declared, declared, copy.deepcopy(declared))]
+    assert found[0] == found[1] == found[2]
+    assert found[0].certainty == "lower_bound"
+    assert len(written_blocks) == 1
+    # Another API has another form.
+    count(input="Hello", tools=[flat(declared[0])])
+    count("gpt-35-turbo-0613", tools=declared)
+    assert len(written_blocks) == 3
+
+
+def change_description(one: dict[str, Any]) -> None:
+    one["function"]["description"] = "Does something else, and says so at length."
+
+
+def change_order(one: dict[str, Any]) -> None:
+    properties = one["function"]["parameters"]["properties"]
+    properties["a"] = properties.pop("a")
+
+
+def change_type_of_default(one: dict[str, Any]) -> None:
+    one["function"]["parameters"]["properties"]["a"]["default"] = True
+
+
+def add_to_enum(one: dict[str, Any]) -> None:
+    one["function"]["parameters"]["properties"]["b"]["enum"].append("zz")
+
+
+@pytest.mark.parametrize("change", [change_description, change_order, change_type_of_default, add_to_enum])
+def test_tools_that_were_changed_are_written_anew(written_blocks: list[str], change: Callable[..., None]) -> None:
+    one = tool("f", schema("a", a={"type": "integer", "default": 1}, b={"type": "string", "enum": ["x"]}))
+    count(tools=[one])
+    change(one)
+    after = count(tools=[one])
+    assert len(written_blocks) == 2
+    assert written_blocks[0] != written_blocks[1]
+    # What is no plain dict is written each time.
+    assert after == count(tools=[MappingProxyType(one)])
+
+
+@pytest.mark.parametrize(
+    "declare",
+    [
+        pytest.param(lambda: [SimpleNamespace(type="function", name="f")], id="typed objects"),
+        pytest.param(lambda: [tool(parameters=schema("a", a={"enum": iter(["x", "yy"])}))], id="an iterator"),
+        pytest.param(lambda: [tool(parameters=schema("a", a={"enum": np.array(["x", "yy"])}))], id="an array"),
+    ],
+)
+def test_tools_of_more_than_json_are_not_kept(written_blocks: list[str], declare: Callable[[], Any]) -> None:
+    assert count(tools=declare()) == count(tools=declare())
+    assert len(written_blocks) == 2
+    assert not tools_module._kept
+
+
+def test_few_tools_are_kept_and_none_that_are_large(written_blocks: list[str]) -> None:
+    for i in range(tools_module._MOST_KEPT + 10):
+        count(tools=[tool(f"f{i}")])
+    assert 0 < len(tools_module._kept) <= tools_module._MOST_KEPT
+    tools_module._kept.clear()
+    count(tools=[tool(description="word " * 20_000)])
+    assert not tools_module._kept
+
+
+def test_tools_that_are_changed_while_they_are_written_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = [tool()]
+
+    def write(form: ToolForm, functions: Any) -> Any:
+        found = tool_block(form, functions)
+        declared[0]["function"]["name"] = "another_thread"
+        return found
+
+    monkeypatch.setattr(tools_module, "_kept", {})
+    monkeypatch.setattr(tools_module, "tool_block", write)
+    count(tools=declared)
+    assert not tools_module._kept
+
+
+def test_schemas_that_share_parts_without_end_are_still_counted() -> None:
+    shared: dict[str, Any] = {"type": "string"}
+    for _ in range(60):
+        shared = {"type": "object", "properties": {"a": shared, "b": shared}}
+    assert count(tools=[tool(parameters=shared)]).certainty == "estimated"
 
 
 names = st.from_regex(r"[a-z_]{1,12}", fullmatch=True)

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,12 +75,13 @@ def _is_table(raw: Any) -> bool:
 
 def data_folder() -> Path:
     """Return the folder of the user's data: ``AOAI_COST_DATA``, or where the system keeps such things."""
-    named = os.environ.get(_DATA)
-    return Path(named) if named else _folder_of_the_system()
+    return _folder(os.environ.get(_DATA))
 
 
-@cache
-def _folder_of_the_system() -> Path:
+@lru_cache(16)
+def _folder(named: str | None) -> Path:
+    if named:
+        return Path(named)
     from platformdirs import user_data_path  # only a look for captures pays for it
 
     return user_data_path("aoai-cost", appauthor=False)
@@ -97,12 +98,10 @@ def captures(currency: str = "USD", *, as_known_on: date | None = None) -> list[
     if not is_currency(currency):
         raise RequestError("currency", f'must be a code of three letters such as "USD", found {shorten(currency)}')
     folder, found = data_folder() / "prices", []
-    try:
-        # Every estimate looks here, and a glob takes longer.
-        paths = list(folder.iterdir())
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+    # Every estimate looks here, mostly in vain, and a glob takes longer. The slash: a file is no folder.
+    if not os.access(f"{folder}/", os.R_OK):
         return []
-    for path in paths:
+    for path in folder.iterdir():
         own, _, fetched = path.stem.partition("-")
         if own != currency or path.suffix != ".json" or not _is_stamp(fetched):
             continue  # a list in another currency, or a file of somebody else's

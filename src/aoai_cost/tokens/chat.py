@@ -281,12 +281,15 @@ def _messages_of(body: Mapping[str, Any], api: str) -> Iterator[tuple[str, Mappi
 
 
 def _plain_text(item: Any) -> str | None:
-    """Return the text of a message that has a role and a text alone, as nearly all have; None of anything else."""
-    if type(item) is dict and len(item) == 2:
-        role, text = item.get("role"), item.get("content")
-        if type(text) is str and type(role) is str and role in _SPEAKERS:
-            return text
-    return None
+    """Return the text of a message that is a role and one text, as nearly all are; None of anything else."""
+    if type(item) is not dict or len(item) != 2:
+        return None
+    role, text = item.get("role"), item.get("content")
+    if type(text) is list and len(text) == 1 and type(part := text[0]) is dict and len(part) == 2:
+        kind, text = part.get("type"), part.get("text")
+        if type(kind) is not str or kind not in _TEXT_PARTS:
+            return None
+    return text if type(text) is str and type(role) is str and role in _SPEAKERS else None
 
 
 def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mapping[str, Any], api: str) -> None:
@@ -424,7 +427,8 @@ def _calls_of(tally: _Tally, path: str, message: Mapping[str, Any], kind: str) -
     if kind != "message":
         return []
     found = []
-    for i, call in enumerate(map(as_json, as_list(field(message, "tool_calls") or [], f"{path}.tool_calls"))):
+    listed = field(message, "tool_calls")
+    for i, call in enumerate(map(as_json, as_list(listed, f"{path}.tool_calls") if listed else ())):
         where = f"{path}.tool_calls[{i}]"
         if field(call, "type") == "custom":
             tally.leave_out(f"{where}: calls of custom tools are not known")
