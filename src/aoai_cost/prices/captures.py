@@ -97,11 +97,11 @@ def captures(currency: str = "USD", *, as_known_on: date | None = None) -> list[
     """
     if not is_currency(currency):
         raise RequestError("currency", f'must be a code of three letters such as "USD", found {shorten(currency)}')
-    folder, found = data_folder() / "prices", []
-    # Every estimate looks here, mostly in vain, and a glob takes longer. The slash: a file is no folder.
-    if not os.access(f"{folder}/", os.R_OK):
+    # Every estimate looks here, mostly in vain, and a glob takes longer. The last slash: a file is no folder.
+    if not os.access(f"{data_folder()}/prices/", os.R_OK):
         return []
-    for path in folder.iterdir():
+    found = []
+    for path in (data_folder() / "prices").iterdir():
         own, _, fetched = path.stem.partition("-")
         if own != currency or path.suffix != ".json" or not _is_stamp(fetched):
             continue  # a list in another currency, or a file of somebody else's

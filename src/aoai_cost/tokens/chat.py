@@ -95,8 +95,9 @@ class _Tally:
     def add(self, label: str, tokens: int, *, below: int = 0, above: int = 0) -> None:
         """Add tokens, which may be too high by `below` or too low by `above`."""
         self.lines.append((label, tokens))
-        self.below += below
-        self.above += above
+        if below or above:
+            self.below += below
+            self.above += above
 
     def assume(self, note: str) -> None:
         self.assumed = True
@@ -307,7 +308,7 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
     dropped: frozenset[str] | None = None
     messages = list(_messages_of(body, api))
     for path, message, text in messages:
-        kind: Any = "message"
+        kind = "message"
         role: Any = message.get("role")
         calls: Sequence[tuple[str, Any, Any]] = ()
         if text is None:
@@ -340,8 +341,7 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
             tally.add(f"{path} ({role if len(role) <= 20 else 'message'})", head + alone)
             if role in ("system", "developer"):
                 if block:
-                    # Tokenized as one with the text it follows, so that a closing stop and the blank line may be one
-                    # token.
+                    # In one with the text before it: a closing stop and the blank line may be one token.
                     tally.add(f"{path} (tools)", encoding.count(f"{text}\n\n{block}" if text else block) - alone)
                     block = ""
                 system_text = text if system_text is None else system_text

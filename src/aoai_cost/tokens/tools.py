@@ -95,7 +95,10 @@ class Declared(NamedTuple):
 
 
 class _Content(pickle.Pickler):
-    """Writes dicts, lists, texts and numbers, so that what is equal in content and type is equal in bytes."""
+    """Writes what JSON is made of, to know it again: equal bytes are equal content of equal types. None are ever read.
+
+    The other way round equal content may have other bytes, where one text stands in two places.
+    """
 
     def reducer_override(self, value: Any) -> Any:
         raise TypeError(f"{type(value).__name__} is no JSON")  # before any code of the object runs
@@ -129,7 +132,7 @@ def read_tools(body: Mapping[str, Any], form: ToolForm | None) -> Declared:
 
 
 def _content(tools: Mapping[str, Any]) -> bytes | None:
-    """Write tools as bytes; None where they are too many to keep, or hold typed objects or iterators."""
+    """Write tools as bytes; None where they are too large to keep, or hold typed objects or iterators."""
     written = io.BytesIO()
     try:
         _Content(written, pickle.HIGHEST_PROTOCOL).dump(tools)
@@ -484,6 +487,7 @@ class CallHistory:
         self._calls: list[tuple[str, str, str, bool, bool]] = []
         self._results: list[tuple[str, str, str]] = []
         self.pending = False
+        """Whether there is anything to flush."""
 
     def call(self, path: str, call: Any, body: Any) -> Iterator[Counted]:
         """Take a call, whose name and arguments stand in `body`; yield what it ends."""
