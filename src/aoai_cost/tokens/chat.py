@@ -92,7 +92,7 @@ class _Tally:
         self.assumed = False
         self.uncounted = False
 
-    def add(self, label: str, tokens: int, *, below: int = 0, above: int = 0) -> None:
+    def add(self, label: str, tokens: int, below: int = 0, above: int = 0) -> None:
         """Add tokens, which may be too high by `below` or too low by `above`."""
         self.lines.append((label, tokens))
         if below or above:
@@ -356,7 +356,8 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
         for where, call, function in calls:
             _assume_tools(tally, model, form or ToolForm(""))
             _add_all(tally, history.call(where, call, function))
-    _add_all(tally, history.flush())
+    if history.pending:
+        _add_all(tally, history.flush())
     if form is not None and form.heading and system_text and declared:
         # Tokenized as one, so that a closing stop and the blank line may be one token.
         together = encoding.count(f"{form.heading}{system_text}\n\n") - encoding.count(system_text)
@@ -416,8 +417,8 @@ def _assume_tools(tally: _Tally, model: Model, form: ToolForm) -> None:
 
 
 def _add_all(tally: _Tally, counted: Iterable[Counted]) -> None:
-    for label, tokens, below, above in counted:
-        tally.add(label, tokens, below=below, above=above)
+    for one in counted:
+        tally.add(*one)
 
 
 def _calls_of(tally: _Tally, path: str, message: Mapping[str, Any], kind: str) -> list[tuple[str, Any, Any]]:

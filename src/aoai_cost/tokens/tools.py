@@ -113,9 +113,9 @@ def read_tools(body: Mapping[str, Any], form: ToolForm | None) -> Declared:
 
     Without a form no block is written.
     """
-    tools = {key: body[key] for key in ("tools", "functions") if body.get(key) is not None}
-    if not tools:
+    if body.get("tools") is None and body.get("functions") is None:
         return _NONE
+    tools = {key: body[key] for key in ("tools", "functions") if key in body}
     content = None if form is None else _content(tools)
     if content is None or form is None:
         return _read(tools, form)
