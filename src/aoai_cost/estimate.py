@@ -130,7 +130,7 @@ def estimate_request(
     notes = list(count.notes)
     least, most = count.bounds
     certainty = count.certainty
-    # The service then shortens a request that is too long.
+    # The service is asked to shorten a request that is too long.
     cut = count.api == "responses" and request.get("truncation") == "auto"
     if cut and least > (_most_input(model) or least):
         certainty, least = "estimated" if most is not None else certainty, 0
