@@ -6,7 +6,8 @@ KERNELS := $(wildcard src/aoai_cost/_fast/*.pyx src/aoai_cost/_fast/*.pxd src/ao
 UV := $(shell command -v uv 2>/dev/null)
 INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 CHECKED := build/checked
-PEERS = $(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['peers'])"
+PEERS = $(BIN)/python -c "import tomllib; extras = tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']; \
+	print(*extras['peers'], *extras['counters'])"
 SANITIZED := build/sanitized
 FUZZED := build/fuzz
 # How long `make fuzz` goes on, in all; a failure names its seed.
@@ -73,6 +74,7 @@ types: $(VENV)/.dev  ## mypy strict, and the stubs against the compiled modules
 
 bench: $(VENV)/.peers  ## time the tokenizer beside its peers, and the rest, after checking that the answers are equal
 	$(BIN)/python benchmarks/table.py --json build/bench.json $(BENCH)
+	$(BIN)/python benchmarks/bench_requests.py
 	$(BIN)/python -m pytest benchmarks -q --benchmark-enable --benchmark-only
 
 compare: $(VENV)/.installed  ## the last `make bench` against the saved run

@@ -70,6 +70,39 @@ def test_text_parts_cost_what_their_concatenation_costs(texts: list[str]) -> Non
     assert joined.input_tokens == count_tokens("".join(texts), model="gpt-4o") + 7
 
 
+class Unusual(dict[str, Any]):
+    """A dict that is none of the plain ones, so that it is read step by step."""
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["system", "developer", "user", "assistant"]), st.text()), min_size=1),
+    st.sampled_from(["gpt-4o", "gpt-5", "gpt-35-turbo"]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_a_plain_message_is_read_in_one_step_with_the_same_count(
+    said: list[tuple[str, str]], model: str, tools: bool, parts: bool
+) -> None:
+    more = {"tools": [{"type": "function", "function": {"name": "f"}}]} if tools else {}
+    plain = [{"role": role, "content": [{"type": "text", "text": text}] if parts else text} for role, text in said]
+    found = count_request({"messages": plain, **more}, model=model)
+    assert found == count_request({"messages": [Unusual(one) for one in plain], **more}, model=model)
+    assert found == count_request({"messages": [{**one, "name": None} for one in plain], **more}, model=model)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param({"role": ["user"], "content": "Hello"}, id="a list as role"),
+        pytest.param({"role": "user", "content": [{"type": ["text"], "text": "Hello"}]}, id="a list as type of a part"),
+        pytest.param({"role": "user", "content": [{"type": "text", "text": 1}]}, id="a number as text"),
+    ],
+)
+def test_what_is_nearly_a_plain_message_is_refused(message: dict[str, Any]) -> None:
+    with pytest.raises(RequestError, match=r"messages\[0\].*must be a text"):
+        count_request({"messages": [message]}, model="gpt-4o")
+
+
 @given(st.text(), st.text())
 def test_responses_cost_what_the_same_chat_costs(instructions: str, text: str) -> None:
     messages = [{"role": "system", "content": instructions}] if instructions else []
