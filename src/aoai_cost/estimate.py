@@ -99,7 +99,7 @@ def estimate_request(
     prices : PriceBook, optional
         By default `PriceBook.current`.
     on : date, optional
-        The day whose prices count; by default today in UTC.
+        The day whose prices count, and whose rules; by default today in UTC.
     earlier_output_tokens : iterable of int, optional
         The output tokens of earlier answers to such requests: their mean gives `expected`. A usage log has them, as
         ``log.frame["completion_tokens"].dropna()``.
@@ -126,7 +126,7 @@ def estimate_request(
     book = prices if prices is not None else PriceBook.current()
     request = as_object(request, "body")
     model = get_model(deployment.model, deployment.version)
-    count = count_request(request, model=model)
+    count = count_request(request, model=model, on=day)
     notes = list(count.notes)
     least, most = count.bounds
     certainty = count.certainty

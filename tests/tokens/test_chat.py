@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from datetime import date
 from typing import Any
 
 import pytest
@@ -29,6 +30,13 @@ def image(url: str, detail: str | None = None) -> dict[str, Any]:
     return {"type": "image_url", "image_url": inner}
 
 
+def input_image() -> dict[str, Any]:
+    return {"type": "input_image", "image_url": data_url(1, 1)}
+
+
+TOOL = {"type": "function", "name": "add", "parameters": {"type": "object", "properties": {}}}
+
+
 # "Hello" and each role are one token in cl100k_base and o200k_base.
 @pytest.mark.parametrize(
     ("model", "messages", "tokens"),
@@ -52,6 +60,33 @@ def test_message_overheads(model: str, messages: list[dict[str, Any]], tokens: i
     assert count.input_tokens == tokens
     assert count.bounds == (tokens, tokens)
     assert sum(line.tokens for line in count.lines) == tokens
+
+
+@pytest.mark.parametrize(
+    ("day", "model", "more", "least", "most"),
+    [
+        pytest.param(None, "gpt-4o-2024-08-06", {}, 0, 0, id="no day"),
+        pytest.param(date(2025, 3, 10), "gpt-4o-2024-08-06", {}, 0, 0, id="the day before"),
+        pytest.param(date(2025, 3, 12), "gpt-4o-2024-08-06", {}, 0, 18, id="a day on which it was not seen"),
+        pytest.param(date(2025, 3, 20), "gpt-4o-2024-08-06", {}, 18, 18, id="a day on which it was"),
+        pytest.param(date(2025, 4, 6), "gpt-4o-2024-08-06", {}, 0, 18, id="the last day on which it may have been"),
+        pytest.param(date(2025, 4, 7), "gpt-4o-2024-08-06", {}, 0, 0, id="the day after"),
+        pytest.param(date(2025, 3, 20), "gpt-4o-2024-11-20", {}, 0, 0, id="another version"),
+        pytest.param(date(2025, 3, 20), "gpt-4o-2024-08-06", {"tools": [TOOL]}, 216, 216, id="with tools"),
+        pytest.param(
+            date(2025, 3, 20), "gpt-4o-2024-08-06", {"input": [user([input_image()])]}, 230, 230, id="with images"
+        ),
+    ],
+)
+def test_text_of_the_services_own_hangs_on_the_day(
+    day: date | None, model: str, more: dict[str, Any], least: int, most: int
+) -> None:
+    body = {"input": "Hello", **more}
+    plain, found = count_request(body, model=model), count_request(body, model=model, on=day)
+    assert found.bounds == (plain.bounds[0] + least, plain.bounds[0] + most)
+    assert any("text of its own" in note for note in found.notes) == (most > 0)
+    chat = {"messages": [user("Hello")]}
+    assert count_request(chat, model=model, on=day) == count_request(chat, model=model)
 
 
 def test_what_one_recording_shows_has_bounds() -> None:

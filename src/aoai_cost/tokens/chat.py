@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal, NamedTuple
 
 from ..catalog import ChatRule, Model, ToolForm, get_model, split_model_name
@@ -133,7 +134,12 @@ class _Tally:
 
 
 def count_request(
-    body: Any, *, model: str | Model | None = None, api: Api = "auto", provider: Provider = "azure"
+    body: Any,
+    *,
+    model: str | Model | None = None,
+    api: Api = "auto",
+    provider: Provider = "azure",
+    on: date | None = None,
 ) -> Count:
     """Count the input tokens of a request body, as it would be handed to the ``openai`` SDK.
 
@@ -154,6 +160,8 @@ def count_request(
         Which of the four it is; ``auto`` decides by the body's fields and the model.
     provider : str
         Who serves the request, ``azure`` or ``openai``. Recorded usage of both follows the same rules so far.
+    on : date, optional
+        The day on which the request is sent, for rules that changed; by default the rules of today.
 
     Raises
     ------
@@ -188,6 +196,8 @@ def count_request(
         _count_texts(tally, encoding, body.get("prompt"), "prompt")
     else:
         _count_messages(tally, encoding, found, body, which)
+        if on is not None and found.service_texts:
+            _count_service_text(tally, found, body, which, on)
         if which == "chat":
             _count_prediction(tally, encoding, found, body)
     _note_uncounted(tally, body, which)
@@ -373,6 +383,21 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
     if (asked := read_format(body, api)) is not None:
         has_tools = bool(body.get("tools") or body.get("functions"))
         _count_format(tally, encoding, model, rule, *asked, Prompt(api, system_text, answers, has_tools))
+
+
+def _count_service_text(tally: _Tally, model: Model, body: Mapping[str, Any], api: str, on: date) -> None:
+    """Count the text that the service itself added on the day."""
+    for text in model.service_texts:
+        if text.api != api or not text.first <= on <= text.last:
+            continue
+        tokens = text.tokens
+        if body.get("tools"):
+            tokens = text.tokens_with_tools
+        elif tally.images:
+            tokens = text.tokens_with_images
+        seen = text.seen_first <= on <= text.seen_last
+        tally.add("text of the service's own", tokens, below=0 if seen else tokens)
+        tally.note(f"from {text.first} to {text.last} the service added text of its own on {model.name}: {text.source}")
 
 
 def _count_format(
