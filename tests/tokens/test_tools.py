@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
@@ -586,6 +587,13 @@ def test_tools_that_are_changed_while_they_are_written_are_not_kept(monkeypatch:
     monkeypatch.setattr(tools_module, "tool_block", write)
     count(tools=declared)
     assert not tools_module._kept
+
+
+def test_threads_share_the_tools_that_are_kept() -> None:
+    declared = [[tool(f"f{i}", schema("a", a={"type": "string", "description": "word " * i}))] for i in range(100)]
+    expected = [count(tools=one) for one in declared]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda one: count(tools=one), declared * 5)) == expected * 5
 
 
 def test_schemas_that_share_parts_without_end_are_still_counted() -> None:
