@@ -6,7 +6,8 @@ KERNELS := $(wildcard src/aoai_cost/_fast/*.pyx src/aoai_cost/_fast/*.pxd src/ao
 UV := $(shell command -v uv 2>/dev/null)
 INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 CHECKED := build/checked
-PEERS = $(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['peers'])"
+PEERS = $(BIN)/python -c "import tomllib; extras = tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']; \
+	print(*extras['peers'], *extras['counters'])"
 SANITIZED := build/sanitized
 FUZZED := build/fuzz
 # How long `make fuzz` goes on, in all; a failure names its seed.
@@ -17,7 +18,7 @@ NEWEST ?= $(shell for v in 3.15 3.14 3.13 3.12; do for p in python$$v $(HOME)/.p
 	$$p -c '' 2>/dev/null && echo $$p && exit; done; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt types bench compare checked sanitized deep fuzz newest golden dist clean
+.PHONY: help demo test lint fmt types bench compare checked sanitized deep fuzz newest sdk golden accuracy leave-one-out dist clean
 
 help:  ## list the words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -73,6 +74,7 @@ types: $(VENV)/.dev  ## mypy strict, and the stubs against the compiled modules
 
 bench: $(VENV)/.peers  ## time the tokenizer beside its peers, and the rest, after checking that the answers are equal
 	$(BIN)/python benchmarks/table.py --json build/bench.json $(BENCH)
+	$(BIN)/python benchmarks/bench_requests.py
 	$(BIN)/python -m pytest benchmarks -q --benchmark-enable --benchmark-only
 
 compare: $(VENV)/.installed  ## the last `make bench` against the saved run
@@ -118,6 +120,20 @@ dist: $(VENV)/.test  ## the sdist and the wheel, installed and tested from clean
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/python -m pytest -q -m dist
 
+# The versions of the openai package that a watched client is tried on beside the newest: the oldest supported one, the
+# last of its major, and one of the next; each in a folder that goes before the environment's own.
+SDKS ?= 1.66.0 1.109.1 2.54.0
+build/sdk-%/.installed: $(VENV)/.test
+	rm -rf $(@D)
+	$(INSTALL) --target $(@D) openai==$*
+	@touch $@
+
+sdk: $(SDKS:%=build/sdk-%/.installed)  ## a watched client on older versions of the openai package
+	@for sdk in $(SDKS); do \
+		export PYTHONPATH=build/sdk-$$sdk; \
+		$(BIN)/python -c "import openai, sys; sys.exit(openai.__version__ != '$$sdk')" && \
+		$(BIN)/python -m pytest -q tests/test_client.py || exit 1; done
+
 golden: $(VENV)/.installed  ## rewrite what is generated: catalogue, price table, table of what is covered, example log
 	$(BIN)/python -m aoai_cost.catalog.compile
 	$(BIN)/python -m aoai_cost.prices.compile
@@ -126,6 +142,9 @@ golden: $(VENV)/.installed  ## rewrite what is generated: catalogue, price table
 
 accuracy: $(VENV)/.test  ## rewrite the page on how exact the counts are, from the recorded requests of the test data
 	$(BIN)/python docs/accuracy.py
+
+leave-one-out: $(VENV)/.test  ## rewrite the page on the rules fitted without one repository at a time, in two minutes
+	$(BIN)/python docs/leave_one_out
 
 clean:  ## forget everything built
 	rm -rf $(VENV) build dist src/*.egg-info report.html report.csv

@@ -22,8 +22,14 @@ def scored(page: dict[str, Any], test_data: Path) -> list[Any]:
     return found
 
 
-def test_the_page_says_what_is_counted_now(page: dict[str, Any], scored: list[Any]) -> None:
-    assert page["accuracy"](scored) == (ROOT / "docs" / "accuracy.md").read_text("utf-8")
+@pytest.fixture(scope="module")
+def dated(page: dict[str, Any], test_data: Path) -> list[Any]:
+    found: list[Any] = page["score"](test_data, dated=True)
+    return found
+
+
+def test_the_page_says_what_is_counted_now(page: dict[str, Any], scored: list[Any], dated: list[Any]) -> None:
+    assert page["accuracy"](scored, dated) == (ROOT / "docs" / "accuracy.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from array import array
 from pathlib import Path
 from typing import Any
 
+import bench_requests
 import compare
 import numpy as np
 import peers
@@ -119,3 +120,17 @@ def test_every_peer_of_the_extra_has_an_adapter() -> None:
     extras = tomllib.loads((table.ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     names = {line.partition(">=")[0] for line in extras["peers"]}
     assert names == set(peers.TOKENIZERS) - {table.US, table.REFERENCE}
+
+
+@pytest.mark.parametrize("case", bench_requests.cases(), ids=lambda case: case.name)
+def test_what_is_asked_about_requests_is_counted_right(case: bench_requests.Case) -> None:
+    assert bench_requests.check(case) > 8
+    assert set(bench_requests.peers(case, None)) == ({"cookbook"} if "messages" in case.bodies[0] else set())
+
+
+def test_the_table_of_requests_leaves_out_what_was_not_asked() -> None:
+    times = {"small": {"text": 5.0, "estimate": 10.0}, "large": {"text": 50.0, "estimate": 25.0, "peer": 100.0}}
+    assert bench_requests.table(times).splitlines()[2:] == [
+        "| small | 0.50 | - | 10 µs |",
+        "| large | 2.00 | 4.00 | 25 µs |",
+    ]

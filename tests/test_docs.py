@@ -42,7 +42,7 @@ def beside_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_readme_has_an_example_for_each_journey() -> None:
-    assert len(re.findall(r"```python", README)) == 3
+    assert len(re.findall(r"```python", README)) == 4
     assert len(PAGE_COMMANDS) >= 6
 
 

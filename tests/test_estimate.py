@@ -324,3 +324,10 @@ def test_a_predicted_output_adds_to_the_most_that_is_written(content: Any) -> No
 def test_a_prediction_that_is_none_is_refused() -> None:
     with pytest.raises(RequestError, match="prediction"):
         estimate(hello(prediction="one two three"))
+
+
+def test_the_day_chooses_the_rules_too() -> None:
+    responses = Deployment("contoso", "chat", "gpt-4o", version="2024-08-06", sku="GlobalStandard")
+    # On a day of the first weeks of Responses the service added 18 tokens of its own.
+    counted = [estimate_request({"input": "Hello"}, responses, on=day).input_tokens for day in (date(2025, 3, 20), DAY)]
+    assert counted == [8 + 18, 8]

@@ -53,6 +53,10 @@ assert aoai_cost.estimate_request(body, chat, on=datetime.date(2026, 10, 1)).inp
     assert not loaded_by(code) & {"pandas", "tiktoken", "rich", "click"}
 
 
+def test_watching_a_client_loads_neither_pandas_nor_the_sdk() -> None:
+    assert not loaded_by("from aoai_cost import Budget, watch") & {"pandas", "tiktoken", "openai", "httpx", "httpx2"}
+
+
 EXAMPLES = [
     errors.UnknownNameError("model", "gpt-4oo", ["gpt-4o"]),
     errors.MissingPriceError(
@@ -70,6 +74,7 @@ EXAMPLES = [
     errors.VocabularyError("o200k_base", "somewhere", "is absent"),
     errors.PriceSheetError("my.toml", "rate 3", "has no price"),
     errors.DeploymentsError("d.toml", "deployment 1", "has no sku"),
+    errors.LedgerError("spent.jsonl", "line 3", "is no line of a ledger"),
     errors.UsageFormatError("log.json", "is empty", 3, "time"),
     errors.RequestError("messages[0].role", "must be a text"),
     errors.ImageError("photo.png", "is truncated"),
@@ -101,6 +106,7 @@ def test_every_error_has_an_example_here() -> None:
         ("VocabularyError", OSError),
         ("PriceSheetError", ValueError),
         ("DeploymentsError", ValueError),
+        ("LedgerError", ValueError),
         ("UsageFormatError", ValueError),
         ("RequestError", ValueError),
         ("ImageError", ValueError),

@@ -14,6 +14,7 @@ from .errors import (
     BudgetExceeded,
     DeploymentsError,
     ImageError,
+    LedgerError,
     MissingExtraError,
     MissingPriceError,
     PriceSheetError,
@@ -28,6 +29,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .catalog import Alias, Deployment, Deployments, Model, get_model, list_models, read_deployments
+    from .client import Budget, watch
     from .estimate import Estimate, estimate_request
     from .jobs import (
         EmbeddingsEstimate,
@@ -78,6 +80,7 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "catalog": ("Alias", "Deployment", "Deployments", "Model", "get_model", "list_models", "read_deployments"),
+    "client": ("Budget", "watch"),
     "estimate": ("Estimate", "estimate_request"),
     "jobs": (
         "EmbeddingsEstimate",
@@ -131,6 +134,7 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = [
     "Alias",
     "AoaiCostError",
+    "Budget",
     "BudgetExceeded",
     "Cost",
     "CostReport",
@@ -143,6 +147,7 @@ __all__ = [
     "Estimate",
     "ImageError",
     "JobEstimate",
+    "LedgerError",
     "MeterKey",
     "MissingExtraError",
     "MissingPriceError",
@@ -194,6 +199,7 @@ __all__ = [
     "read_usage",
     "refresh_prices",
     "size_ptu",
+    "watch",
     "write_report",
 ]
 

@@ -18,6 +18,7 @@ __all__ = [
     "BudgetExceeded",
     "DeploymentsError",
     "ImageError",
+    "LedgerError",
     "MissingExtraError",
     "MissingPriceError",
     "PriceSheetError",
@@ -151,6 +152,12 @@ class DeploymentsError(_EntryError):
     """A deployments file that cannot be used. Fields: ``path``, ``entry``, ``reason``."""
 
     what = "deployments file"
+
+
+class LedgerError(_EntryError):
+    """The ledger of a budget cannot be used, so what is left is not known. Fields: ``path``, ``entry``, ``reason``."""
+
+    what = "ledger"
 
 
 class UsageFormatError(AoaiCostError, ValueError):

@@ -14,7 +14,7 @@ from .errors import RequestError, shorten
 from .prices import Cost, PriceBook
 from .tokens.body import as_object
 from .tokens.chat import Certainty, Count, CountLine, count_request
-from .usage import Usage
+from .usage import MeterKey, Usage
 
 __all__ = ["Estimate", "estimate_request"]
 
@@ -27,6 +27,7 @@ _MOST_IMAGES, _MOST_IMAGES_TOLD = 50, 10
 # 20 MB by the page on chats with images. In the larger reading of MB: what is refused is then sure to be.
 _LARGEST_IMAGE_BYTES = 20 << 20
 _LARGEST_NUMBER = (1 << 63) - 1
+_INPUT, _OUTPUT = MeterKey("input"), MeterKey("output")
 _OUTPUT_LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 
@@ -98,7 +99,7 @@ def estimate_request(
     prices : PriceBook, optional
         By default `PriceBook.current`.
     on : date, optional
-        The day whose prices count; by default today in UTC.
+        The day whose prices count, and whose rules; by default today in UTC.
     earlier_output_tokens : iterable of int, optional
         The output tokens of earlier answers to such requests: their mean gives `expected`. A usage log has them, as
         ``log.frame["completion_tokens"].dropna()``.
@@ -125,14 +126,17 @@ def estimate_request(
     book = prices if prices is not None else PriceBook.current()
     request = as_object(request, "body")
     model = get_model(deployment.model, deployment.version)
-    count = count_request(request, model=model)
+    count = count_request(request, model=model, on=day)
     notes = list(count.notes)
     least, most = count.bounds
     certainty = count.certainty
-    if _is_cut(request, count) and least > (_most_input(model) or least):
+    # The service is asked to shorten a request that is too long.
+    cut = count.api == "responses" and request.get("truncation") == "auto"
+    if cut and least > (_most_input(model) or least):
         certainty, least = "estimated" if most is not None else certainty, 0
         notes.append("truncation: the service drops items until the rest fits; how many is not known here")
-    refusals = tuple(_refusals(request, model, count))
+    limited_by, asked = _output_asked(request)
+    refusals = tuple(_refusals(model, count, cut, limited_by, asked))
     if refusals and must_fit:
         raise refusals[0]
     if _MOST_IMAGES_TOLD < len(count.images) <= _MOST_IMAGES:
@@ -140,7 +144,7 @@ def estimate_request(
             f"{len(count.images)} images: one page of Azure's documentation allows {_MOST_IMAGES_TOLD} a request, "
             f"another {_MOST_IMAGES}"
         )
-    output_most = _longest_answer(request, model, count, notes)
+    output_most = _longest_answer(request, model, count, asked, notes)
     deployment = _with_tier_asked(deployment, request)
     if model.reasoning:
         notes.append(
@@ -165,8 +169,9 @@ def estimate_request(
         notes.append(
             f"the expected cost takes an answer of {mean:,} tokens, the mean of those given, and the most input"
         )
-    for cost in (low_cost, high_cost):
-        notes.extend(note for note in (cost.notes if cost else ()) if note not in notes)
+    for note in (*low_cost.notes, *(high_cost.notes if high_cost else ())):
+        if note not in notes:
+            notes.append(note)
     return Estimate(
         deployment=deployment,
         on=day,
@@ -182,7 +187,7 @@ def estimate_request(
         high_cost=high_cost,
         expected=expected,
         refusals=refusals,
-        notes=(*notes, *(f"would be refused: {one}" for one in refusals)),
+        notes=(*notes, *[f"would be refused: {one}" for one in refusals]),
     )
 
 
@@ -196,14 +201,14 @@ def _with_tier_asked(deployment: Deployment, request: Mapping[str, Any]) -> Depl
     return replace(deployment, tier=asked)
 
 
-def _refusals(request: Mapping[str, Any], model: Model, count: Count) -> Iterator[RequestError]:
+def _refusals(model: Model, count: Count, cut: bool, limited_by: str, asked: int | None) -> Iterator[RequestError]:
     """Yield what the service would refuse of a request: more tokens than the model takes, too many or large images."""
     if len(count.images) > _MOST_IMAGES:
         yield RequestError(count.images[_MOST_IMAGES][0], f"is one image more than the {_MOST_IMAGES} of a request")
     for path, size_bytes in count.images:
         if size_bytes is not None and size_bytes > _LARGEST_IMAGE_BYTES:
             yield RequestError(path, f"is an image of {size_bytes:,} bytes; at most 20 MB are accepted")
-    limit = None if _is_cut(request, count) else _most_input(model)
+    limit = None if cut else _most_input(model)
     parts = [("messages" if count.api == "chat" else "input", count.bounds[0])]
     if count.api in ("embeddings", "completions"):
         # Each text of a list is read by itself.
@@ -211,33 +216,31 @@ def _refusals(request: Mapping[str, Any], model: Model, count: Count) -> Iterato
     for field, tokens in parts:
         if limit is not None and tokens > limit:
             yield RequestError(field, f"has {tokens:,} input tokens; {model.name} accepts at most {limit:,}")
-    field, asked = _output_asked(request)
     if asked is None or count.api == "embeddings":
         return
     if model.max_output_tokens is not None and asked > model.max_output_tokens:
         most = model.max_output_tokens
-        yield RequestError(field, f"asks for up to {asked:,} output tokens; {model.name} gives at most {most:,}")
+        yield RequestError(limited_by, f"asks for up to {asked:,} output tokens; {model.name} gives at most {most:,}")
     longest = max(tokens for _, tokens in parts)
     # Where input has a limit of its own, the answer has room beside it.
     window = None if model.max_input_tokens else model.context_tokens
     if window is not None and longest <= window < longest + asked:
         told = f"{longest:,} input and up to {asked:,} output tokens"
-        yield RequestError(field, f"with {told} the request is over the context window of {model.name}, {window:,}")
+        reason = f"with {told} the request is over the context window of {model.name}, {window:,}"
+        yield RequestError(limited_by, reason)
 
 
 def _most_input(model: Model) -> int | None:
     return model.max_input_tokens or model.context_tokens
 
 
-def _is_cut(request: Mapping[str, Any], count: Count) -> bool:
-    """Whether the service shortens a request that is too long."""
-    return count.api == "responses" and request.get("truncation") == "auto"
-
-
 def _output_asked(request: Mapping[str, Any]) -> tuple[str, int | None]:
     """Return the field that limits the answer, and its limit; the first field and None where none does."""
-    found = ((field, _number(request, field)) for field in _OUTPUT_LIMITS)
-    return next((one for one in found if one[1] is not None), (_OUTPUT_LIMITS[0], None))
+    for field in _OUTPUT_LIMITS:
+        asked = _number(request, field)
+        if asked is not None:
+            return field, asked
+    return _OUTPUT_LIMITS[0], None
 
 
 def _mean(tokens: Iterable[int]) -> int:
@@ -252,12 +255,14 @@ def _mean(tokens: Iterable[int]) -> int:
     return (2 * total + number) // (2 * number)
 
 
-def _longest_answer(request: Mapping[str, Any], model: Model, count: Count, notes: list[str]) -> int | None:
+def _longest_answer(
+    request: Mapping[str, Any], model: Model, count: Count, asked: int | None, notes: list[str]
+) -> int | None:
     """Return the most output tokens that can be billed, or None when nothing bounds them."""
     if count.api == "embeddings":
         return 0
-    _, asked = _output_asked(request)
-    answers = max(_number(request, field, most=_MOST_ANSWERS) or 1 for field in ("n", "best_of"))
+    n, best_of = _number(request, "n", most=_MOST_ANSWERS), _number(request, "best_of", most=_MOST_ANSWERS)
+    answers = max(n or 1, best_of or 1)
     if count.api == "completions":
         answers *= len(count.lines)
     limit = model.max_output_tokens
@@ -266,8 +271,9 @@ def _longest_answer(request: Mapping[str, Any], model: Model, count: Count, note
         return None
     if asked is None:
         notes.append(f"no output limit is set; the model's own of {limit:,} tokens is taken")
+    longest = min([x for x in (asked, limit) if x is not None])
     # Rejected parts of a prediction are no part of the answer.
-    return (min(x for x in (asked, limit) if x is not None) + count.prediction_tokens) * answers
+    return (longest + count.prediction_tokens) * answers
 
 
 def _number(request: Mapping[str, Any], field: str, *, most: int = _LARGEST_NUMBER) -> int | None:
@@ -283,7 +289,7 @@ def _number(request: Mapping[str, Any], field: str, *, most: int = _LARGEST_NUMB
 def _price(
     book: PriceBook, deployment: Deployment, on: date, model: Model, input_tokens: int, output_tokens: int
 ) -> Cost:
-    usage = Usage({"input": input_tokens, "output": output_tokens})
+    usage = Usage({_INPUT: input_tokens, _OUTPUT: output_tokens})
     above = model.long_context_above
     band = "long" if above is not None and input_tokens > above else "short"
     cost = book.price(usage, deployment, on=on, band=band)

@@ -7,7 +7,7 @@ inside prompt tokens); here they no longer do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -124,12 +124,14 @@ class Usage(Mapping[MeterKey, int]):
     def __init__(self, quantities: Mapping[Any, int] | None = None) -> None:
         kept: dict[MeterKey, int] = {}
         for raw, quantity in (quantities or {}).items():
-            key = MeterKey(raw) if isinstance(raw, str) else MeterKey(*raw)
+            key = raw if type(raw) is MeterKey else _key(raw)
             if key.meter not in METER_UNITS:
                 raise RequestError(str(key.meter), f"not a meter; the meters are {', '.join(METER_UNITS)}")
-            if isinstance(quantity, bool) or not hasattr(quantity, "__index__"):
-                raise RequestError(key.meter, f"a quantity must be a whole number, not {shorten(quantity)}")
-            whole = quantity.__index__()
+            whole = quantity
+            if type(quantity) is not int:
+                if isinstance(quantity, bool) or not hasattr(quantity, "__index__"):
+                    raise RequestError(key.meter, f"a quantity must be a whole number, not {shorten(quantity)}")
+                whole = quantity.__index__()
             if whole < 0:
                 raise RequestError(key.meter, f"a quantity must not be negative, found {shorten(whole)}")
             if whole:
@@ -198,13 +200,17 @@ class Usage(Mapping[MeterKey, int]):
         return sum(quantity for key, quantity in self.items() if METER_UNITS[key.meter] == "token")
 
     def __getitem__(self, key: Any) -> int:
-        return self._quantities[MeterKey(key) if isinstance(key, str) else MeterKey(*key)]
+        return self._quantities[_key(key)]
 
     def __iter__(self) -> Iterator[MeterKey]:
         return iter(self._quantities)
 
     def __len__(self) -> int:
         return len(self._quantities)
+
+    def items(self) -> ItemsView[MeterKey, int]:
+        """Return the pairs of key and quantity."""
+        return self._quantities.items()
 
     def __add__(self, other: Usage) -> Usage:
         return Usage.sum((self, other)) if isinstance(other, Usage) else NotImplemented
@@ -215,6 +221,10 @@ class Usage(Mapping[MeterKey, int]):
     def __repr__(self) -> str:
         parts = (f"{'/'.join(filter(None, key))}={quantity}" for key, quantity in self.items())
         return f"Usage({', '.join(parts)})"
+
+
+def _key(raw: Any) -> MeterKey:
+    return MeterKey(raw) if isinstance(raw, str) else MeterKey(*raw)
 
 
 def _field(source: Any, *names: str) -> Any:

@@ -94,6 +94,29 @@ def body_row(
     return changed(row, changes)
 
 
+def attempt_row(call: str = "a", prompt: Any = 100, completion: Any = 10, **changes: Any) -> dict[str, Any]:
+    """A line that a watched client writes."""
+    row = {
+        "aoai_cost_log": 1,
+        "id": f"{call}-1",
+        "time": "2026-10-14T02:03:59.946000Z",
+        "resource": "one",
+        "deployment": "chat",
+        "operation": "chat/completions",
+        "model": "gpt-4o-2024-11-20",
+        "stream": False,
+        "sent": True,
+        "status": 200,
+        "latency_ms": 812.5,
+        "request_id": f"apim-{call}",
+        "region": "East US",
+        "service_tier": "default",
+        "usage": {"prompt_tokens": prompt, "completion_tokens": completion},
+        "usage_source": "service",
+    }
+    return changed(row, changes)
+
+
 def changed(row: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row with fields replaced, merged into ``properties``, or removed where the change is ``...``."""
     for name, value in changes.items():

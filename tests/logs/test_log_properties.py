@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from log_rows import (
     ACCOUNT,
+    attempt_row,
     body_row,
     calls_of,
     check_counts,
@@ -32,6 +33,13 @@ SAMPLES = {
     "azure-monitor": [usage_row(), status_row(), status_row("t", category="Audit")],
     "apim-llm-log": [gateway_row(), gateway_row(sequence=1)],
     "openai-response": [body_row(), {"error": {"code": "429"}}, {"model": "m", "usage": {"input_tokens": 1}}],
+    "client-log": [
+        attempt_row(),
+        attempt_row("b", usage_source="estimated"),
+        attempt_row("c", status=429, usage=None, model=None),
+        attempt_row("d", sent=False, usage=None),
+        {"aoai_cost_ledger": 1, "day": "2026-10-14", "call": "a", "cost": "0.01", "currency": "USD"},
+    ],
 }
 in_a_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -19,7 +19,7 @@ from price_questions import rate_of
 from aoai_cost.cli import main
 from aoai_cost.errors import MissingPriceError, PriceSheetError, RefreshError, RequestError
 from aoai_cost.prices import PriceBook, PriceRow
-from aoai_cost.prices.captures import captures
+from aoai_cost.prices.captures import _folder, captures
 from aoai_cost.prices.refresh import refresh_prices
 
 DAY = date(2026, 12, 24)
@@ -491,6 +491,12 @@ def test_other_files_in_the_folder_are_left_alone(shop: Shop) -> None:
     assert ask(PriceBook.current()).amount == Decimal("0.3")
 
 
+def test_where_lists_would_be_kept_there_may_be_a_file(data_folder: Path) -> None:
+    assert captures() == []
+    (data_folder / "prices").write_text("mine", "utf-8")
+    assert captures() == []
+
+
 def test_another_currency_is_a_book_of_its_own(shop: Shop) -> None:
     for product, pages in shop.pages.items():
         shop.pages[product] = [[one | {"currencyCode": "EUR"} for one in page] for page in pages]
@@ -505,6 +511,8 @@ def test_without_a_folder_named_the_system_says_where_data_is_kept(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shop: Shop
 ) -> None:
     monkeypatch.delenv("AOAI_COST_DATA")
+    # The system is asked once in a process.
+    monkeypatch.setattr("aoai_cost.prices.captures._folder", _folder.__wrapped__)
     monkeypatch.setattr("platformdirs.user_data_path", lambda name, appauthor: tmp_path / name)
     assert captures() == []
     assert refresh_prices(url=shop.url).capture.path.parent == tmp_path / "aoai-cost" / "prices"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from datetime import date
 from typing import Any
 
 import pytest
@@ -27,6 +28,13 @@ def data_url(width: int, height: int) -> str:
 def image(url: str, detail: str | None = None) -> dict[str, Any]:
     inner = {"url": url} if detail is None else {"url": url, "detail": detail}
     return {"type": "image_url", "image_url": inner}
+
+
+def input_image() -> dict[str, Any]:
+    return {"type": "input_image", "image_url": data_url(1, 1)}
+
+
+TOOL = {"type": "function", "name": "add", "parameters": {"type": "object", "properties": {}}}
 
 
 # "Hello" and each role are one token in cl100k_base and o200k_base.
@@ -54,6 +62,33 @@ def test_message_overheads(model: str, messages: list[dict[str, Any]], tokens: i
     assert sum(line.tokens for line in count.lines) == tokens
 
 
+@pytest.mark.parametrize(
+    ("day", "model", "more", "least", "most"),
+    [
+        pytest.param(None, "gpt-4o-2024-08-06", {}, 0, 0, id="no day"),
+        pytest.param(date(2025, 3, 10), "gpt-4o-2024-08-06", {}, 0, 0, id="the day before"),
+        pytest.param(date(2025, 3, 12), "gpt-4o-2024-08-06", {}, 0, 18, id="a day on which it was not seen"),
+        pytest.param(date(2025, 3, 20), "gpt-4o-2024-08-06", {}, 18, 18, id="a day on which it was"),
+        pytest.param(date(2025, 4, 6), "gpt-4o-2024-08-06", {}, 0, 18, id="the last day on which it may have been"),
+        pytest.param(date(2025, 4, 7), "gpt-4o-2024-08-06", {}, 0, 0, id="the day after"),
+        pytest.param(date(2025, 3, 20), "gpt-4o-2024-11-20", {}, 0, 0, id="another version"),
+        pytest.param(date(2025, 3, 20), "gpt-4o-2024-08-06", {"tools": [TOOL]}, 216, 216, id="with tools"),
+        pytest.param(
+            date(2025, 3, 20), "gpt-4o-2024-08-06", {"input": [user([input_image()])]}, 230, 230, id="with images"
+        ),
+    ],
+)
+def test_text_of_the_services_own_hangs_on_the_day(
+    day: date | None, model: str, more: dict[str, Any], least: int, most: int
+) -> None:
+    body = {"input": "Hello", **more}
+    plain, found = count_request(body, model=model), count_request(body, model=model, on=day)
+    assert found.bounds == (plain.bounds[0] + least, plain.bounds[0] + most)
+    assert any("text of its own" in note for note in found.notes) == (most > 0)
+    chat = {"messages": [user("Hello")]}
+    assert count_request(chat, model=model, on=day) == count_request(chat, model=model)
+
+
 def test_what_one_recording_shows_has_bounds() -> None:
     answered = {"messages": [user("Hello"), {"role": "assistant", "content": "Hello"}, user("Hello")]}
     count = count_request(answered, model="o3-mini")
@@ -68,6 +103,39 @@ def test_text_parts_cost_what_their_concatenation_costs(texts: list[str]) -> Non
     joined = count_request({"messages": [user("".join(texts))]}, model="gpt-4o")
     assert count_request({"messages": [user(parts)]}, model="gpt-4o").input_tokens == joined.input_tokens
     assert joined.input_tokens == count_tokens("".join(texts), model="gpt-4o") + 7
+
+
+class Unusual(dict[str, Any]):
+    """A dict that is none of the plain ones, so that it is read step by step."""
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["system", "developer", "user", "assistant"]), st.text()), min_size=1),
+    st.sampled_from(["gpt-4o", "gpt-5", "gpt-35-turbo"]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_a_plain_message_is_read_in_one_step_with_the_same_count(
+    said: list[tuple[str, str]], model: str, tools: bool, parts: bool
+) -> None:
+    more = {"tools": [{"type": "function", "function": {"name": "f"}}]} if tools else {}
+    plain = [{"role": role, "content": [{"type": "text", "text": text}] if parts else text} for role, text in said]
+    found = count_request({"messages": plain, **more}, model=model)
+    assert found == count_request({"messages": [Unusual(one) for one in plain], **more}, model=model)
+    assert found == count_request({"messages": [{**one, "name": None} for one in plain], **more}, model=model)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param({"role": ["user"], "content": "Hello"}, id="a list as role"),
+        pytest.param({"role": "user", "content": [{"type": ["text"], "text": "Hello"}]}, id="a list as type of a part"),
+        pytest.param({"role": "user", "content": [{"type": "text", "text": 1}]}, id="a number as text"),
+    ],
+)
+def test_what_is_nearly_a_plain_message_is_refused(message: dict[str, Any]) -> None:
+    with pytest.raises(RequestError, match=r"messages\[0\].*must be a text"):
+        count_request({"messages": [message]}, model="gpt-4o")
 
 
 @given(st.text(), st.text())

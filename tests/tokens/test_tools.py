@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +17,7 @@ from recorded_requests import recorded, with_blobs
 
 from aoai_cost import Count, RequestError, count_request, count_tokens, list_models
 from aoai_cost.catalog import ToolForm
+from aoai_cost.tokens import tools as tools_module
 from aoai_cost.tokens.tools import Function, declared_functions, tool_block
 
 USER = {"role": "user", "content": "Hello"}
@@ -269,24 +273,23 @@ def output(text: Any, identity: str = "call_1") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("model", "more", "tokens", "certainty"),
+    ("model", "more", "tokens", "below", "above"),
     [
-        pytest.param("gpt-5.4", {}, 16 + 3 + 3, "exact", id="gpt-5.4"),
-        pytest.param("gpt-5.4", {"id": "fc_1"}, 16 + 3 + 3, "exact", id="gpt-5.4 with an id"),
-        pytest.param("gpt-4.1", {}, 7 + 3 + 3, "exact", id="gpt-4.1"),
-        pytest.param("gpt-4.1", {"id": "fc_1"}, 10 + 3 + 3, "estimated", id="gpt-4.1 with an id: three more"),
-        pytest.param("gpt-5.2", {}, 13 + 3 + 3, "exact", id="gpt-5.2"),
-        pytest.param("gpt-5.2", {"id": "fc_1"}, 16 + 3 + 3, "estimated", id="gpt-5.2 with an id: three more"),
+        pytest.param("gpt-5.4", {}, 16 + 3 + 3, 0, 0, id="gpt-5.4"),
+        pytest.param("gpt-5.4", {"id": "fc_1"}, 16 + 3 + 3, 0, 0, id="gpt-5.4 with an id"),
+        pytest.param("gpt-4.1", {}, 7 + 3 + 3, 0, 0, id="gpt-4.1"),
+        pytest.param("gpt-4.1", {"id": "fc_1"}, 10 + 3 + 3, 3, 3, id="gpt-4.1 with an id: three more"),
+        pytest.param("gpt-5.2", {}, 13 + 3 + 3, 0, 3, id="gpt-5.2 without an id: it may be three more"),
+        pytest.param("gpt-5.2", {"id": "fc_1"}, 16 + 3 + 3, 3, 3, id="gpt-5.2 with an id: three more"),
     ],
 )
-def test_items_of_calls_and_results(model: str, more: dict[str, Any], tokens: int, certainty: str) -> None:
+def test_items_of_calls_and_results(model: str, more: dict[str, Any], tokens: int, below: int, above: int) -> None:
     # The names: " to", "=", "functions", ".add" and "functions", ".add"
     plain = count(model, input=[USER])
     found = count(model, input=[USER, item("add", '{"a": 1}', **more), output("two")])
     assert found.input_tokens - plain.input_tokens == tokens + text_tokens('{"a": 1}') + text_tokens("two")
-    assert found.certainty == certainty
-    if certainty == "estimated":
-        assert found.bounds == (found.input_tokens - 3, found.input_tokens + 3)
+    assert found.bounds == (found.input_tokens - below, found.input_tokens + above)
+    assert found.certainty == ("estimated" if above else "exact")
 
 
 def test_results_find_their_calls_by_id() -> None:
@@ -297,25 +300,26 @@ def test_results_find_their_calls_by_id() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "api", "choice", "tokens"),
+    ("model", "api", "choice", "tokens", "unsure"),
     [
-        pytest.param("gpt-4o-2024-08-06", "chat", "auto", 0, id="auto"),
-        pytest.param("gpt-4o-2024-08-06", "chat", "required", 0, id="required in chat"),
-        pytest.param("gpt-4o-2024-08-06", "chat", {"type": "function", "function": {"name": "f"}}, 4 + 4,
+        pytest.param("gpt-4o-2024-08-06", "chat", "auto", 0, 0, id="auto"),
+        pytest.param("gpt-4o-2024-08-06", "chat", "required", 0, 0, id="required in chat"),
+        pytest.param("gpt-4o-2024-08-06", "chat", {"type": "function", "function": {"name": "f"}}, 4 + 4, 4,
                      id="a function in chat"),
-        pytest.param("gpt-4.1", "responses", "required", 9, id="required in Responses"),
-        pytest.param("gpt-5.4", "responses", {"type": "function", "name": "f"}, 0, id="a function on gpt-5.4"),
-        pytest.param("gpt-5-mini", "responses", {"type": "allowed_tools", "mode": "required", "tools": []}, 0,
+        pytest.param("gpt-4.1", "responses", "required", 9, 4, id="required in Responses"),
+        pytest.param("gpt-5.4", "responses", {"type": "function", "name": "f"}, 0, 0, id="a function on gpt-5.4"),
+        pytest.param("gpt-5-mini", "responses", {"type": "allowed_tools", "mode": "required", "tools": []}, 0, 0,
                      id="allowed tools on gpt-5"),
     ],
 )  # fmt: skip
-def test_tool_choices(model: str, api: str, choice: Any, tokens: int) -> None:
+def test_tool_choices(model: str, api: str, choice: Any, tokens: int, unsure: int) -> None:
     field, one = ("messages", tool()) if api == "chat" else ("input", flat(tool()))
     body = {field: [USER], "tools": [one]}
     free = count_request(body, model=model).input_tokens
     found = count_request({**body, "tool_choice": choice}, model=model)
     assert found.input_tokens - free == tokens
-    assert found.certainty == "exact"
+    assert found.bounds == (found.input_tokens - unsure, found.input_tokens + unsure)
+    assert found.certainty == ("estimated" if unsure else "exact")
 
 
 def test_a_choice_that_no_recording_shows_is_a_range() -> None:
@@ -490,6 +494,113 @@ def test_an_iterator_in_a_mapping_is_read_once() -> None:
         for values in (["x", "yy"], iter(["x", "yy"]))
     )
     assert lazy == listed
+
+
+@pytest.fixture
+def written_blocks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The blocks of tools that are really written, with none kept from before."""
+    blocks: list[str] = []
+
+    def write(form: ToolForm, functions: Any) -> Any:
+        found = tool_block(form, functions)
+        blocks.append(found[0])
+        return found
+
+    monkeypatch.setattr(tools_module, "tool_block", write)
+    monkeypatch.setattr(tools_module, "_kept", {})
+    return blocks
+
+
+def test_the_same_tools_are_written_once(written_blocks: list[str]) -> None:
+    declared = [tool("f", schema("a", a=STRING), "Does it."), {"type": "web_search"}]
+    found = [count(tools=one) for one in (declared, declared, copy.deepcopy(declared))]
+    assert found[0] == found[1] == found[2]
+    assert found[0].certainty == "lower_bound"
+    assert len(written_blocks) == 1
+    # Another API has another form.
+    count(input="Hello", tools=[flat(declared[0])])
+    count("gpt-35-turbo-0613", tools=declared)
+    assert len(written_blocks) == 3
+
+
+def change_description(one: dict[str, Any]) -> None:
+    one["function"]["description"] = "Does something else, and says so at length."
+
+
+def change_order(one: dict[str, Any]) -> None:
+    properties = one["function"]["parameters"]["properties"]
+    properties["a"] = properties.pop("a")
+
+
+def change_type_of_default(one: dict[str, Any]) -> None:
+    one["function"]["parameters"]["properties"]["a"]["default"] = True
+
+
+def add_to_enum(one: dict[str, Any]) -> None:
+    one["function"]["parameters"]["properties"]["b"]["enum"].append("zz")
+
+
+@pytest.mark.parametrize("change", [change_description, change_order, change_type_of_default, add_to_enum])
+def test_tools_that_were_changed_are_written_anew(written_blocks: list[str], change: Callable[..., None]) -> None:
+    one = tool("f", schema("a", a={"type": "integer", "default": 1}, b={"type": "string", "enum": ["x"]}))
+    count(tools=[one])
+    change(one)
+    after = count(tools=[one])
+    assert len(written_blocks) == 2
+    assert written_blocks[0] != written_blocks[1]
+    # What is no plain dict is written each time.
+    assert after == count(tools=[MappingProxyType(one)])
+
+
+@pytest.mark.parametrize(
+    "declare",
+    [
+        pytest.param(lambda: [SimpleNamespace(type="function", name="f")], id="typed objects"),
+        pytest.param(lambda: [tool(parameters=schema("a", a={"enum": iter(["x", "yy"])}))], id="an iterator"),
+        pytest.param(lambda: [tool(parameters=schema("a", a={"enum": np.array(["x", "yy"])}))], id="an array"),
+    ],
+)
+def test_tools_of_more_than_json_are_not_kept(written_blocks: list[str], declare: Callable[[], Any]) -> None:
+    assert count(tools=declare()) == count(tools=declare())
+    assert len(written_blocks) == 2
+    assert not tools_module._kept
+
+
+def test_few_tools_are_kept_and_none_that_are_large(written_blocks: list[str]) -> None:
+    for i in range(tools_module._MOST_KEPT + 10):
+        count(tools=[tool(f"f{i}")])
+    assert 0 < len(tools_module._kept) <= tools_module._MOST_KEPT
+    tools_module._kept.clear()
+    count(tools=[tool(description="word " * 20_000)])
+    assert not tools_module._kept
+
+
+def test_tools_that_are_changed_while_they_are_written_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = [tool()]
+
+    def write(form: ToolForm, functions: Any) -> Any:
+        found = tool_block(form, functions)
+        declared[0]["function"]["name"] = "another_thread"
+        return found
+
+    monkeypatch.setattr(tools_module, "_kept", {})
+    monkeypatch.setattr(tools_module, "tool_block", write)
+    count(tools=declared)
+    assert not tools_module._kept
+
+
+def test_threads_share_the_tools_that_are_kept() -> None:
+    declared = [[tool(f"f{i}", schema("a", a={"type": "string", "description": "word " * i}))] for i in range(100)]
+    expected = [count(tools=one) for one in declared]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda one: count(tools=one), declared * 5)) == expected * 5
+
+
+def test_schemas_that_share_parts_without_end_are_still_counted() -> None:
+    shared: dict[str, Any] = {"type": "string"}
+    for _ in range(60):
+        shared = {"type": "object", "properties": {"a": shared, "b": shared}}
+    assert count(tools=[tool(parameters=shared)]).certainty == "estimated"
 
 
 names = st.from_regex(r"[a-z_]{1,12}", fullmatch=True)

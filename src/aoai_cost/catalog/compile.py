@@ -23,7 +23,7 @@ def compile_models(text: str) -> bytes:
         json.dumps(entry, ensure_ascii=False, separators=(",", ":"), default=date.isoformat) for entry in raw["model"]
     ]
     head = {name: part for name, part in raw.items() if name != "model"}
-    start = json.dumps(head, ensure_ascii=False, separators=(",", ":"))
+    start = json.dumps(head, ensure_ascii=False, separators=(",", ":"), default=date.isoformat)
     # One model per line, so that a change shows as one line.
     return (start[:-1] + ',"model":[\n' + ",\n".join(lines) + "\n]}\n").encode()
 

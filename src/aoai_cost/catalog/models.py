@@ -20,6 +20,7 @@ __all__ = [
     "ImageRule",
     "Model",
     "SchemaRule",
+    "ServiceText",
     "ToolForm",
     "ToolRule",
     "get_model",
@@ -62,6 +63,8 @@ class ImageRule:
     short_px: int = 768
     multiplier: float = 1.0
     extra_tokens: int = 0
+    unsure_tokens: int = 0
+    """How many more or fewer an image may cost."""
     patch_px: int = 32
     reject_patches: int = 30_000
     levels: Mapping[str, DetailLevel] = field(default_factory=dict)
@@ -143,6 +146,8 @@ class ToolForm:
     call_tokens: int = 0
     stored_call_tokens: int = 0
     """More, for a call that carries the ``id`` which the service gave it."""
+    call_unsure_tokens: int = 0
+    """How many more a call without that ``id`` may cost."""
     result_prefix: str = "functions."
     result_tokens: int = 0
     parallel_tokens: int | None = None
@@ -158,7 +163,8 @@ class ToolForm:
     required_tokens: int = 0
     none_tokens: int = 0
     unsure_choices: tuple[str, ...] = ()
-    """Of required, none, forced and allowed (``allowed_tools``) those that no recording shows."""
+    """Of required, none, forced and allowed (``allowed_tools``) those that no recording shows, or those of one
+    repository alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +176,22 @@ class ToolRule:
     source: str
     chat: ToolForm | None = None
     responses: ToolForm | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceText:
+    """Text of the service's own beside what a request holds, which was there on some days."""
+
+    api: str
+    first: date
+    """From here to `last` the text may have been there, from `seen_first` to `seen_last` it was."""
+    seen_first: date
+    seen_last: date
+    last: date
+    tokens: int
+    tokens_with_tools: int
+    tokens_with_images: int
+    source: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -191,6 +213,7 @@ class Model:
     tool_known: Knowledge | None = None
     image_rule: ImageRule | None = None
     image_known: Knowledge | None = None
+    service_texts: tuple[ServiceText, ...] = ()
     context_tokens: int | None = None
     max_input_tokens: int | None = None
     max_output_tokens: int | None = None
@@ -366,12 +389,25 @@ def _model(name: str, version: str) -> Model:
     if "image_rule" in facts:
         facts["image_rule"] = _image_rule(facts["image_rule"])
         facts.setdefault("image_known", facts["image_rule"].known)
+    facts["service_texts"] = _service_texts().get((name, version), ())
     return Model(**facts)
 
 
 @cache
 def _chat_rule(name: str) -> ChatRule:
     return ChatRule(name=name, **_catalogue().raw["chat_rule"][name])
+
+
+@cache
+def _service_texts() -> Mapping[tuple[str, str], tuple[ServiceText, ...]]:
+    found: dict[tuple[str, str], tuple[ServiceText, ...]] = {}
+    for entry in _catalogue().raw["service_text"]:
+        facts = dict(entry)
+        key = facts.pop("model"), facts.pop("version")
+        for name in ("first", "seen_first", "seen_last", "last"):
+            facts[name] = date.fromisoformat(facts[name])
+        found[key] = (*found.get(key, ()), ServiceText(**facts))
+    return found
 
 
 def _schema_rule(rule: str | None, model: str) -> SchemaRule | None:

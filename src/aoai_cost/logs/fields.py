@@ -1,4 +1,4 @@
-"""One field of a record: a text, a count, a time. What cannot be read exactly raises `RowError`.
+"""One field of a record: a text, a count, a time, a usage object. What cannot be read exactly raises `RowError`.
 
 Reasons name the field and never its value: a log line may hold a prompt anywhere.
 """
@@ -6,11 +6,12 @@ Reasons name the field and never its value: a log line may hold a prompt anywher
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..catalog import is_fine_tuned, split_model_name
-from .schema import RowError
+from .schema import RowError, Tokens
 
 __all__ = [
     "EARLIEST_US",
@@ -22,6 +23,7 @@ __all__ = [
     "to_status",
     "to_text",
     "to_timestamp_us",
+    "to_tokens",
 ]
 
 LONGEST_TEXT = 2_000
@@ -148,6 +150,44 @@ def to_flag(value: Any) -> bool | None:
     if isinstance(value, bool):
         return value
     return {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else None
+
+
+def to_tokens(usage: Mapping[str, Any]) -> Tokens:
+    """Return the counts of a ``usage`` object of the service, of whatever API."""
+    into = _details(usage, "prompt_tokens_details", "input_tokens_details", "input_token_details")
+    cached = _details(into, "cached_tokens_details")
+    out = _details(usage, "completion_tokens_details", "output_tokens_details", "output_token_details")
+
+    def total(*names: str) -> int | None:
+        name = next((one for one in names if usage.get(one) is not None), names[0])
+        return to_count(usage.get(name), name)
+
+    def inside(details: Mapping[str, Any], name: str) -> int | None:
+        return to_count(details.get(name), name)
+
+    return Tokens(
+        prompt_tokens=total("prompt_tokens", "input_tokens"),
+        cached_tokens=inside(into, "cached_tokens"),
+        cache_write_tokens=inside(into, "cache_write_tokens"),
+        completion_tokens=total("completion_tokens", "output_tokens"),
+        reasoning_tokens=inside(out, "reasoning_tokens"),
+        audio_in=inside(into, "audio_tokens"),
+        audio_out=inside(out, "audio_tokens"),
+        image_in=inside(into, "image_tokens"),
+        image_out=inside(out, "image_tokens"),
+        cached_audio=inside(cached, "audio_tokens"),
+        cached_image=inside(cached, "image_tokens"),
+    ).checked()
+
+
+def _details(usage: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    for name in names:
+        value = usage.get(name)
+        if isinstance(value, dict):
+            return value
+        if value is not None:
+            raise RowError(f"{name} must be an object")
+    return {}
 
 
 def _type(value: Any) -> str:

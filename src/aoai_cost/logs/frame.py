@@ -24,6 +24,7 @@ COLUMNS = (
     "api",
     "operation",
     *Tokens._fields,
+    "requests",
     "status",
     "latency_ms",
     "stream",
@@ -52,6 +53,7 @@ def make_frame(calls: Calls, shared: Shared, files: Sequence[str]) -> tuple[pd.D
             columns[name] = _categories(values, facets)
     for i, name in enumerate(Tokens._fields):
         columns[name] = pd.arrays.IntegerArray(rows["tokens"][:, i].copy(), rows["known"] >> i & 1 == 0)
+    columns["requests"] = pd.arrays.IntegerArray(np.maximum(rows["requests"], 0), rows["requests"] < 0)
     columns["status"] = pd.arrays.IntegerArray(rows["status"].copy(), rows["status"] == 0)
     columns["latency_ms"] = pd.arrays.FloatingArray(np.nan_to_num(rows["duration_ms"]), np.isnan(rows["duration_ms"]))
     columns["usage_quality"] = pd.Categorical.from_codes(quality.astype(np.int8), pd.Index(QUALITIES, dtype=object))
@@ -70,7 +72,14 @@ def _told_order(rows: Parts, shared: Shared) -> Any:
     ids = _ranks([text or "" for text in shared.texts])[rows["text"]]
     # Only calls of one identity, or of none, can agree so far; their place decides last, between equals.
     told = [rows["tokens"][:, i] for i in range(len(Tokens._fields))]
-    told += [rows["known"], rows["status"], np.nan_to_num(rows["duration_ms"], nan=-1.0), rows["call"]]
+    told += [
+        rows["known"],
+        rows["requests"],
+        rows["quality"],
+        rows["status"],
+        np.nan_to_num(rows["duration_ms"], nan=-1.0),
+        rows["call"],
+    ]
     place = [rows["file"], rows["line"], rows["record"]]
     return np.lexsort([*reversed([rows["timestamp_us"], resources, ids, by_names, *told, *place])])
 

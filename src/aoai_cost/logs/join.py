@@ -111,7 +111,8 @@ class Joiner:
         quality = np.where(self._asked[rows["facets"]] != 0, _MISSING, _NOT_BILLED)
         quality[status >= 500] = _NOT_BILLED
         quality[prompt | completion] = _MISSING
-        quality[whole | (rows["quantities"] != 0)] = _MEASURED
+        quality[rows["quantities"] != 0] = _MEASURED
+        quality[whole] = rows["quality"][whole]
         quality[refused] = _NOT_BILLED
         # Counted by the service and refused by it: one of the two is wrong, and only the refusal costs nothing.
         conflicts = conflicts | (refused & rows["tokens"].any(axis=1))

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._fast.columns import NOT_A_TIME, digest
-from .schema import Facets, Part, Tokens
+from .schema import QUALITIES, Facets, Part, Tokens
 
 __all__ = ["NOT_A_TIME", "PART", "PartTable", "Parts", "Place", "Shared", "part_of", "record_of"]
 
@@ -29,6 +29,7 @@ PART = np.dtype(
         ("timestamp_us", "i8"),
         ("duration_ms", "f8"),
         ("line", "i8"),
+        ("requests", "i8"),
         ("record", "u4"),
         ("file", "u4"),
         ("facets", "i4"),
@@ -38,13 +39,14 @@ PART = np.dtype(
         ("status", "i2"),
         ("kind", "u1"),
         ("source", "u1"),
+        ("quality", "u1"),
     ],
     align=True,
 )
 """One row: what `Part` says, where it stands, and of which format it is.
 
 ``call`` and ``request`` are digests of the ids (0 where there is none), ``facets``, ``quantities`` and ``text`` numbers
-of things in `Shared`, ``known`` a bit for each count that the row tells.
+of things in `Shared`, ``known`` a bit for each count that the row tells, ``requests`` -1 where it does not say.
 """
 
 Parts = npt.NDArray[np.void]
@@ -119,6 +121,7 @@ def record_of(
         NOT_A_TIME if part.timestamp_us is None else part.timestamp_us,
         np.nan if part.duration_ms is None else part.duration_ms,
         place.line,
+        -1 if part.requests is None else part.requests,
         place.record,
         place.file,
         shared.facets.number(part.facets),
@@ -128,6 +131,7 @@ def record_of(
         part.status or 0,
         part.kind,
         source,
+        QUALITIES.index(part.quality),
     )
 
 
@@ -143,6 +147,8 @@ def part_of(row: Any, shared: Shared) -> Part:
         duration_ms=None if np.isnan(row["duration_ms"]) else float(row["duration_ms"]),
         request_id=str(row["request"]) if row["request"] else None,
         quantities=shared.quantities.all[row["quantities"]],
+        quality=QUALITIES[row["quality"]],
+        requests=None if row["requests"] < 0 else int(row["requests"]),
     )
 
 

@@ -29,11 +29,13 @@ __all__ = [
     "UsageLog",
 ]
 
-QUALITIES = ("measured", "missing", "not_billed")
+QUALITIES = ("measured", "missing", "not_billed", "estimated", "aggregated")
 """What ``usage_quality`` says of a call.
 
 ``measured``: the service counted it. ``missing``: it may be billed and the log does not tell its tokens, so every
-total with it is a lower bound. ``not_billed``: refused, failed without usage, or no model was asked.
+total with it is a lower bound. ``not_billed``: refused, failed without usage, or no model was asked. ``estimated``:
+whoever wrote the log counted it, not the service. ``aggregated``: the service counted many calls in one row, so that
+nothing is known that hangs on one of them, such as the context band.
 """
 
 
@@ -138,6 +140,10 @@ class Part(NamedTuple):
     request_id: str | None = None
     quantities: tuple[tuple[str, str, str, int], ...] = ()
     """Other meters: (meter, modality, variant, quantity)."""
+    quality: str = "measured"
+    """What the tokens are, where the row tells them: one of `QUALITIES`, such as ``estimated``."""
+    requests: int | None = 1
+    """How many calls the row stands for; None where it is a sum and does not say."""
 
 
 Identity = tuple[str, ...]
@@ -226,6 +232,7 @@ class UsageLog:
         One row per call, sorted by time: ``timestamp`` (datetime64[us, UTC]); ``resource, region, deployment, model,
         version, api, operation`` (category); ``prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens,
         reasoning_tokens, audio_in, audio_out, image_in, image_out`` (Int64, overlapping as the service reports them);
+        ``requests`` (Int64; 1 but for rows that are sums, where the source may not say it);
         ``status`` (Int16), ``latency_ms`` (Float64), ``stream`` (boolean), ``service_tier, usage_quality,
         source_format, source_file`` (category), ``source_line`` (Int64), ``request_id`` (string). Null means that the
         log does not tell; it never means zero. No prompt and no completion is in it.

@@ -25,7 +25,9 @@ _DAY_US = 86_400_000_000
 _NO_DAY = -1
 _EPOCH = date(1970, 1, 1)
 _UNLIMITED = np.iinfo(np.int64).max
-_MISSING, _NOT_BILLED = QUALITIES.index("missing"), QUALITIES.index("not_billed")
+_MISSING, _NOT_BILLED, _ESTIMATED, _AGGREGATED = (
+    QUALITIES.index(name) for name in ("missing", "not_billed", "estimated", "aggregated")
+)
 
 
 class GroupKey(NamedTuple):
@@ -46,8 +48,13 @@ class Group(NamedTuple):
     """What the calls of one group add up to."""
 
     requests: int
+    """Calls, as far as the rows tell."""
     unmetered: int
     not_billed: int
+    estimated: int
+    """Of the rows those whose tokens whoever wrote the log counted."""
+    aggregated: int
+    """Of the rows those that stand for many calls."""
     usage: Usage
 
     def plus(self, other: Group) -> Group:
@@ -56,6 +63,8 @@ class Group(NamedTuple):
             self.requests + other.requests,
             self.unmetered + other.unmetered,
             self.not_billed + other.not_billed,
+            self.estimated + other.estimated,
+            self.aggregated + other.aggregated,
             self.usage + other.usage,
         )
 
@@ -125,18 +134,16 @@ class Sums:
             (days - _NO_DAY) << 33 | long.astype(np.int64) << 32 | rows["facets"].astype(np.int64), return_inverse=True
         )
         billed = quality != _NOT_BILLED
-        counted = [
-            np.bincount(which, minlength=len(keys)),
-            np.bincount(which[quality == _MISSING], minlength=len(keys)),
-            np.bincount(which[~billed], minlength=len(keys)),
-        ]
+        counted = [_sums(np.maximum(rows["requests"], 0), which, len(keys))]
+        for one in (_MISSING, _NOT_BILLED, _ESTIMATED, _AGGREGATED):
+            counted.append(np.bincount(which[quality == one], minlength=len(keys)))
         meters = _meters(rows["tokens"], billed, which, len(keys))
         others = self._other_quantities(rows["quantities"], billed, which)
         for i, key in enumerate(keys.tolist()):
             usage = Usage({meter: int(sums[i]) for meter, sums in meters.items()} | others.get(i, {}))
             found = self._key(key)
-            requests, unmetered, not_billed = (int(one[i]) for one in counted)
-            group = Group(requests, unmetered, not_billed, usage)
+            requests, unmetered, not_billed, estimated, aggregated = (int(one[i]) for one in counted)
+            group = Group(requests, unmetered, not_billed, estimated, aggregated, usage)
             before_ = self._groups.get(found)
             self._groups[found] = group if before_ is None else before_.plus(group)
 
@@ -181,9 +188,7 @@ def _meters(tokens: npt.NDArray[np.int64], billed: npt.NDArray[np.bool_], which:
     column = dict(zip(Tokens._fields, tokens.T, strict=True))
     if not billed.all():
         column = {name: np.where(billed, one, 0) for name, one in column.items()}
-    order = np.argsort(which, kind="stable")
-    starts = np.searchsorted(which[order], np.arange(n))
-    sums = {name: np.add.reduceat(one[order], starts) for name, one in column.items() if one.any()}
+    sums = {name: _sums(one, which, n) for name, one in column.items() if one.any()}
     nothing = np.zeros(n, np.int64)
 
     def of(name: str) -> Any:
@@ -204,6 +209,13 @@ def _meters(tokens: npt.NDArray[np.int64], billed: npt.NDArray[np.bool_], which:
             image_out=of("image_out"),
         )
     )
+
+
+def _sums(values: npt.NDArray[np.int64], which: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.int64]:
+    """Sum values by group, in integers."""
+    found = np.zeros(n, np.int64)
+    np.add.at(found, which, values)
+    return found
 
 
 def _sortable(key: GroupKey) -> tuple[tuple[bool, str], ...]:

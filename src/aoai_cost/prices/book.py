@@ -201,8 +201,10 @@ class PriceBook:
             For another band, or an ``on`` that is no date.
         """
         key = (model, version, sku, tier, region, band, fine_tuned, meter, modality, variant)
-        if on.__class__ is not date:
-            on = as_day(on)
+        return self._find(key, on if on.__class__ is date else as_day(on))
+
+    def _find(self, key: tuple[Any, ...], on: date) -> Rate:
+        """Answer a question, given without its day."""
         known = self._answers.get(key)
         if known is not None:
             i = bisect_right(known.starts, on) - 1
@@ -210,8 +212,8 @@ class PriceBook:
                 answer = known.found[i]
                 if answer.__class__ is Rate:
                     return answer
-                raise Question(*key, on).missing(str(answer))
-        return self._learn(Question(*key, on))
+                raise Question._make((*key, on)).missing(str(answer))
+        return self._learn(Question._make((*key, on)))
 
     def _learn(self, question: Question) -> Rate:
         """Answer a question and keep the answer for all days on which it is the same."""
@@ -258,6 +260,7 @@ class PriceBook:
         unpriced: list[tuple[MeterKey, int, MissingPriceError]] = []
         notes: dict[str, None] = {}
         provisioned = deployment.sku.endswith("ProvisionedManaged")
+        captured, estimated = on, False
         for key, quantity in usage.items():
             if provisioned and METER_UNITS[key.meter] == "token" and key.meter != "training":
                 notes["tokens are covered by the provisioned throughput units"] = None
@@ -268,14 +271,16 @@ class PriceBook:
                 unpriced.append((key, quantity, missing))
                 continue
             lines.append(CostLine(key, quantity, rate, rate.cost(quantity)))
-            notes.update(dict.fromkeys(rate.notes))
+            if rate.notes:
+                notes.update(dict.fromkeys(rate.notes))
+            if rate.captured is not None and rate.captured < captured:
+                captured = rate.captured
+            estimated = estimated or rate.certainty != "exact"
         # A list price is known up to the day on which it was read, and is not expected to change; still, say so.
-        captured = [line.rate.captured for line in lines if line.rate.captured is not None]
-        if captured and min(captured) < on:
-            notes[f"list prices as captured on {min(captured).isoformat()}; a later change is not known here"] = None
-        estimated = any(line.rate.certainty != "exact" for line in lines)
+        if captured < on:
+            notes[f"list prices as captured on {captured.isoformat()}; a later change is not known here"] = None
         return Cost(
-            amount=exact_sum(line.amount for line in lines),
+            amount=exact_sum([line.amount for line in lines]),
             currency=self.currency,
             lines=tuple(lines),
             unpriced=tuple(unpriced),
@@ -284,29 +289,17 @@ class PriceBook:
         )
 
     def _rate_of(self, key: MeterKey, deployment: Deployment, on: date, band: str) -> Rate:
-        def ask(meter: str, modality: str = key.modality, fine_tuned: str = deployment.fine_tuned) -> Rate:
-            return self.rate(
-                model=deployment.model,
-                version=deployment.version,
-                sku=deployment.sku,
-                tier=deployment.tier,
-                region=deployment.region,
-                band=band,
-                fine_tuned=fine_tuned,
-                meter=meter,
-                modality=modality,
-                variant=key.variant,
-                on=on,
-            )
-
+        one = deployment
+        scope = (one.model, one.version, one.sku, one.tier, one.region, band)
         try:
-            return ask(key.meter)
+            return self._find((*scope, one.fine_tuned, *key), on)
         except MissingPriceError as missing:
             note, instead = self._stand_in(key, deployment)
             if instead is None:
                 raise
+            meter, modality, fine_tuned = instead
             try:
-                rate = ask(*instead)
+                rate = self._find((*scope, fine_tuned, meter, modality, key.variant), on)
             except MissingPriceError:
                 # What was asked for is what is missing, not what would have stood in for it.
                 raise missing from None

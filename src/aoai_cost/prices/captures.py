@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,7 +75,11 @@ def _is_table(raw: Any) -> bool:
 
 def data_folder() -> Path:
     """Return the folder of the user's data: ``AOAI_COST_DATA``, or where the system keeps such things."""
-    named = os.environ.get(_DATA)
+    return _folder(os.environ.get(_DATA))
+
+
+@lru_cache(16)
+def _folder(named: str | None) -> Path:
     if named:
         return Path(named)
     from platformdirs import user_data_path  # only a look for captures pays for it
@@ -92,16 +97,21 @@ def captures(currency: str = "USD", *, as_known_on: date | None = None) -> list[
     """
     if not is_currency(currency):
         raise RequestError("currency", f'must be a code of three letters such as "USD", found {shorten(currency)}')
+    # Every estimate looks here, mostly in vain, and a glob takes longer. The last slash: a file is no folder.
+    if not os.access(f"{data_folder()}/prices/", os.R_OK):
+        return []
     found = []
-    for path in (data_folder() / "prices").glob(f"{currency}-*Z.json"):
-        one = Capture(currency, path.stem.partition("-")[2], path)
-        if not _is_stamp(one.fetched):
-            continue  # a file of somebody else's
+    for path in (data_folder() / "prices").iterdir():
+        own, _, fetched = path.stem.partition("-")
+        if own != currency or path.suffix != ".json" or not _is_stamp(fetched):
+            continue  # a list in another currency, or a file of somebody else's
+        one = Capture(currency, fetched, path)
         if as_known_on is None or one.day <= as_known_on:
             found.append(one)
     return sorted(found, key=lambda one: one.fetched, reverse=True)
 
 
+@lru_cache(1024)
 def _is_stamp(text: str) -> bool:
     try:
         return datetime.strptime(text, _FETCHED).strftime(_FETCHED) == text

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Context, Decimal
+from functools import reduce
 from typing import Literal, NamedTuple
 
 from ..errors import MissingPriceError, RequestError, shorten
@@ -30,10 +31,7 @@ def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
     >>> exact_sum([Decimal("0.1"), Decimal("1e20")])
     Decimal('100000000000000000000.1')
     """
-    total = Decimal(0)
-    for amount in amounts:
-        total = _EXACT.add(total, amount)
-    return total
+    return reduce(_EXACT.add, amounts, Decimal(0))
 
 
 def less(amount: Decimal, share: Decimal) -> Decimal:
@@ -94,12 +92,13 @@ class Rate:
         RequestError
             For a quantity that is negative or not a whole number (``bool`` and ``float`` are refused).
         """
-        if isinstance(quantity, bool) or not hasattr(quantity, "__index__"):
-            raise RequestError("quantity", f"must be a whole number, not {shorten(quantity)}")
-        whole = quantity.__index__()
-        if whole < 0:
-            raise RequestError("quantity", f"must not be negative, found {shorten(whole)}")
-        amount = _EXACT.divide(_EXACT.multiply(self.amount, Decimal(whole)), Decimal(self.per))
+        if type(quantity) is not int:
+            if isinstance(quantity, bool) or not hasattr(quantity, "__index__"):
+                raise RequestError("quantity", f"must be a whole number, not {shorten(quantity)}")
+            quantity = quantity.__index__()
+        if quantity < 0:
+            raise RequestError("quantity", f"must not be negative, found {shorten(quantity)}")
+        amount = _EXACT.divide(_EXACT.multiply(self.amount, quantity), self.per)
         exponent = amount.as_tuple().exponent
         if isinstance(exponent, int) and exponent < -40:
             return _EXACT.quantize(amount, _LAST_PLACE)

@@ -43,7 +43,7 @@ class CostReport:
     total : Decimal
         The sum of all lines, in `currency`.
     certainty : str
-        ``exact``, ``estimated`` (a price rests on an assumption, see notes) or ``lower_bound``.
+        ``exact``, ``estimated`` (a price or a count rests on an assumption, see notes) or ``lower_bound``.
     unpriced : DataFrame
         Quantities without a price, each with the reason; they are in no total.
     rejected, counts, files_complete
@@ -302,6 +302,16 @@ class _Pricing:
             notes.append(
                 f"calls served whose tokens the log does not tell: {unmetered:,}; their cost is not in the total"
             )
+        estimated, aggregated = (
+            sum(getattr(group, name) for _, group in log.groups) for name in ("estimated", "aggregated")
+        )
+        if estimated:
+            notes.append(f"calls whose tokens were counted by the log's writer, not by the service: {estimated:,}")
+        if aggregated:
+            notes.append(
+                f"rows that stand for many calls: {aggregated:,}; long prompts among them are priced as short ones, "
+                "and cached tokens as input where the source does not tell them"
+            )
         if self.unpriced:
             notes.append("some quantities have no price; they are listed as unpriced and not in the total")
         if rejected:
@@ -320,7 +330,7 @@ class _Pricing:
             notes.append("at least one file could not be read to its end")
         short = bool(unmetered or self.unpriced or rejected or not log.complete)
         certainty: Literal["exact", "estimated", "lower_bound"]
-        certainty = "lower_bound" if short else "estimated" if self.assumed else "exact"
+        certainty = "lower_bound" if short else "estimated" if self.assumed or estimated or aggregated else "exact"
         return CostReport(
             frame=frame,
             lines=self._lines_frame(),

@@ -56,7 +56,8 @@ _CL100K_SPELLINGS = {
 _BLANKS_AFTER_NEWLINE = re.compile(rb"[\r\n][\t\v\f \xc2\xe1\xe2\xe3][^\r\n]*\Z")
 
 _compiled: dict[tuple[str, str], CompiledBackend] = {}
-_loading = threading.Lock()
+# One thread may come twice: a stream that is collected as garbage while it loads is counted there and then.
+_loading = threading.RLock()
 
 
 class Ordinary(Protocol):
@@ -345,7 +346,7 @@ def packaged_backend(name: str, family: str) -> CompiledBackend:
                 vocabulary = Vocabulary(merges, FAMILIES[family])
             except ValueError as error:
                 raise VocabularyError(name, str(packaged_path(name)), str(error)) from None
-            _compiled[name, family] = CompiledBackend(vocabulary, family, PATTERNS[family])
+            _compiled.setdefault((name, family), CompiledBackend(vocabulary, family, PATTERNS[family]))
         return _compiled[name, family]
 
 

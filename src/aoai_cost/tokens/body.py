@@ -84,7 +84,9 @@ def as_list(value: Any, path: str, wanted: str = "a list") -> list[Any]:
 def field(value: Any, name: str) -> Any:
     """Return one field of an object of a request, opened; None where it is absent, or the value is no object."""
     found = value if type(value) is dict else as_json(value)
-    return as_json(found.get(name)) if isinstance(found, dict) else None
+    inner = found.get(name) if isinstance(found, dict) else None
+    # Most fields that are asked for are absent, and an estimate asks for many.
+    return None if inner is None else as_json(inner)
 
 
 def _opened(value: Any) -> Any:

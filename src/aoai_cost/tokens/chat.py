@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import date
+from typing import Any, Literal, NamedTuple
 
 from ..catalog import ChatRule, Model, ToolForm, get_model, split_model_name
 from ..errors import ImageError, RequestError, UnknownNameError, shorten
@@ -14,7 +15,7 @@ from .images import image_size, image_token_bounds, image_tokens
 from .media import MEDIA_PARTS, count_media, dropped_reasoning, dropping_note, reasoning_note
 from .schema import Prompt, count_format, read_format, render_format
 from .strict import with_written_format
-from .tools import CallHistory, Counted, Function, choice_tokens, declared_functions, tool_block
+from .tools import CallHistory, Counted, choice_tokens, read_tools
 
 __all__ = ["Certainty", "Count", "CountLine", "count_request"]
 
@@ -33,6 +34,13 @@ _FREE_FIELDS = frozenset(
     parallel_tool_calls modalities audio
     """.split()  # noqa: SIM905  (a list of forty lines says no more)
 )
+_COUNTED_FIELDS = {
+    "chat": frozenset({"messages", "tools", "functions", "tool_choice", "function_call", "prediction"}),
+    "responses": frozenset({"input", "instructions", "tools", "tool_choice"}),
+    "embeddings": frozenset({"input"}),
+    "completions": frozenset({"prompt"}),
+}
+_SPEAKERS = frozenset({"system", "developer", "user", "assistant"})
 _MESSAGE_FIELDS = frozenset(
     """
     type role content name refusal audio tool_calls function_call tool_call_id call_id id status output annotations
@@ -43,8 +51,7 @@ _TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
 _IMAGE_PARTS = frozenset({"image_url", "input_image"})
 
 
-@dataclass(frozen=True, slots=True)
-class CountLine:
+class CountLine(NamedTuple):
     """One item of a count: what it is, where in the body it stands, and its tokens."""
 
     label: str
@@ -77,22 +84,21 @@ class _Tally:
     """Collects the lines, bounds and notes of one request."""
 
     def __init__(self) -> None:
-        self.lines: list[CountLine] = []
+        self.lines: list[tuple[str, int]] = []
         self.notes: list[str] = []
         self.images: list[tuple[str, int | None]] = []
         self.prediction_tokens = 0
-        self.tokens = 0
-        self.least = 0
-        self.most = 0
+        self.below = 0
+        self.above = 0
         self.assumed = False
         self.uncounted = False
 
-    def add(self, label: str, tokens: int, *, below: int = 0, above: int = 0) -> None:
+    def add(self, label: str, tokens: int, below: int = 0, above: int = 0) -> None:
         """Add tokens, which may be too high by `below` or too low by `above`."""
-        self.lines.append(CountLine(label, tokens))
-        self.tokens += tokens
-        self.least += tokens - below
-        self.most += tokens + above
+        self.lines.append((label, tokens))
+        if below or above:
+            self.below += below
+            self.above += above
 
     def assume(self, note: str) -> None:
         self.assumed = True
@@ -110,16 +116,17 @@ class _Tally:
         certainty: Certainty = "exact"
         if self.uncounted:
             certainty = "lower_bound"
-        elif self.assumed or self.least != self.most:
+        elif self.assumed or self.below or self.above:
             certainty = "estimated"
-        bounds = (self.least, None if self.uncounted else self.most)
+        tokens = sum([tokens for _, tokens in self.lines])
+        bounds = (tokens - self.below, None if self.uncounted else tokens + self.above)
         return Count(
             model=model,
             api=api,
-            input_tokens=self.tokens,
+            input_tokens=tokens,
             bounds=bounds,
             certainty=certainty,
-            lines=tuple(self.lines),
+            lines=tuple(map(CountLine._make, self.lines)),
             notes=tuple(self.notes),
             images=tuple(self.images),
             prediction_tokens=self.prediction_tokens,
@@ -127,7 +134,12 @@ class _Tally:
 
 
 def count_request(
-    body: Any, *, model: str | Model | None = None, api: Api = "auto", provider: Provider = "azure"
+    body: Any,
+    *,
+    model: str | Model | None = None,
+    api: Api = "auto",
+    provider: Provider = "azure",
+    on: date | None = None,
 ) -> Count:
     """Count the input tokens of a request body, as it would be handed to the ``openai`` SDK.
 
@@ -148,6 +160,8 @@ def count_request(
         Which of the four it is; ``auto`` decides by the body's fields and the model.
     provider : str
         Who serves the request, ``azure`` or ``openai``. Recorded usage of both follows the same rules so far.
+    on : date, optional
+        The day on which the request is sent, for rules that changed; by default the rules of today.
 
     Raises
     ------
@@ -178,16 +192,15 @@ def count_request(
         tally.assume(f"the encoding of {found.name} is assumed to be {found.encoding}")
     if which == "embeddings":
         _count_texts(tally, encoding, body.get("input"), "input")
-        known = {"input"}
     elif which == "completions":
         _count_texts(tally, encoding, body.get("prompt"), "prompt")
-        known = {"prompt"}
     else:
         _count_messages(tally, encoding, found, body, which)
-        known = {"prediction"} if _count_prediction(tally, encoding, found, body, which) else set()
-        known |= {"messages", "tools", "functions", "tool_choice", "function_call", "input", "instructions"}
-        known -= {"input", "instructions"} if which == "chat" else {"messages", "functions", "function_call"}
-    _note_uncounted(tally, body, known, which)
+        if on is not None and found.service_texts:
+            _count_service_text(tally, found, body, which, on)
+        if which == "chat":
+            _count_prediction(tally, encoding, found, body)
+    _note_uncounted(tally, body, which)
     return tally.result(found, which)
 
 
@@ -261,25 +274,37 @@ def _is_token_id(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _messages_of(body: Mapping[str, Any], api: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield (path, message) of a chat or responses body; ``instructions`` are one more message."""
+def _messages_of(body: Mapping[str, Any], api: str) -> Iterator[tuple[str, Mapping[str, Any], str | None]]:
+    """Yield (path, message, `_plain_text`) of a chat or responses body; ``instructions`` are one more message."""
     if api == "chat":
         field, items = "messages", body["messages"]
     else:
         if body.get("instructions"):
-            yield "instructions", {"role": "system", "content": body["instructions"]}
+            yield "instructions", {"role": "system", "content": body["instructions"]}, None
         field, items = "input", body.get("input")
         if items is None:
             return
         if isinstance(items, str):
-            yield "input", {"role": "user", "content": items}
+            yield "input", {"role": "user", "content": items}, None
             return
     items = as_list(items, field, "a list of messages")
     if not items and not (api == "responses" and body.get("instructions")):
         raise RequestError(field, "is empty; the service refuses that")
     for i, item in enumerate(items):
-        path = f"{field}[{i}]"
-        yield path, as_object(item, path)
+        path, text = f"{field}[{i}]", _plain_text(item)
+        yield path, item if text is not None else as_object(item, path), text
+
+
+def _plain_text(item: Any) -> str | None:
+    """Return the text of a message that is a role and one text, as nearly all are; None of anything else."""
+    if type(item) is not dict or len(item) != 2:
+        return None
+    role, text = item.get("role"), item.get("content")
+    if type(text) is list and len(text) == 1 and type(part := text[0]) is dict and len(part) == 2:
+        kind, text = part.get("type"), part.get("text")
+        if type(kind) is not str or kind not in _TEXT_PARTS:
+            return None
+    return text if type(text) is str and type(role) is str and role in _SPEAKERS else None
 
 
 def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mapping[str, Any], api: str) -> None:
@@ -293,38 +318,61 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
     history = CallHistory(form or ToolForm(""), encoding)
     system_text: str | None = None
     answers = 0
+    heads: dict[str, int] = {}
+    dropped: frozenset[str] | None = None
     messages = list(_messages_of(body, api))
-    dropped = dropped_reasoning(messages)
-    for path, message in messages:
-        kind, role = field(message, "type") or "message", field(message, "role")
-        result = kind == "function_call_output" or (kind == "message" and role in ("tool", "function"))
-        calls = _calls_of(tally, path, message, kind)
-        if (calls or result) and form is None:
-            tally.leave_out(f"{path}: calls of tools and their results are not known for {model.name}")
-            continue
-        if result:
-            content = _read_content(tally, model, message, path, "output" if role is None else "content")
-            identity = field(message, "call_id") or field(message, "tool_call_id")
-            history.result(path, identity, field(message, "name"), content)
-            continue
-        if kind == "message":
-            _note_unread(tally, path, message, calls)
+    for path, message, text in messages:
+        kind = "message"
+        role: Any = message.get("role")
+        calls: Sequence[tuple[str, Any, Any]] = ()
+        if text is None:
+            kind, role = field(message, "type") or "message", field(message, "role")
+            result = kind == "function_call_output" or (kind == "message" and role in ("tool", "function"))
+            calls = _calls_of(tally, path, message, kind)
+            if (calls or result) and form is None:
+                tally.leave_out(f"{path}: calls of tools and their results are not known for {model.name}")
+                continue
+            if result:
+                content = _read_content(tally, model, message, path, "output" if role is None else "content")
+                identity = field(message, "call_id") or field(message, "tool_call_id")
+                history.result(path, identity, field(message, "name"), content)
+                continue
+            if kind == "message":
+                _note_unread(tally, path, message, calls)
         if kind == "message" and (not calls or any(field(message, key) for key in ("content", "refusal", "audio"))):
-            _add_all(tally, history.flush())
-            joined = block if role in ("system", "developer") else ""
-            block = "" if joined else block
-            text = _count_message(tally, encoding, model, rule, path, message, joined)
-            if system_text is None and role in ("system", "developer"):
-                system_text = text
-            answers += role == "assistant" and bool(text)
+            if history.pending:
+                _add_all(tally, history.flush())
+            if text is None:
+                head = _count_head(encoding, rule, path, message)
+                text = _read_content(tally, model, message, path, "content")
+                if message.get("audio"):
+                    tally.leave_out(f"{path}.audio is not counted yet")
+            elif role in heads:
+                head = heads[role]
+            else:
+                head = heads[role] = _count_head(encoding, rule, path, message)
+            alone = encoding.count(text)
+            unsure = rule.assistant_unsure_tokens if role == "assistant" else 0
+            tally.add(f"{path} ({role if len(role) <= 20 else 'message'})", head + alone, 0, unsure)
+            if role in ("system", "developer"):
+                if block:
+                    # In one with the text before it: a closing stop and the blank line may be one token.
+                    tally.add(f"{path} (tools)", encoding.count(f"{text}\n\n{block}" if text else block) - alone)
+                    block = ""
+                system_text = text if system_text is None else system_text
+            elif role == "assistant":
+                answers += bool(text)
         elif kind == "reasoning":
+            if dropped is None:
+                dropped = dropped_reasoning([(path, one) for path, one, _ in messages])
             _note_reasoning(tally, model, path, message, path in dropped)
         elif not calls:
             tally.leave_out(f"{path}: what an item of type {shorten(kind)} adds is known to the service alone")
         for where, call, function in calls:
             _assume_tools(tally, model, form or ToolForm(""))
             _add_all(tally, history.call(where, call, function))
-    _add_all(tally, history.flush())
+    if history.pending:
+        _add_all(tally, history.flush())
     if form is not None and form.heading and system_text and declared:
         # Tokenized as one, so that a closing stop and the blank line may be one token.
         together = encoding.count(f"{form.heading}{system_text}\n\n") - encoding.count(system_text)
@@ -332,17 +380,29 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
     if block:
         tally.add("tools", rule.message_tokens + encoding.count("system") + encoding.count(block))
     tally.add("request overhead", rule.request_tokens, above=rule.request_unsure_tokens)
-    has_tools = bool(body.get("tools") or body.get("functions"))
-    _count_format(tally, encoding, model, rule, body, Prompt(api, system_text, answers, has_tools))
+    if (asked := read_format(body, api)) is not None:
+        has_tools = bool(body.get("tools") or body.get("functions"))
+        _count_format(tally, encoding, model, rule, *asked, Prompt(api, system_text, answers, has_tools))
+
+
+def _count_service_text(tally: _Tally, model: Model, body: Mapping[str, Any], api: str, on: date) -> None:
+    """Count the text that the service itself added on the day."""
+    for text in model.service_texts:
+        if text.api != api or not text.first <= on <= text.last:
+            continue
+        tokens = text.tokens
+        if body.get("tools"):
+            tokens = text.tokens_with_tools
+        elif tally.images:
+            tokens = text.tokens_with_images
+        seen = text.seen_first <= on <= text.seen_last
+        tally.add("text of the service's own", tokens, below=0 if seen else tokens)
+        tally.note(f"from {text.first} to {text.last} the service added text of its own on {model.name}: {text.source}")
 
 
 def _count_format(
-    tally: _Tally, encoding: Encoding, model: Model, rule: ChatRule, body: Mapping[str, Any], prompt: Prompt
+    tally: _Tally, encoding: Encoding, model: Model, rule: ChatRule, path: str, form: Any, prompt: Prompt
 ) -> None:
-    found = read_format(body, prompt.api)
-    if found is None:
-        return
-    path, form = found
     block = render_format(form, path)
     if model.schema_rule is None:
         tally.leave_out(f"{path}: no cost of json_schema formats is known for {model.name}")
@@ -358,13 +418,10 @@ def _count_tools(
     tally: _Tally, encoding: Encoding, model: Model, form: ToolForm | None, body: Mapping[str, Any]
 ) -> tuple[str, bool]:
     """Count the declared functions; return what of their text joins the first system message, and if there are any."""
-    functions: list[Function] = []
-    for tool in declared_functions(body):
-        if isinstance(tool, Function):
-            functions.append(tool)
-        else:
-            tally.leave_out(f"{tool[0]}: tools of type {tool[1]} add text that the service keeps to itself")
-    if not functions:
+    declared = read_tools(body, form)
+    for path, kind in declared.others:
+        tally.leave_out(f"{path}: tools of type {kind} add text that the service keeps to itself")
+    if not declared.has_functions:
         return "", False
     if form is None:
         tally.leave_out(f"tools are not known for {model.name}")
@@ -373,15 +430,14 @@ def _count_tools(
     choice = choice_tokens(form, encoding, body.get("tool_choice") or body.get("function_call"))
     if choice.tokens or choice.above:
         _add_all(tally, [choice])
-    text, unsure, reasons = tool_block(form, functions)
-    for reason in reasons:
+    for reason in declared.reasons:
         tally.note(reason)
-    tokens = form.tokens + encoding.count(text)
-    below = min(unsure, tokens)
+    tokens = form.tokens + encoding.count(declared.block)
+    below = min(declared.unsure, tokens)
     if form.joins_system:
-        tally.add("tools (overhead)", form.tokens, below=below, above=unsure)
-        return text, True
-    tally.add("tools", tokens, below=below, above=unsure)
+        tally.add("tools (overhead)", form.tokens, below=below, above=declared.unsure)
+        return declared.block, True
+    tally.add("tools", tokens, below=below, above=declared.unsure)
     return "", True
 
 
@@ -391,8 +447,8 @@ def _assume_tools(tally: _Tally, model: Model, form: ToolForm) -> None:
 
 
 def _add_all(tally: _Tally, counted: Iterable[Counted]) -> None:
-    for label, tokens, below, above in counted:
-        tally.add(label, tokens, below=below, above=above)
+    for one in counted:
+        tally.add(*one)
 
 
 def _calls_of(tally: _Tally, path: str, message: Mapping[str, Any], kind: str) -> list[tuple[str, Any, Any]]:
@@ -402,7 +458,8 @@ def _calls_of(tally: _Tally, path: str, message: Mapping[str, Any], kind: str) -
     if kind != "message":
         return []
     found = []
-    for i, call in enumerate(map(as_json, as_list(field(message, "tool_calls") or [], f"{path}.tool_calls"))):
+    listed = field(message, "tool_calls")
+    for i, call in enumerate(map(as_json, as_list(listed, f"{path}.tool_calls") if listed else ())):
         where = f"{path}.tool_calls[{i}]"
         if field(call, "type") == "custom":
             tally.leave_out(f"{where}: calls of custom tools are not known")
@@ -422,37 +479,21 @@ def _note_unread(tally: _Tally, path: str, message: Mapping[str, Any], calls: Se
             tally.assume(f"{path}.{shorten(key, 40)} is no field of a message; assumed to add nothing")
 
 
-def _count_message(
-    tally: _Tally,
-    encoding: Encoding,
-    model: Model,
-    rule: ChatRule,
-    path: str,
-    message: Mapping[str, Any],
-    block: str = "",
-) -> str:
-    """Count one message, its images and the block of tools that follows it included, and return its text."""
+def _count_head(encoding: Encoding, rule: ChatRule, path: str, message: Mapping[str, Any]) -> int:
+    """Count what a message costs beside its content."""
     role = message.get("role")
     if not isinstance(role, str) or not role:
         raise RequestError(f"{path}.role", f"must be a text, found {shorten(role)}")
-    tokens, unsure = rule.message_tokens + encoding.count(role), 0
+    tokens = rule.message_tokens + encoding.count(role)
     if role == "assistant":
-        tokens, unsure = tokens + rule.assistant_tokens, rule.assistant_unsure_tokens
+        tokens += rule.assistant_tokens
     name = message.get("name")
     if name is not None:
         if not isinstance(name, str):
             raise RequestError(f"{path}.name", f"must be a text, found {shorten(name)}")
         # A name equal to the role costs one token in all (token-rules, section 2).
         tokens += 1 if name == role else encoding.count(name) + rule.name_tokens
-    text = _read_content(tally, model, message, path, "content")
-    alone = encoding.count(text)
-    tally.add(f"{path} ({role if len(role) <= 20 else 'message'})", tokens + alone, above=unsure)
-    if block:
-        # Tokenized as one with the text it follows, so that a closing stop and the blank line may be one token.
-        tally.add(f"{path} (tools)", encoding.count(f"{text}\n\n{block}" if text else block) - alone)
-    if message.get("audio"):
-        tally.leave_out(f"{path}.audio is not counted yet")
-    return text
+    return tokens
 
 
 def _read_content(tally: _Tally, model: Model, message: Mapping[str, Any], path: str, where: str) -> str:
@@ -511,7 +552,8 @@ def _count_image(tally: _Tally, model: Model, path: str, part: Mapping[str, Any]
             width_px, height_px = image_size(image)
             # Three bytes in four characters of base64.
             tally.images.append((path, (len(image) - image.find(",") - 1) * 3 // 4))
-            tally.add(f"{path} ({width_px}x{height_px} px)", image_tokens(rule, width_px, height_px, detail))
+            tokens, unsure = image_tokens(rule, width_px, height_px, detail), rule.unsure_tokens
+            tally.add(f"{path} ({width_px}x{height_px} px)", tokens, below=unsure, above=unsure)
             return
         tally.images.append((path, None))
         least, most = image_token_bounds(rule, detail)
@@ -524,14 +566,13 @@ def _count_image(tally: _Tally, model: Model, path: str, part: Mapping[str, Any]
     tally.add(f"{path} ({where} image)", most, below=most - least)
 
 
-def _count_prediction(tally: _Tally, encoding: Encoding, model: Model, body: Mapping[str, Any], api: str) -> bool:
+def _count_prediction(tally: _Tally, encoding: Encoding, model: Model, body: Mapping[str, Any]) -> None:
     """Count a predicted output; what the answer rejects of it is billed (token-rules, section 9)."""
-    if api != "chat" or (prediction := field(body, "prediction")) is None:
-        return False
+    if (prediction := field(body, "prediction")) is None:
+        return
     text = _read_content(_Tally(), model, as_object(prediction, "prediction"), "prediction", "content")
     tally.prediction_tokens = encoding.count(text)
     tally.assume("prediction: assumed not to be read as input; what the answer rejects of it is billed as output")
-    return True
 
 
 def _count_media(tally: _Tally, model: Model, path: str, part: Mapping[str, Any]) -> None:
@@ -547,11 +588,11 @@ def _note_reasoning(tally: _Tally, model: Model, path: str, item: Mapping[str, A
         tally.assume(note)
 
 
-def _note_uncounted(tally: _Tally, body: Mapping[str, Any], known: set[str], api: str) -> None:
-    if read_format(body, api) is not None:
-        known |= {"response_format" if api == "chat" else "text"}
+def _note_uncounted(tally: _Tally, body: Mapping[str, Any], api: str) -> None:
     for key, closed in body.items():
-        if key in known or key in _FREE_FIELDS or (value := as_json(closed)) is None:
+        if key in _COUNTED_FIELDS[api] or key in _FREE_FIELDS or (value := as_json(closed)) is None:
+            continue
+        if key == ("response_format" if api == "chat" else "text") and read_format(body, api) is not None:
             continue
         # Empty objects are not left out: some switch a tool on by being there.
         if isinstance(value, (str, list, tuple)) and not value:

@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Iterable, Mapping
 from operator import index
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 from .._fast.tiles import MAX_SIDE_PX, count_patch_tokens, count_tile_tokens
@@ -58,7 +58,8 @@ Detail = Literal["auto", "low", "high", "original"]
 _SERVICE_BYTES = 20_000_000
 # Pillow's own limit, as it comes by default: nothing larger is a picture that a service would look at.
 _DECODED_PIXELS = 178_956_970
-_ONE_AT_A_TIME = Lock()
+# One thread may come twice: garbage that is collected within may be a stream whose request is counted then.
+_ONE_AT_A_TIME = RLock()
 _SHOWN_PATH = 255
 
 

@@ -74,7 +74,7 @@ def read_format(body: Any, api: str) -> tuple[str, Any] | None:
         form, path = field(body, "response_format"), "response_format"
     else:
         form, path = field(field(body, "text"), "format"), "text.format"
-    if field(form, "type") != "json_schema":
+    if form is None or field(form, "type") != "json_schema":
         return None
     return (path, form) if api != "chat" else (f"{path}.json_schema", field(form, "json_schema"))
 

@@ -8,7 +8,9 @@ usage, which those forms explain to the token where the first two agree with it 
 
 from __future__ import annotations
 
+import io
 import json
+import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -18,7 +20,16 @@ from ..errors import RequestError, shorten
 from .body import as_json, as_list, as_object, field
 from .encoding import Encoding
 
-__all__ = ["CallHistory", "Counted", "Function", "choice_tokens", "declared_functions", "tool_block"]
+__all__ = [
+    "CallHistory",
+    "Counted",
+    "Declared",
+    "Function",
+    "choice_tokens",
+    "declared_functions",
+    "read_tools",
+    "tool_block",
+]
 
 # Keywords that recorded requests with exact counts used.
 _PROVEN = frozenset(
@@ -33,12 +44,16 @@ _KEYWORD_TOKENS = 8
 _ORDER_TOKENS = 2
 # The most that a tool choice was seen to cost, with a name of three tokens.
 _CHOICE_TOKENS = 14
+# By how many a choice may be off that one repository alone recorded.
+_FEW_TOKENS = 4
 # What calls and results in the style of 2023 may cost more or less on models that were only recorded with the new one.
 _OLD_STYLE_TOKENS = 4
 # Deeper than this a schema is written as `any`; the service refuses more than ten levels in strict functions.
 _DEEPEST = 40
 # References may multiply without end; what comes after so many types of one function is written as `any`.
 _MOST_TYPES = 5_000
+# So many sets of tools are kept as they were written, none of more bytes than this.
+_MOST_KEPT, _LARGEST_KEPT_BYTES = 64, 1 << 16
 # Parameters that say no more than these are none.
 _SAYING_NOTHING = frozenset({"type", "required", "title", "strict", "$schema", "$defs", "definitions"})
 
@@ -67,6 +82,77 @@ class Function:
     name: str
     description: str
     parameters: Any
+
+
+class Declared(NamedTuple):
+    """The tools of a request: its functions as the model is told of them, and all others."""
+
+    has_functions: bool
+    block: str
+    unsure: int
+    """By how many tokens the block may be off."""
+    reasons: tuple[str, ...]
+    others: tuple[tuple[str, str], ...]
+    """Path and type."""
+
+
+class _Content(pickle.Pickler):
+    """Writes what JSON is made of, to know it again: equal bytes are equal content of equal types. None are ever read.
+
+    The other way round equal content may have other bytes, where one text stands in two places.
+    """
+
+    def reducer_override(self, value: Any) -> Any:
+        raise TypeError(f"{type(value).__name__} is no JSON")  # before any code of the object runs
+
+
+_NONE = Declared(False, "", 0, (), ())
+_kept: dict[tuple[bytes, str, str, str], Declared] = {}
+
+
+def read_tools(body: Mapping[str, Any], form: ToolForm | None) -> Declared:
+    """Read the tools of a request; those whose content is that of an earlier one are not written again.
+
+    Without a form no block is written.
+    """
+    if body.get("tools") is None and body.get("functions") is None:
+        return _NONE
+    tools = {key: body[key] for key in ("tools", "functions") if key in body}
+    content = None if form is None else _content(tools)
+    if content is None or form is None:
+        return _read(tools, form)
+    key = (content, form.types, form.header, form.footer)
+    found = _kept.get(key)
+    if found is None:
+        found = _read(tools, form)
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        # Another thread may have changed the tools meanwhile.
+        if _content(tools) == content:
+            _kept[key] = found
+    return found
+
+
+def _content(tools: Mapping[str, Any]) -> bytes | None:
+    """Write tools as bytes; None where they are too large to keep, or hold typed objects or iterators."""
+    written = io.BytesIO()
+    try:
+        _Content(written, pickle.HIGHEST_PROTOCOL).dump(tools)
+    except (TypeError, RecursionError):
+        return None
+    return written.getvalue() if written.tell() <= _LARGEST_KEPT_BYTES else None
+
+
+def _read(tools: Mapping[str, Any], form: ToolForm | None) -> Declared:
+    functions: list[Function] = []
+    others: list[tuple[str, str]] = []
+    for one in declared_functions(tools):
+        if isinstance(one, Function):
+            functions.append(one)
+        else:
+            others.append(one)
+    block, unsure, reasons = tool_block(form, functions) if form and functions else ("", 0, [])
+    return Declared(bool(functions), block, unsure, tuple(reasons), tuple(others))
 
 
 def declared_functions(body: Any) -> Iterator[Function | tuple[str, str]]:
@@ -137,7 +223,9 @@ def choice_tokens(form: ToolForm, encoding: Encoding, choice: Any) -> Counted:
     tokens = {"required": form.required_tokens, "none": form.none_tokens}.get(kind, 0)
     if kind == "forced" and form.forced_tokens is not None:
         tokens = form.forced_tokens + encoding.count(f" to=functions.{name}")
-    return Counted("tool choice", tokens, 0, _CHOICE_TOKENS if kind in form.unsure_choices else 0)
+    if kind not in form.unsure_choices:
+        return Counted("tool choice", tokens)
+    return Counted("tool choice", tokens, min(tokens, _FEW_TOKENS), _FEW_TOKENS if tokens else _CHOICE_TOKENS)
 
 
 def _commented(text: str) -> list[str]:
@@ -402,6 +490,8 @@ class CallHistory:
         self._names: dict[str, str] = {}
         self._calls: list[tuple[str, str, str, bool, bool]] = []
         self._results: list[tuple[str, str, str]] = []
+        self.pending = False
+        """Whether there is anything to flush."""
 
     def call(self, path: str, call: Any, body: Any) -> Iterator[Counted]:
         """Take a call, whose name and arguments stand in `body`; yield what it ends."""
@@ -417,17 +507,19 @@ class CallHistory:
         self._names[""] = name
         flat = field(call, "call_id") is not None
         stored = flat and isinstance(field(call, "id"), str)
+        self.pending = True
         self._calls.append((path, name, arguments or "", stored, call is body and not flat))
 
     def result(self, path: str, identity: Any, name: Any, text: str) -> None:
         """Take a result: of the call with that id or, in the old style, of the function with that name."""
         found = self._names.get(identity) if isinstance(identity, str) else name
+        self.pending = True
         self._results.append((path, found if isinstance(found, str) else self._names.get("", ""), text))
 
     def flush(self) -> Iterator[Counted]:
         """Yield the calls and results so far."""
         form, calls, results = self._form, self._calls, self._results
-        self._calls, self._results = [], []
+        self._calls, self._results, self.pending = [], [], False
         if len(calls) > 1 and form.parallel_tokens is not None:
             uses = ",".join(
                 f'{{"recipient_name":"functions.{name}","parameters":{_compact(arguments)}}}'
@@ -444,7 +536,7 @@ class CallHistory:
             # One recorded call of twenty had an id and not these tokens: the service knows how the call was sampled.
             more = form.stored_call_tokens if stored else 0
             unsure = _OLD_STYLE_TOKENS if old and form.types != "2023" else more
-            yield Counted(f"{path} (call)", tokens + more, unsure, unsure)
+            yield Counted(f"{path} (call)", tokens + more, unsure, unsure or form.call_unsure_tokens)
         for path, name, text in results:
             tokens = form.result_tokens + self._count(form.result_prefix + name) + self._count(text)
             yield Counted(f"{path} (result)", tokens)

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from ...errors import UnknownNameError
 from ..schema import LogFormat
-from . import apim_llm_log, azure_monitor, openai_response
+from . import apim_llm_log, azure_monitor, client_log, openai_response
 
 __all__ = ["LOG_FORMATS", "find_formats"]
 
@@ -15,6 +15,7 @@ _ALL = (
     azure_monitor.FORMAT,
     apim_llm_log.FORMAT,
     openai_response.FORMAT,
+    client_log.FORMAT,
 )
 
 LOG_FORMATS: Mapping[str, LogFormat] = MappingProxyType({one.name: one for one in _ALL})

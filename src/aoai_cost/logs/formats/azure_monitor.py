@@ -217,6 +217,7 @@ class _Lines:
         at = np.flatnonzero(columns.plain)
         parts = np.zeros(len(at), PART)
         parts["digest"], parts["request"] = identities[at], ids[at, 0] | np.uint64(1)
+        parts["requests"] = 1
         parts["facets"] = np.array(self._facets, np.int32)[codes[at]] if len(at) else 0
         parts["timestamp_us"], parts["kind"], parts["source"] = times[at], kinds[at], self._source
         parts["tokens"], parts["known"] = tokens[at], known[at]

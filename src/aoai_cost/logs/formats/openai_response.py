@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..fields import served_model, to_count, to_status, to_text, to_timestamp_us
-from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
+from ..fields import served_model, to_status, to_text, to_timestamp_us, to_tokens
+from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError
 
 __all__ = ["FORMAT"]
 
@@ -40,7 +40,16 @@ _STATUS_OF = {
 # Another vendor's count of input tokens, which leaves the cached ones out.
 _NOT_OURS = "cache_read_input_tokens"
 # These mark records of other kinds that repeat parts of a body: wrappers, spans, rows of a proxy.
-_FOREIGN = {"category", "custom_id", "call_type", "usage_details", "span_type", "properties", "CorrelationId"}
+_FOREIGN = {
+    "category",
+    "custom_id",
+    "call_type",
+    "usage_details",
+    "span_type",
+    "properties",
+    "CorrelationId",
+    "aoai_cost_log",
+}
 
 
 def sniff(record: Mapping[str, Any]) -> bool:
@@ -69,7 +78,7 @@ def read(record: Mapping[str, Any]) -> tuple[Identity | None, Part]:
     if usage is not None and not isinstance(usage, dict):
         raise RowError("usage must be an object")
     images = _images(record)
-    tokens = _tokens(usage) if usage else NO_TOKENS
+    tokens = to_tokens(usage) if usage else NO_TOKENS
     served = to_text(record.get("model"), "model")
     model, version = served_model(served)
     kind = record.get("object")
@@ -115,43 +124,6 @@ def _images(record: Mapping[str, Any]) -> int | None:
         return None
     made = [one for one in data if isinstance(one, dict) and ("url" in one or "b64_json" in one)]
     return len(made) if made and len(made) == len(data) else None
-
-
-def _tokens(usage: Mapping[str, Any]) -> Tokens:
-    into = _details(usage, "prompt_tokens_details", "input_tokens_details", "input_token_details")
-    cached = _details(into, "cached_tokens_details")
-    out = _details(usage, "completion_tokens_details", "output_tokens_details", "output_token_details")
-
-    def total(*names: str) -> int | None:
-        name = next((one for one in names if usage.get(one) is not None), names[0])
-        return to_count(usage.get(name), name)
-
-    def inside(details: Mapping[str, Any], name: str) -> int | None:
-        return to_count(details.get(name), name)
-
-    return Tokens(
-        prompt_tokens=total("prompt_tokens", "input_tokens"),
-        cached_tokens=inside(into, "cached_tokens"),
-        cache_write_tokens=inside(into, "cache_write_tokens"),
-        completion_tokens=total("completion_tokens", "output_tokens"),
-        reasoning_tokens=inside(out, "reasoning_tokens"),
-        audio_in=inside(into, "audio_tokens"),
-        audio_out=inside(out, "audio_tokens"),
-        image_in=inside(into, "image_tokens"),
-        image_out=inside(out, "image_tokens"),
-        cached_audio=inside(cached, "audio_tokens"),
-        cached_image=inside(cached, "image_tokens"),
-    ).checked()
-
-
-def _details(usage: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    for name in names:
-        value = usage.get(name)
-        if isinstance(value, dict):
-            return value
-        if value is not None:
-            raise RowError(f"{name} must be an object")
-    return {}
 
 
 FORMAT = LogFormat("openai-response", sniff, read, names_deployment=False, names_resource=False)

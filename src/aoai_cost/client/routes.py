@@ -1,0 +1,77 @@
+"""Which route of the service a request of the SDK goes to, and what it carries there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+__all__ = ["Route", "body_of", "find_route"]
+
+_COUNTED = frozenset(("chat/completions", "responses", "embeddings", "completions"))
+_DEPLOYMENT = re.compile(r"/deployments/([^/]+)/(.+)$")
+_BELOW = re.compile(r"^.*/openai/(?:v\d+/)?")
+# What changes nothing but the books. Creating a thread and running it at once is billed.
+_FREE = re.compile(
+    r"(?:files|uploads|conversations|vector_stores|assistants|models)(?:/.*)?"
+    r"|threads(?:/(?!runs$)[^/]+(?:/messages(?:/[^/]+)?)?)?|responses/input_tokens|.*/cancel"
+)
+_ID = re.compile(r"(?<=/)[a-z]+[_-][^/]*\d[^/]*")
+_AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com", ".openai.azure.us")
+_LONGEST_NAME = 256
+
+
+class Route(NamedTuple):
+    """Where a request goes.
+
+    ``operation`` is the path below the deployment (``chat/completions``), ids left out; ``counted`` tells whether its
+    tokens can be counted before. ``resource`` is the first label of the host, where that is one of Azure's.
+    """
+
+    operation: str
+    counted: bool
+    deployment: str | None
+    resource: str | None
+
+
+def find_route(client: Any, options: Any, body: Mapping[str, Any] | None) -> Route | None:
+    """Return where the options of a request lead; None where nothing is billed."""
+    if options.method.upper() in ("GET", "HEAD", "DELETE"):
+        return None
+    # The SDK's own answer: a client of one deployment sends some routes to it, and others past it.
+    url = client._prepare_url(options.url)
+    path = url.path
+    found = _DEPLOYMENT.search(path)
+    if found is not None:
+        name, operation = found.groups()
+    else:
+        name = body.get("model") if body is not None else None
+        operation = _BELOW.sub("", path) if _BELOW.match(path) else options.url.partition("?")[0]
+    operation = operation.strip("/")
+    if _FREE.fullmatch(operation):
+        return None
+    host = url.host.lower()
+    return Route(
+        operation=_ID.sub("{id}", operation)[:_LONGEST_NAME],
+        counted=operation in _COUNTED,
+        deployment=name if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME else None,
+        resource=host.partition(".")[0] if host.endswith(_AZURE) else None,
+    )
+
+
+def body_of(options: Any) -> Mapping[str, Any] | None:
+    """Return the JSON body that the options will send; None where it is no object."""
+    body = options.json_data
+    if body is None:
+        body = getattr(options, "content", None)  # from 2.x on
+    if isinstance(body, (bytes, bytearray)):
+        try:
+            body = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return None
+    extra = options.extra_json
+    if not isinstance(body, Mapping):
+        return extra if body is None and isinstance(extra, Mapping) else None
+    return {**body, **extra} if isinstance(extra, Mapping) else body
