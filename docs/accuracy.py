@@ -53,8 +53,8 @@ fitted without the repository that is counted, and what each rule rests on, is i
 
 DATED = f"""\
 In the first days of the Responses API the service added text of its own on gpt-4o. {len(DAY_OF)} of the recordings
-are of those days, and count as misses above, where no day is told; `count_request(on=)` and `estimate_request(on=)` know
-them.
+are of those days, and count as misses above, where no day is told. `count_request` and `estimate_request` know them by
+`on=`.
 
 """
 
