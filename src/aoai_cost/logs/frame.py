@@ -29,6 +29,8 @@ COLUMNS = (
     "latency_ms",
     "stream",
     "service_tier",
+    "user",
+    "app",
     "usage_quality",
     "source_format",
     "source_file",

@@ -66,6 +66,9 @@ class Facets(NamedTuple):
     operation: str | None = None
     stream: bool | None = None
     service_tier: str | None = None
+    user: str | None = None
+    """Who asked: a person, a team, a key, a product, whatever the source tells apart."""
+    app: str | None = None
 
     def with_given(self, deployment: str | None, resource: str | None) -> Facets:
         """Return self with the names that the user gave where the log has none."""
@@ -233,7 +236,7 @@ class UsageLog:
         version, api, operation`` (category); ``prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens,
         reasoning_tokens, audio_in, audio_out, image_in, image_out`` (Int64, overlapping as the service reports them);
         ``requests`` (Int64; 1 but for rows that are sums, where the source may not say it);
-        ``status`` (Int16), ``latency_ms`` (Float64), ``stream`` (boolean), ``service_tier, usage_quality,
+        ``status`` (Int16), ``latency_ms`` (Float64), ``stream`` (boolean), ``service_tier, user, app, usage_quality,
         source_format, source_file`` (category), ``source_line`` (Int64), ``request_id`` (string). Null means that the
         log does not tell; it never means zero. No prompt and no completion is in it.
     quantities : DataFrame
