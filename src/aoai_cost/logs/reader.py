@@ -95,7 +95,7 @@ def _sums(reading: _Reading, files: list[LogFile], calls: Iterable[Calls]) -> Us
     return UsageSums(
         groups=tuple(sums.groups()),
         period=sums.period,
-        formats=tuple(sorted(sums.formats)),
+        formats=sums.formats,
         rejected=make_rejected(reading.rejected, [file.shown for file in files]),
         counts=counts,
         complete=counts.total.complete,

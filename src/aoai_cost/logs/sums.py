@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,19 +15,22 @@ from ..catalog import get_model
 from ..errors import UnknownNameError
 from ..usage import MeterKey, Usage, split_totals
 from .join import Calls
-from .parts import NOT_A_TIME, Shared
+from .parts import NOT_A_TIME, Parts, Shared
 from .schema import QUALITIES, Counts, Tokens
 
 __all__ = ["Group", "GroupKey", "Sums", "UsageSums"]
 
 _DAY_US = 86_400_000_000
-# No log is of 1969 (see `fields.py`).
-_NO_DAY = -1
 _EPOCH = date(1970, 1, 1)
 _UNLIMITED = np.iinfo(np.int64).max
-_MISSING, _NOT_BILLED, _ESTIMATED, _AGGREGATED = (
-    QUALITIES.index(name) for name in ("missing", "not_billed", "estimated", "aggregated")
-)
+_NOT_BILLED = QUALITIES.index("not_billed")
+_COUNTED = ("requests", "missing", "not_billed", "estimated", "aggregated")
+_COLUMNS = (*_COUNTED, *Tokens._fields)
+# A key holds the day (0 for none, else days since 1970 and one), the band and the facets.
+_DAY_SHIFT = 33
+_FACETS = (1 << 32) - 1
+_ROWS_AT_ONCE = 1 << 16
+"""So many are added together: what is looked at again and again stays in the caches of the processor."""
 
 
 class GroupKey(NamedTuple):
@@ -98,70 +101,95 @@ class Sums:
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._groups: dict[GroupKey, Group] = {}
+        # One row for each day, band and facets; the key is the three in one number.
+        self._row_of: dict[int, int] = {}
+        self._totals = np.zeros((64, len(_COLUMNS)), np.int64)
+        self._others: dict[int, dict[MeterKey, int]] = {}
         self._limits: list[int] = []
-        self.formats: set[str] = set()
-        self._days: tuple[int, int] | None = None
+        self._sources = np.zeros(len(shared.formats), bool)
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The formats of the calls."""
+        return tuple(sorted(self._shared.formats[i] for i in np.flatnonzero(self._sources).tolist()))
 
     @property
     def period(self) -> tuple[date, date] | None:
         """First day of the calls, and the day after the last one, UTC; None where none is dated."""
-        if self._days is None:
-            return None
-        first, last = self._days
-        return _EPOCH + timedelta(days=first), _EPOCH + timedelta(days=last + 1)
+        days = {key >> _DAY_SHIFT for key in self._row_of} - {0}
+        return (_day(min(days)), _day(max(days) + 1)) if days else None
 
     def groups(self) -> Iterator[tuple[GroupKey, Group]]:
         """Yield every group, in an order that its names give."""
-        for key in sorted(self._groups, key=_sortable):
-            yield key, self._groups[key]
+        groups: dict[GroupKey, Group] = {}
+        for number, row in self._row_of.items():
+            sums = dict(zip(_COLUMNS, self._totals[row].tolist(), strict=True))
+            group = Group(
+                requests=sums["requests"],
+                unmetered=sums["missing"],
+                not_billed=sums["not_billed"],
+                estimated=sums["estimated"],
+                aggregated=sums["aggregated"],
+                usage=Usage(_meters(sums) | self._others.get(number, {})),
+            )
+            key = self._key(number)
+            before = groups.get(key)
+            groups[key] = group if before is None else before.plus(group)
+        for key in sorted(groups, key=_sortable):
+            yield key, groups[key]
 
     def add(self, calls: Calls) -> None:
         """Add calls."""
-        rows, quality = calls
-        if not len(rows):
-            return
-        dated = rows["timestamp_us"] != NOT_A_TIME
-        days = np.where(dated, rows["timestamp_us"] // _DAY_US, _NO_DAY)
-        if dated.any():
-            first, last = int(days[dated].min()), int(days.max())
-            before = self._days or (first, last)
-            self._days = min(first, before[0]), max(last, before[1])
-        self.formats.update(self._shared.formats[i] for i in np.unique(rows["source"]).tolist())
-        prompt = rows["tokens"][:, Tokens._fields.index("prompt_tokens")]
-        long = prompt > self._limits_of(rows["facets"])
-        keys, which = np.unique(
-            (days - _NO_DAY) << 33 | long.astype(np.int64) << 32 | rows["facets"].astype(np.int64), return_inverse=True
-        )
-        billed = quality != _NOT_BILLED
-        counted = [_sums(np.maximum(rows["requests"], 0), which, len(keys))]
-        for one in (_MISSING, _NOT_BILLED, _ESTIMATED, _AGGREGATED):
-            counted.append(np.bincount(which[quality == one], minlength=len(keys)))
-        meters = _meters(rows["tokens"], billed, which, len(keys))
-        others = self._other_quantities(rows["quantities"], billed, which)
-        for i, key in enumerate(keys.tolist()):
-            usage = Usage({meter: int(sums[i]) for meter, sums in meters.items()} | others.get(i, {}))
-            found = self._key(key)
-            requests, unmetered, not_billed, estimated, aggregated = (int(one[i]) for one in counted)
-            group = Group(requests, unmetered, not_billed, estimated, aggregated, usage)
-            before_ = self._groups.get(found)
-            self._groups[found] = group if before_ is None else before_.plus(group)
+        for start in range(0, len(calls.rows), _ROWS_AT_ONCE):
+            end = start + _ROWS_AT_ONCE
+            self._add(calls.rows[start:end], calls.quality[start:end])
 
-    def _key(self, key: int) -> GroupKey:
-        facets = self._shared.facets.all[key & 0xFFFF_FFFF]
-        day = (key >> 33) + _NO_DAY
+    def _add(self, rows: Parts, quality: npt.NDArray[np.uint8]) -> None:
+        self._sources |= np.bincount(rows["source"], minlength=len(self._sources)) > 0
+        times, facets = rows["timestamp_us"], rows["facets"].astype(np.int64)
+        days = np.where(times != NOT_A_TIME, times // _DAY_US + 1, 0)
+        long = rows["tokens"][:, Tokens._fields.index("prompt_tokens")] > self._limits_of(facets)
+        n_facets = len(self._shared.facets.all)
+        found, which = _numbered((days * 2 + long) * n_facets + facets)
+        sums = np.zeros((len(found), len(_COLUMNS)), np.int64)
+        np.add.at(sums[:, 0], which, np.maximum(rows["requests"], 0))
+        for i, name in enumerate(_COUNTED[1:], start=1):
+            sums[:, i] = np.bincount(which[quality == QUALITIES.index(name)], minlength=len(found))
+        billed = quality != _NOT_BILLED
+        told = int(np.bitwise_or.reduce(rows["known"]))
+        for i in range(len(Tokens._fields)):
+            if told >> i & 1:
+                np.add.at(sums[:, len(_COUNTED) + i], which, np.where(billed, rows["tokens"][:, i], 0))
+        day_and_band, facets = np.divmod(found, n_facets)
+        keys = (day_and_band << (_DAY_SHIFT - 1) | facets).tolist()
+        totals_rows = self._rows_for(keys)  # which may make room
+        self._totals[totals_rows] += sums
+        for row in np.flatnonzero((rows["quantities"] != 0) & billed).tolist():
+            others = self._others.setdefault(keys[which[row]], {})
+            for *meter, quantity in self._shared.quantities.all[rows["quantities"][row]]:
+                key = MeterKey(*meter)
+                others[key] = others.get(key, 0) + quantity
+
+    def _rows_for(self, keys: list[int]) -> list[int]:
+        rows = [self._row_of.setdefault(key, len(self._row_of)) for key in keys]
+        while len(self._row_of) > len(self._totals):
+            self._totals = np.concatenate([self._totals, np.zeros_like(self._totals)])
+        return rows
+
+    def _key(self, number: int) -> GroupKey:
+        facets = self._shared.facets.all[number & _FACETS]
         return GroupKey(
-            day=None if day == _NO_DAY else _EPOCH + timedelta(days=day),
+            day=_day(number >> _DAY_SHIFT) if number >> _DAY_SHIFT else None,
             resource=facets.resource,
             deployment=facets.deployment,
             model=facets.model,
             version=facets.version,
             region=facets.region,
             tier=facets.service_tier,
-            band="long" if key >> 32 & 1 else "short",
+            band="long" if number >> (_DAY_SHIFT - 1) & 1 else "short",
         )
 
-    def _limits_of(self, facets: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    def _limits_of(self, facets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the prompts above which a call is priced in the long band: of one call, never of a sum."""
         for one in self._shared.facets.all[len(self._limits) :]:
             try:
@@ -171,51 +199,39 @@ class Sums:
             self._limits.append(_UNLIMITED if limit is None else limit)
         return np.array(self._limits, np.int64)[facets]
 
-    def _other_quantities(
-        self, numbers: npt.NDArray[np.int32], billed: npt.NDArray[np.bool_], which: npt.NDArray[np.int64]
-    ) -> dict[int, dict[MeterKey, int]]:
-        found: dict[int, dict[MeterKey, int]] = {}
-        for row in np.flatnonzero((numbers != 0) & billed).tolist():
-            sums = found.setdefault(int(which[row]), {})
-            for *key, quantity in self._shared.quantities.all[numbers[row]]:
-                meter = MeterKey(*key)
-                sums[meter] = sums.get(meter, 0) + quantity
-        return found
+
+def _numbered(keys: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the keys that occur, and of each row the place of its key among them."""
+    least = int(keys.min())
+    span = int(keys.max()) - least + 1
+    if span > 4 * len(keys) + _ROWS_AT_ONCE:
+        found, which = np.unique(keys, return_inverse=True)
+        return found, which
+    # Few keys lie close together: no need to sort.
+    found = np.flatnonzero(np.bincount(keys - least, minlength=span))
+    place = np.empty(span, np.int64)
+    place[found] = np.arange(len(found))
+    return found + least, place[keys - least]
 
 
-def _meters(tokens: npt.NDArray[np.int64], billed: npt.NDArray[np.bool_], which: Any, n: int) -> dict[MeterKey, Any]:
-    """Sum the disjoint meters of each group; columns without any tokens are left out."""
-    column = dict(zip(Tokens._fields, tokens.T, strict=True))
-    if not billed.all():
-        column = {name: np.where(billed, one, 0) for name, one in column.items()}
-    sums = {name: _sums(one, which, n) for name, one in column.items() if one.any()}
-    nothing = np.zeros(n, np.int64)
-
-    def of(name: str) -> Any:
-        return sums.get(name, nothing)
-
-    # Each meter is a sum or difference of totals, so that it may be taken of the sums.
-    return dict(
-        split_totals(
-            of("prompt_tokens"),
-            of("completion_tokens"),
-            cached=of("cached_tokens"),
-            cached_audio=of("cached_audio"),
-            cached_image=of("cached_image"),
-            cache_write=of("cache_write_tokens"),
-            audio_in=of("audio_in"),
-            audio_out=of("audio_out"),
-            image_in=of("image_in"),
-            image_out=of("image_out"),
-        )
+def _meters(sums: Mapping[str, int]) -> dict[MeterKey, int]:
+    """Split the sums of totals; each meter is a sum or difference of them, so this may come after adding."""
+    return split_totals(
+        sums["prompt_tokens"],
+        sums["completion_tokens"],
+        cached=sums["cached_tokens"],
+        cached_audio=sums["cached_audio"],
+        cached_image=sums["cached_image"],
+        cache_write=sums["cache_write_tokens"],
+        audio_in=sums["audio_in"],
+        audio_out=sums["audio_out"],
+        image_in=sums["image_in"],
+        image_out=sums["image_out"],
     )
 
 
-def _sums(values: npt.NDArray[np.int64], which: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.int64]:
-    """Sum values by group, in integers."""
-    found = np.zeros(n, np.int64)
-    np.add.at(found, which, values)
-    return found
+def _day(number: int) -> date:
+    return _EPOCH + timedelta(days=number - 1)
 
 
 def _sortable(key: GroupKey) -> tuple[tuple[bool, str], ...]:
