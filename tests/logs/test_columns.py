@@ -297,10 +297,10 @@ def test_memory_is_kept_beyond_a_limit_on_disk(tmp_path: Path, monkeypatch: pyte
     spilled = 0
     written = parts._write
 
-    def write(folder: Path, kept: Any, shift: int) -> None:
+    def write(folder: Path, records: Any, shift: int) -> None:
         nonlocal spilled
         spilled += 1
-        written(folder, kept, shift)
+        written(folder, records, shift)
 
     monkeypatch.setattr(parts, "_write", write)
     # From one level of files to several.

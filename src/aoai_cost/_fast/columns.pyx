@@ -734,11 +734,11 @@ cdef class Columns:
             values[i] = span.kind != ABSENT and span.kind != NULL_VALUE and not (span.kind == TEXT and span.size == 2)
         return values_.view(np.bool_)
 
-    def digests(self, prefix, fields, bint lower=True):
+    def digests(self, prefix, fields):
         """Return the `digest` of a prefix and of texts in some fields: ndarray of uint64, shape (n, 2).
 
-        Fields are (inner, name, whether it is a path: without slashes at its end). Texts are taken in lower case if
-        `lower` says so; one that is absent is empty.
+        Fields are (inner, name, whether it is a path: without slashes at its end). Texts are taken in lower case; one
+        that is absent is empty.
         """
         numbers = [(self._number_of(inner, name), is_path) for inner, name, is_path in fields]
         cdef bytes head = b"".join([len(part).to_bytes(4, "little") + part for part in prefix])
@@ -780,7 +780,7 @@ cdef class Columns:
                     for k in range(length):
                         c = text[k]
                         high |= c
-                        joined[size + k] = c + 32 if lower and c"A" <= c <= c"Z" else c
+                        joined[size + k] = c + 32 if c"A" <= c <= c"Z" else c
                     size += length
                 if high & 0x80:
                     plain[i] = 0

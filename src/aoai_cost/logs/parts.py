@@ -24,12 +24,11 @@ PART = np.dtype(
     [
         ("digest", "u8", (2,)),
         ("call", "u8"),
-        ("request", "u8"),
         ("tokens", "i8", (len(Tokens._fields),)),
         ("timestamp_us", "i8"),
         ("duration_ms", "f8"),
-        ("line", "i8"),
-        ("requests", "i8"),
+        ("line", "u4"),
+        ("requests", "i4"),
         ("record", "u4"),
         ("file", "u4"),
         ("facets", "i4"),
@@ -45,7 +44,7 @@ PART = np.dtype(
 )
 """One row: what `Part` says, where it stands, and of which format it is.
 
-``call`` and ``request`` are digests of the ids (0 where there is none), ``facets``, ``quantities`` and ``text`` numbers
+``call`` is a digest of the id (0 where there is none), ``facets``, ``quantities`` and ``text`` numbers
 of things in `Shared`, ``known`` a bit for each count that the row tells, ``requests`` -1 where it does not say.
 """
 
@@ -116,7 +115,6 @@ def record_of(
     return (
         np.frombuffer(_digest(known), "u8"),
         _short_digest(part.call_id or None),
-        _short_digest(part.request_id),
         tokens,
         NOT_A_TIME if part.timestamp_us is None else part.timestamp_us,
         np.nan if part.duration_ms is None else part.duration_ms,
@@ -136,7 +134,7 @@ def record_of(
 
 
 def part_of(row: Any, shared: Shared) -> Part:
-    """Return the part that a record was made from, its ids as their digests."""
+    """Return the part that a record was made from, the id of its call as a digest and without that of its request."""
     return Part(
         kind=int(row["kind"]),
         call_id=str(row["call"]) if row["call"] else "",
@@ -145,7 +143,6 @@ def part_of(row: Any, shared: Shared) -> Part:
         tokens=tokens_of(row),
         status=int(row["status"]) or None,
         duration_ms=None if np.isnan(row["duration_ms"]) else float(row["duration_ms"]),
-        request_id=str(row["request"]) if row["request"] else None,
         quantities=shared.quantities.all[row["quantities"]],
         quality=QUALITIES[row["quality"]],
         requests=None if row["requests"] < 0 else int(row["requests"]),
@@ -171,9 +168,9 @@ class PartTable:
     """Keeps records in memory, and beyond `limit_bytes` in files of a folder of its own."""
 
     def __init__(self, *, limit_bytes: int | None = None) -> None:
-        self._limit = LIMIT_BYTES if limit_bytes is None else limit_bytes
-        self._kept: list[Parts] = []
-        self._kept_bytes = 0
+        self._limit = max(1, (LIMIT_BYTES if limit_bytes is None else limit_bytes) // PART.itemsize)
+        self._kept = np.empty(0, PART)
+        self._n_kept = 0
         self._single: list[tuple[Any, ...]] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
@@ -184,21 +181,30 @@ class PartTable:
             self._gather()
 
     def add_many(self, records: Parts) -> None:
-        """Add records, which are then the table's own."""
-        self._kept.append(records)
-        self._kept_bytes += records.nbytes
-        if self._kept_bytes > self._limit:
-            self._spill()
+        """Add records."""
+        while len(records):
+            if self._n_kept == self._limit:
+                self._spill()
+            taken = min(len(records), self._limit - self._n_kept)
+            if self._n_kept + taken > len(self._kept):
+                grown = np.empty(min(self._limit, max(_ROWS_AT_ONCE, 2 * (self._n_kept + taken))), PART)
+                grown[: self._n_kept] = self._kept[: self._n_kept]
+                self._kept = grown
+            self._kept[self._n_kept : self._n_kept + taken] = records[:taken]
+            self._n_kept += taken
+            records = records[taken:]
 
     def partitions(self) -> Iterator[Parts]:
         """Yield all records, those of one digest together in one array; the table is empty afterwards."""
         self._gather()
         if self._folder is None:
-            kept, self._kept, self._kept_bytes = self._kept, [], 0
-            if kept:
-                yield np.concatenate(kept)
+            kept = self._kept[: self._n_kept]
+            self.close()
+            if len(kept):
+                yield kept
             return
         self._spill()
+        self._kept = np.empty(0, PART)
         try:
             yield from _read(Path(self._folder.name), self._limit, 64 - _BITS)
         finally:
@@ -206,7 +212,7 @@ class PartTable:
 
     def close(self) -> None:
         """Forget everything, also what is on disk."""
-        self._kept, self._kept_bytes, self._single = [], 0, []
+        self._kept, self._n_kept, self._single = np.empty(0, PART), 0, []
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
@@ -219,36 +225,31 @@ class PartTable:
     def _spill(self) -> None:
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="aoai_cost-")
-        kept, self._kept, self._kept_bytes = self._kept, [], 0
-        _write(Path(self._folder.name), kept, 64 - _BITS)
+        _write(Path(self._folder.name), self._kept[: self._n_kept], 64 - _BITS)
+        self._n_kept = 0
 
 
-def _write(folder: Path, kept: list[Parts], shift: int) -> None:
-    """Append records to the files of their digests' next bits; each array is sorted by them."""
-    ends = np.empty((len(kept), 1 << _BITS), np.int64)
-    for i, records in enumerate(kept):
-        bits = (records["digest"][:, 0] >> np.uint64(shift) & np.uint64((1 << _BITS) - 1)).astype(np.int64)
-        kept[i] = records[np.argsort(bits, kind="stable")]
-        ends[i] = np.cumsum(np.bincount(bits, minlength=1 << _BITS))
-    starts = np.zeros_like(ends)
-    starts[:, 1:] = ends[:, :-1]
-    for number in range(1 << _BITS):
-        if (ends[:, number] > starts[:, number]).any():
+def _write(folder: Path, records: Parts, shift: int) -> None:
+    """Append records to the files of their digests' next bits."""
+    bits = (records["digest"][:, 0] >> np.uint64(shift) & np.uint64((1 << _BITS) - 1)).astype(np.uint8)
+    order = np.argsort(bits, kind="stable")
+    start = 0
+    for number, size in enumerate(np.bincount(bits, minlength=1 << _BITS).tolist()):
+        if size:
             with (folder / f"{number:02x}").open("ab") as file:
-                for records, start, end in zip(kept, starts[:, number], ends[:, number], strict=True):
-                    file.write(records[start:end].data)
+                file.write(records[order[start : start + size]].data)
+        start += size
 
 
 def _read(folder: Path, limit: int, shift: int) -> Iterator[Parts]:
     for path in sorted(folder.iterdir()):
-        size = path.stat().st_size
-        if size <= limit or shift < _BITS:
-            yield np.frombuffer(path.read_bytes(), PART)
+        if path.stat().st_size <= limit * PART.itemsize or shift < _BITS:
+            yield np.fromfile(path, PART)
             path.unlink()
             continue
         # Too many for memory: once more by the next bits.
         with tempfile.TemporaryDirectory(prefix=f"{path.name}-", dir=folder.parent) as deeper, path.open("rb") as file:
-            while piece := file.read(limit // PART.itemsize * PART.itemsize):
-                _write(Path(deeper), [np.frombuffer(piece, PART)], shift - _BITS)
+            while piece := file.read(limit * PART.itemsize):
+                _write(Path(deeper), np.frombuffer(piece, PART), shift - _BITS)
             path.unlink()
             yield from _read(Path(deeper), limit, shift - _BITS)

@@ -206,7 +206,6 @@ class _Lines:
         identities = columns.digests(
             (FORMAT.name.encode(),), [(False, "resourceId", True), (False, "correlationId", False)]
         )
-        ids = columns.digests((), [(False, "correlationId", False)], lower=False)
         times = columns.times(_TIMES[0])
         for name in _TIMES[1:]:
             times = np.where(times == NOT_A_TIME, columns.times(name), times)
@@ -216,7 +215,7 @@ class _Lines:
         statuses, durations = columns.statuses("resultSignature"), columns.numbers("durationMs")
         at = np.flatnonzero(columns.plain)
         parts = np.zeros(len(at), PART)
-        parts["digest"], parts["request"] = identities[at], ids[at, 0] | np.uint64(1)
+        parts["digest"] = identities[at]
         parts["requests"] = 1
         parts["facets"] = np.array(self._facets, np.int32)[codes[at]] if len(at) else 0
         parts["timestamp_us"], parts["kind"], parts["source"] = times[at], kinds[at], self._source
