@@ -695,9 +695,7 @@ cdef class Columns:
         values_ = np.full(self._n_lines, -1, np.int32)
         cdef int32_t[::1] values = values_
         cdef uint8_t[::1] plain = self.plain.view(np.uint8)
-        cdef const uint8_t[::1] key
         cdef Span* spans
-        cdef Span* span
         cdef uint8_t[LONGEST_KEY] joined
         cdef uint8_t[LONGEST_KEY] before
         cdef Py_ssize_t size, size_before = -1
