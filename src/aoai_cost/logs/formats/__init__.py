@@ -7,7 +7,18 @@ from types import MappingProxyType
 
 from ...errors import UnknownNameError
 from ..schema import LogFormat
-from . import apim_llm_log, azure_monitor, client_log, openai_response
+from . import (
+    ai_hub_gateway,
+    apim_llm_log,
+    azure_monitor,
+    client_log,
+    helicone,
+    langfuse,
+    litellm,
+    openai_response,
+    otel_genai,
+    promptflow,
+)
 
 __all__ = ["LOG_FORMATS", "find_formats"]
 
@@ -16,6 +27,12 @@ _ALL = (
     apim_llm_log.FORMAT,
     openai_response.FORMAT,
     client_log.FORMAT,
+    ai_hub_gateway.FORMAT,
+    litellm.FORMAT,
+    langfuse.FORMAT,
+    otel_genai.FORMAT,
+    helicone.FORMAT,
+    promptflow.FORMAT,
 )
 
 LOG_FORMATS: Mapping[str, LogFormat] = MappingProxyType({one.name: one for one in _ALL})
