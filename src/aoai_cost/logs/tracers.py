@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import orjson
 
@@ -20,6 +19,7 @@ _ELSEWHERE = re.compile(
     r"|hugging|together|fireworks|openrouter"
 )
 _VENDOR = re.compile(r"^(?:azure|azure_ai|azure_text|openai|text-completion-openai)/", re.IGNORECASE)
+_HOST = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?(?:[^/@?#]*@)?([^/:?#]+)", re.IGNORECASE)
 _DEPLOYMENT = re.compile(r"/deployments/([^/?#]+)")
 # The SDK's exceptions, with or without the name of their module.
 _STATUSES = {
@@ -69,12 +69,8 @@ def to_place(value: Any, name: str) -> tuple[str | None, str | None]:
     address = to_text(value, name)
     if address is None:
         return None, None
-    try:
-        host = urlsplit(address if "//" in address else f"//{address}").hostname
-    except ValueError:
-        raise RowError(f"{name} is not an address") from None
-    found = _DEPLOYMENT.search(address)
-    return account_of_host(host or ""), to_text(unquote(found[1]), name) if found else None
+    host, deployment = _HOST.match(address), _DEPLOYMENT.search(address)
+    return account_of_host(host[1]) if host else None, deployment[1] if deployment else None
 
 
 def status_of_error(value: Any) -> int | None:

@@ -23,8 +23,9 @@ _DEFAULTS = (1, 0, 1)
 _UNKNOWN = "NA"
 # As .NET writes a time in the culture of its host: day, month and year in some order, with or without AM and PM.
 _CULTURE = re.compile(
-    r"(\d{1,4})([./-])\s?(\d{1,2})\2\s?(\d{2,4})\.?,?\s+(\d{1,2})[:.](\d{2})(?:[:.](\d{2}))?(?:\s*([AP])\.?M\.?)?",
-    re.ASCII | re.IGNORECASE,
+    r"([0-9]{1,4})([./-])\s?([0-9]{1,2})\2\s?([0-9]{1,4})\.?,?\s+"
+    r"([0-9]{1,2})[:.]([0-9]{2})(?:[:.]([0-9]{2}))?(?:\s*([AP])\.?M\.?)?",
+    re.IGNORECASE,
 )
 
 
