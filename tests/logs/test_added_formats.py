@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from log_rows import calls_of, check_counts, read_rows, usage_row
+from click.testing import CliRunner
+from log_rows import calls_of, check_counts, lines_of, read_rows, usage_row
 from test_public import loaded_by
 
 from aoai_cost import LogFormatError, UnknownNameError
+from aoai_cost.cli import main
 from aoai_cost.logs import LOG_FORMATS
 from aoai_cost.logs.formats import GROUP
 
 GOOD = """
-from aoai_cost.logs.schema import Facets, LogFormat, Part, PartKind, Tokens
+from aoai_cost.logs import Facets, LogFormat, Part, PartKind, Tokens
 
 def read(record):
     tokens = Tokens(prompt_tokens=record["theirs"], completion_tokens=0)
@@ -29,7 +33,7 @@ ROWS = [{"theirs": 7, "id": 1}, {"theirs": 7, "id": 1}, usage_row()]
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder on the path where packages are installed."""
     folder = tmp_path / "site"
     folder.mkdir()
@@ -62,6 +66,15 @@ def test_a_package_adds_a_format(site: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="theirs"):
         read_rows(logs, ROWS, format="their")
     assert "theirs" not in LOG_FORMATS
+
+
+def test_the_command_knows_it_too(site: Path, tmp_path: Path) -> None:
+    install(site, "their-logs", "their_logs", GOOD, "theirs = their_logs:FORMAT")
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(lines_of(ROWS))
+    result = CliRunner().invoke(main, ["report", str(path), "--format", "Theirs", "--json"])
+    assert result.exit_code == 3, result.output
+    assert json.loads(result.stdout)["requests"] == 1
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,8 @@ HOLDS = {
 
 
 def test_the_table_names_every_format() -> None:
-    assert list(TABLE) == sorted(TABLE, key=list(LOG_FORMATS).index)
     assert set(TABLE) == set(LOG_FORMATS)
+    assert list(TABLE) == sorted(TABLE, key=list(LOG_FORMATS).index)
     assert GROUP in PAGE
 
 

@@ -100,6 +100,15 @@ def test_a_row_without_its_key_is_rejected(tmp_path: Path, make: Any) -> None:
     assert "cannot be told from a duplicate" in reason_of(tmp_path, make(request_id=""))
 
 
+@pytest.mark.parametrize("make", [litellm_row, langfuse_row, helicone_row])
+def test_a_page_of_an_api_is_its_rows(tmp_path: Path, make: Any) -> None:
+    page = {"data": [make("a"), make("b"), "torn"], "error": None}
+    log = read_rows(tmp_path, [page, make("a")])
+    check_counts(log)
+    found = log.counts.total
+    assert (found.rows, found.requests, found.duplicates, found.rejected) == (4, 2, 1, 1)
+
+
 # --- LiteLLM -------------------------------------------------------------------------------------------------------
 
 
@@ -274,7 +283,7 @@ def test_what_langfuse_counted_itself_is_estimated(tmp_path: Path) -> None:
     assert read_rows(tmp_path, rows).frame["usage_quality"].tolist() == ["estimated", "measured"]
 
 
-def test_a_page_of_the_api_is_its_observations(tmp_path: Path) -> None:
+def test_the_api_of_langfuse_writes_other_names(tmp_path: Path) -> None:
     one = {
         "id": "o1",
         "traceId": "t",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -12,7 +12,7 @@ from ..catalog import account_of_host
 from .fields import to_status, to_text
 from .schema import RowError
 
-__all__ = ["is_elsewhere", "status_of_error", "to_object", "to_place", "without_vendor"]
+__all__ = ["in_pages", "is_elsewhere", "status_of_error", "to_object", "to_place", "without_vendor"]
 
 _ELSEWHERE = re.compile(
     r"anthropic|bedrock|\baws|vertex|gemini|\bgcp|google|cohere|mistral|groq|deepseek|perplexity|\bx_?ai\b|watsonx|ollama"
@@ -33,6 +33,25 @@ _STATUSES = {
     "InternalServerError": 500,
     "ServiceUnavailableError": 503,
 }
+
+
+def in_pages(
+    is_row: Callable[[Mapping[str, Any]], bool],
+) -> tuple[Callable[[Mapping[str, Any]], bool], Callable[[Mapping[str, Any]], Iterator[Any]]]:
+    """Return the ``sniff`` and the ``open`` of rows that may also come as the pages of an API, in ``data``."""
+
+    def sniff(record: Mapping[str, Any]) -> bool:
+        """Tell a row, or a page of them."""
+        if is_row(record):
+            return True
+        page = record.get("data")
+        return isinstance(page, list) and bool(page) and isinstance(page[0], dict) and is_row(page[0])
+
+    def open_page(record: Mapping[str, Any]) -> Iterator[Any]:
+        """Yield the rows of a page."""
+        return iter((record,)) if is_row(record) else iter(record["data"])
+
+    return sniff, open_page
 
 
 def is_elsewhere(vendor: str | None) -> bool:

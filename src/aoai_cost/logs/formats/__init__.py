@@ -21,7 +21,7 @@ from . import (
     promptflow,
 )
 
-__all__ = ["GROUP", "LOG_FORMATS", "find_formats"]
+__all__ = ["GROUP", "LOG_FORMATS", "find_formats", "list_formats"]
 
 _ALL = (
     azure_monitor.FORMAT,
@@ -69,6 +69,11 @@ def find_formats(name: str) -> tuple[LogFormat, ...]:
             "log format", name, get_close_matches(name[:100].lower(), known, n=3, cutoff=0.3) or known
         )
     return (added[name],)
+
+
+def list_formats() -> tuple[str, ...]:
+    """Return the names of all formats, those of other packages last."""
+    return (*LOG_FORMATS, *_added_formats())
 
 
 def _added_formats() -> dict[str, LogFormat]:

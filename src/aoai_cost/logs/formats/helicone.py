@@ -1,4 +1,4 @@
-"""Requests as Helicone's API and its export write them, one call each. Bodies are never read."""
+"""Requests as Helicone's export and the pages of its API write them, one call each. Bodies are never read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from ..fields import served_model, to_count, to_duration_ms, to_status, to_text, to_timestamp_us
 from ..operations import api_of
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
-from ..tracers import is_elsewhere, to_object, to_place, without_vendor
+from ..tracers import in_pages, is_elsewhere, to_object, to_place, without_vendor
 
 __all__ = ["FORMAT"]
 
@@ -17,9 +17,7 @@ _NOTHING_USED = Tokens(prompt_tokens=0, completion_tokens=0)
 _APP = ("app", "appname", "app_name", "application")
 
 
-def sniff(record: Mapping[str, Any]) -> bool:
-    """Tell a request of Helicone."""
-    return record.keys() >= _COLUMNS
+sniff, open_page = in_pages(lambda record: record.keys() >= _COLUMNS)
 
 
 def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
@@ -89,4 +87,4 @@ def _app(properties: Any) -> str | None:
     return next((text for name in _APP if (text := to_text(named.get(name), "request_properties")) is not None), None)
 
 
-FORMAT = LogFormat("helicone", sniff, read, names_deployment=False, names_resource=False)
+FORMAT = LogFormat("helicone", sniff, read, names_deployment=False, names_resource=False, open=open_page)

@@ -7,25 +7,17 @@ wrappers leave the parts inside; the total tells. Inputs, outputs and messages a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..fields import served_model, to_count, to_text, to_timestamp_us, to_tokens
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
-from ..tracers import to_object, without_vendor
+from ..tracers import in_pages, to_object, without_vendor
 
 __all__ = ["FORMAT"]
 
 _CALLS = ("GENERATION", "EMBEDDING")
 _OTHERS = ("SPAN", "EVENT", "AGENT", "TOOL", "CHAIN", "RETRIEVER", "EVALUATOR", "GUARDRAIL")
-
-
-def sniff(record: Mapping[str, Any]) -> bool:
-    """Tell an observation, or a page of them."""
-    if _is_observation(record):
-        return True
-    page = record.get("data")
-    return isinstance(page, list) and bool(page) and isinstance(page[0], dict) and _is_observation(page[0])
 
 
 def _is_observation(record: Mapping[str, Any]) -> bool:
@@ -38,9 +30,7 @@ def _is_observation(record: Mapping[str, Any]) -> bool:
     )
 
 
-def open_page(record: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the observations of a page."""
-    return iter((record,)) if _is_observation(record) else iter(record["data"])
+sniff, open_page = in_pages(_is_observation)
 
 
 def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
@@ -68,7 +58,7 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     usage = to_object(_either(record, "usage_details", "usageDetails"), "usage_details")
     # Where nobody told the usage, Langfuse counts texts with a tokenizer of its own.
     given = _either(record, "provided_usage_details", "providedUsageDetails")
-    is_own_count = given is not None and not to_object(given, "provided_usage_details")
+    is_own_count = given not in (None, "") and not to_object(given, "provided_usage_details")
     part = Part(
         PartKind.USAGE,
         "",

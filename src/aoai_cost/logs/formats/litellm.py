@@ -16,7 +16,7 @@ from ...errors import UnknownNameError
 from ..fields import served_model, to_count, to_duration_ms, to_text, to_timestamp_us, to_tokens
 from ..operations import api_of
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
-from ..tracers import is_elsewhere, status_of_error, to_object, to_place, without_vendor
+from ..tracers import in_pages, is_elsewhere, status_of_error, to_object, to_place, without_vendor
 
 __all__ = ["FORMAT"]
 
@@ -27,9 +27,7 @@ _NOBODY = "default_user_id"
 _NOTHING_USED = Tokens(prompt_tokens=0, completion_tokens=0)
 
 
-def sniff(record: Mapping[str, Any]) -> bool:
-    """Tell a row of the table."""
-    return record.keys() >= _COLUMNS
+sniff, open_page = in_pages(lambda record: record.keys() >= _COLUMNS)
 
 
 def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
@@ -145,4 +143,4 @@ def _app(record: Mapping[str, Any], metadata: Mapping[str, Any]) -> str | None:
     return to_text(", ".join(sorted(own)), "request_tags")
 
 
-FORMAT = LogFormat("litellm", sniff, read, names_deployment=False, names_resource=False)
+FORMAT = LogFormat("litellm", sniff, read, names_deployment=False, names_resource=False, open=open_page)
