@@ -178,6 +178,13 @@ def test_a_column_that_only_some_rows_have_is_null_in_the_others(tmp_path: Path)
     assert sorted(log.frame["cached_tokens"].fillna(-1)) == [-1, -1, 5]
 
 
+def test_a_log_without_rows_has_no_column_to_miss(tmp_path: Path) -> None:
+    assert len(read_rows(tmp_path, [], columns=NAMES).frame) == 0
+    (tmp_path / "000.jsonl").write_bytes(b"{torn\n")
+    with pytest.raises(UsageFormatError, match="not JSON"):
+        read_usage(tmp_path, columns=NAMES)
+
+
 def test_rows_with_none_of_the_columns_are_rejected(tmp_path: Path) -> None:
     log = read_rows(tmp_path, [row(), {"other": 1}, usage_row()], columns=NAMES)
     check_counts(log)

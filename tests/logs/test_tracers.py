@@ -109,6 +109,26 @@ def test_a_page_of_an_api_is_its_rows(tmp_path: Path, make: Any) -> None:
     assert (found.rows, found.requests, found.duplicates, found.rejected) == (4, 2, 1, 1)
 
 
+ZERO = {"gen_ai.usage.input_tokens": 0, "gen_ai.usage.output_tokens": 0}
+FLOW_ZERO = {"llm.usage.prompt_tokens": 0, "llm.usage.completion_tokens": 0}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(litellm_row(prompt=0, completion=0), id="LiteLLM"),
+        pytest.param(langfuse_row(usage={"input": 0, "output": 0, "total": 0}), id="Langfuse"),
+        pytest.param(otlp(span(attributes=ZERO)), id="OTLP"),
+        pytest.param(helicone_row(prompt=0, completion=0), id="Helicone"),
+        pytest.param(promptflow_row(attributes=FLOW_ZERO), id="prompt flow"),
+        pytest.param(hub_row(prompt=0, completion=0), id="AI hub"),
+    ],
+)
+def test_zeros_alone_are_no_usage(tmp_path: Path, row: dict[str, Any]) -> None:
+    call = read_one(tmp_path, row)
+    assert (call["prompt_tokens"], call["usage_quality"]) == (None, "missing")
+
+
 # --- LiteLLM -------------------------------------------------------------------------------------------------------
 
 
@@ -500,6 +520,19 @@ def test_what_the_cache_of_helicone_answered_used_no_model(tmp_path: Path) -> No
     log = read_rows(tmp_path, rows)
     assert total(log, "prompt_tokens") == 100
     assert sorted(log.frame["usage_quality"]) == ["measured", "not_billed"]
+
+
+@pytest.mark.parametrize(
+    ("path", "api"),
+    [
+        pytest.param("https://chat.openai.azure.com/openai/deployments/chat/embeddings?a=1", "embeddings", id="chat"),
+        pytest.param("/v1/responses", "responses", id="a path alone"),
+        pytest.param("/openai/deployments/x/images/generations", "images", id="images"),
+        pytest.param("/v1/models", None, id="something else"),
+    ],
+)
+def test_the_route_tells_the_api(tmp_path: Path, path: str, api: str | None) -> None:
+    assert read_one(tmp_path, helicone_row(request_path=path))["api"] == api
 
 
 # --- prompt flow ---------------------------------------------------------------------------------------------------

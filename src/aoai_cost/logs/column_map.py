@@ -58,10 +58,11 @@ class ColumnMap:
         self.columns = dict(columns)
         self.format = LogFormat("columns", self._sniff, self._read, names_deployment=False, names_resource=False)
         self._unseen = set(columns.values())
+        self._has_rows = False
 
     def check_seen(self) -> None:
         """Raise for a column that no row had: it is misspelled, and what it holds would be missing in silence."""
-        if self._unseen:
+        if self._unseen and self._has_rows:
             column = min(self._unseen)
             raise UsageFormatError("", "no row has the column; columns must name it as the source does", 0, column)
 
@@ -78,6 +79,7 @@ class ColumnMap:
             yield Raw(number, None, dict(zip(names, row, strict=True)))
 
     def _sniff(self, record: Mapping[str, Any]) -> bool:
+        self._has_rows = True
         if self._unseen:
             self._unseen.difference_update(record.keys())
         return any(column in record for column in self.columns.values())

@@ -12,10 +12,10 @@ from ..catalog import account_of_host
 from .fields import to_status, to_text
 from .schema import RowError
 
-__all__ = ["in_pages", "is_elsewhere", "status_of_error", "to_object", "to_place", "without_vendor"]
+__all__ = ["in_pages", "is_azure", "is_elsewhere", "status_of_error", "to_object", "to_place", "without_vendor"]
 
 _ELSEWHERE = re.compile(
-    r"anthropic|bedrock|\baws|vertex|gemini|\bgcp|google|cohere|mistral|groq|deepseek|perplexity|\bx_?ai\b|watsonx|ollama"
+    r"anthropic|amazon|bedrock|\baws|vertex|gemini|\bgcp|google|cohere|mistral|groq|deepseek|perplexity|\bx_?ai\b|watsonx|ollama"
     r"|hugging|together|fireworks|openrouter"
 )
 _VENDOR = re.compile(r"^(?:azure|azure_ai|azure_text|openai|text-completion-openai)/", re.IGNORECASE)
@@ -62,8 +62,19 @@ def is_elsewhere(vendor: str | None) -> bool:
     >>> is_elsewhere("azure_ai"), is_elsewhere("aws.bedrock"), is_elsewhere("openai"), is_elsewhere(None)
     (False, True, False, False)
     """
+    return not is_azure(vendor) and _ELSEWHERE.search((vendor or "").lower()) is not None
+
+
+def is_azure(vendor: str | None) -> bool:
+    """Tell a vendor that is Azure by its name; many clients of Azure say ``openai``.
+
+    Examples
+    --------
+    >>> is_azure("az.ai.openai"), is_azure("AZURE"), is_azure("openai")
+    (True, True, False)
+    """
     name = (vendor or "").lower()
-    return "azure" not in name and not name.startswith("az.") and _ELSEWHERE.search(name) is not None
+    return "azure" in name or name.startswith("az.")
 
 
 def without_vendor(name: str | None) -> str | None:

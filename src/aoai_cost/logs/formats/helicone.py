@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ __all__ = ["FORMAT"]
 
 _COLUMNS = {"request_id", "request_created_at", "response_status"}
 _NOTHING_USED = Tokens(prompt_tokens=0, completion_tokens=0)
+_ROUTE = re.compile(r"/(chat/completions|completions|embeddings|responses|images/[a-z]+|audio/[a-z]+)/?(?:\?|$)")
 _APP = ("app", "appname", "app_name", "application")
 
 
@@ -33,13 +35,13 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     places = [to_place(record.get(name), name) for name in ("target_url", "request_path")]
     names = (to_text(record.get(name), name) for name in ("response_model", "model_override", "request_model", "model"))
     model, version = served_model(without_vendor(next((name for name in names if name is not None), None)))
-    path = to_text(record.get("request_path"), "request_path") or to_text(record.get("target_url"), "target_url")
+    route = _ROUTE.search(to_text(record.get("request_path"), "request_path") or "")
     facets = Facets(
         resource=next((account for account, _ in places if account is not None), None),
         deployment=next((deployment for _, deployment in places if deployment is not None), None),
         model=model,
         version=version,
-        api=api_of((path or "").partition("?")[0].rpartition("/deployments/")[2].partition("/")[2] or path),
+        api=api_of(route[1]) if route is not None else None,
         user=to_text(record.get("request_user_id"), "request_user_id"),
         app=_app(record.get("request_properties")),
     )

@@ -95,7 +95,7 @@ def _is_model(name: str | None) -> bool:
 def _tokens(record: Mapping[str, Any], metadata: Mapping[str, Any]) -> Tokens:
     usage = to_object(metadata.get("usage_object"), "metadata.usage_object")
     tokens = to_tokens(usage)
-    if tokens.prompt_tokens is None:
+    if not tokens.prompt_tokens:
         # Rows without the object have no cached tokens, whatever was cached.
         tokens = Tokens(
             prompt_tokens=to_count(record.get("prompt_tokens"), "prompt_tokens"),

@@ -10,11 +10,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...catalog import arm_resource
 from ..fields import EARLIEST_US, LATEST_US, served_model, to_count, to_text
 from ..operations import api_of
-from ..schema import Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
-from ..tracers import is_elsewhere, status_of_error, to_place, without_vendor
+from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
+from ..tracers import is_azure, is_elsewhere, status_of_error, to_place, without_vendor
 
 __all__ = ["FORMAT"]
 
@@ -93,7 +92,7 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     ended_us = _to_us(span.get("endTimeUnixNano"), "endTimeUnixNano")
     resource, deployment = to_place(attributes.get("server.address"), "server.address")
     requested, served = _text(attributes, *_REQUESTED), _text(attributes, *_SERVED)
-    if resource is not None or "az" in (provider or "").lower():
+    if resource is not None or is_azure(provider):
         # To Azure, what a request names as its model is the deployment.
         deployment = deployment or requested
     else:
@@ -103,7 +102,7 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     app = _attributes(origin.get("attributes"), "resource.attributes") if isinstance(origin, dict) else {}
     tier = _text(attributes, *_TIER)
     facets = Facets(
-        resource=None if resource is None else arm_resource(resource),
+        resource=resource,
         deployment=deployment,
         model=model,
         version=version,
@@ -167,7 +166,10 @@ def _tokens(attributes: Mapping[str, Any]) -> Tokens:
         value = attributes.get(name)
         return to_count(int(value) if isinstance(value, float) and value.is_integer() else value, name)
 
-    prompt, read, written = first(_INPUT), first(_CACHE_READ), first(_CACHE_WRITE)
+    prompt, completion = first(_INPUT), first(_OUTPUT)
+    if not prompt and not completion:
+        return NO_TOKENS  # some write zeros for a call that failed, or whose stream told nothing
+    read, written = first(_CACHE_READ), first(_CACHE_WRITE)
     cached = (read or 0) + (written or 0)
     if prompt is not None and cached > prompt:
         # The conventions put the cached tokens inside; this emitter left them out.
@@ -176,7 +178,7 @@ def _tokens(attributes: Mapping[str, Any]) -> Tokens:
         prompt_tokens=prompt,
         cached_tokens=read,
         cache_write_tokens=written,
-        completion_tokens=first(_OUTPUT),
+        completion_tokens=completion,
         reasoning_tokens=first(_REASONING),
     ).checked()
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..fields import served_model, to_count, to_text, to_timestamp_us
-from ..schema import Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
+from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
 from ..tracers import to_object
 
 __all__ = ["FORMAT"]
@@ -49,7 +49,7 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
         "",
         Facets(model=model, version=version, api=_API_OF[kind], app=to_text(origin.get("collection"), "collection")),
         timestamp_us,
-        Tokens(prompt_tokens=prompt, completion_tokens=completion),
+        Tokens(prompt_tokens=prompt, completion_tokens=completion) if prompt or completion else NO_TOKENS,
         duration_ms=None if ended_us is None else (ended_us - timestamp_us) / 1_000,
         request_id=span,
     )
