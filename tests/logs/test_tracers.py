@@ -523,6 +523,27 @@ def test_what_the_cache_of_helicone_answered_used_no_model(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
+    ("changes", "model", "deployment"),
+    [
+        pytest.param({"response_model": None}, None, "chat", id="the deployment of the path is no model"),
+        pytest.param({"request_path": "/v1/responses", "request_model": "prod"}, "gpt-4o", "prod", id="Azure's v1"),
+        pytest.param({"response_model": None, "model_override": "gpt-4o"}, "gpt-4o", "chat", id="a model that is told"),
+        pytest.param(
+            {"provider": "OPENAI", "request_path": "/v1/chat/completions", "target_url": "", "response_model": None},
+            "gpt-4o",
+            None,
+            id="not Azure",
+        ),
+    ],
+)
+def test_what_helicone_calls_the_model_of_a_request_is_the_deployment(
+    tmp_path: Path, changes: dict[str, Any], model: str | None, deployment: str | None
+) -> None:
+    call = read_one(tmp_path, helicone_row(**changes))
+    assert (call["model"], call["deployment"]) == (model, deployment)
+
+
+@pytest.mark.parametrize(
     ("path", "api"),
     [
         pytest.param("https://chat.openai.azure.com/openai/deployments/chat/embeddings?a=1", "embeddings", id="chat"),

@@ -9,7 +9,7 @@ from typing import Any
 from ..fields import served_model, to_count, to_duration_ms, to_status, to_text, to_timestamp_us
 from ..operations import api_of
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
-from ..tracers import in_pages, is_elsewhere, to_object, to_place, without_vendor
+from ..tracers import in_pages, is_azure, is_elsewhere, to_object, to_place, without_vendor
 
 __all__ = ["FORMAT"]
 
@@ -24,7 +24,8 @@ sniff, open_page = in_pages(lambda record: record.keys() >= _COLUMNS)
 
 def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     """Read one request; None for one that another vendor answered."""
-    if is_elsewhere(to_text(record.get("provider"), "provider")):
+    provider = to_text(record.get("provider"), "provider")
+    if is_elsewhere(provider):
         return None
     request_id = to_text(record.get("request_id"), "request_id")
     if request_id is None:
@@ -33,12 +34,20 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     if timestamp_us is None:
         raise RowError("request_created_at is absent")
     places = [to_place(record.get(name), name) for name in ("target_url", "request_path")]
-    names = (to_text(record.get(name), name) for name in ("response_model", "model_override", "request_model", "model"))
-    model, version = served_model(without_vendor(next((name for name in names if name is not None), None)))
+    resource = next((account for account, _ in places if account is not None), None)
+    deployment = next((named for _, named in places if named is not None), None)
+    served, requested, override = (
+        to_text(record.get(name), name) for name in ("response_model", "request_model", "model_override")
+    )
+    if resource is not None or is_azure(provider):
+        # To Azure, what a request names as its model is the deployment.
+        deployment = deployment or requested
+        requested = None
+    model, version = served_model(without_vendor(served or override or requested))
     route = _ROUTE.search(to_text(record.get("request_path"), "request_path") or "")
     facets = Facets(
-        resource=next((account for account, _ in places if account is not None), None),
-        deployment=next((deployment for _, deployment in places if deployment is not None), None),
+        resource=resource,
+        deployment=deployment,
         model=model,
         version=version,
         api=api_of(route[1]) if route is not None else None,
