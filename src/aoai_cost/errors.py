@@ -19,6 +19,7 @@ __all__ = [
     "DeploymentsError",
     "ImageError",
     "LedgerError",
+    "LogFormatError",
     "MissingExtraError",
     "MissingPriceError",
     "PriceSheetError",
@@ -168,8 +169,22 @@ class UsageFormatError(AoaiCostError, ValueError):
         self.source, self.reason, self.line, self.column = source, reason, line, column
 
     def __str__(self) -> str:
-        where = (f", line {self.line}" if self.line else "") + (f", column {self.column!r}" if self.column else "")
+        where = (f", line {self.line}" if self.line else "") + (
+            f", column {shorten(self.column)}" if self.column else ""
+        )
         return f"usage log {shorten(self.source)}{where}: {self.reason}"
+
+
+class LogFormatError(AoaiCostError, ImportError):
+    """A log format of another package that cannot be used. Fields: ``package``, ``entry`` (entry point), ``reason``."""
+
+    def __init__(self, package: str, entry: str, reason: str) -> None:
+        super().__init__(package, entry, reason)
+        self.package, self.entry, self.reason = package, entry, reason
+
+    def __str__(self) -> str:
+        where = f"log format {shorten(self.entry)} of the package {shorten(self.package)}"
+        return f"{where}: {self.reason}; update or uninstall the package"
 
 
 class RequestError(AoaiCostError, ValueError):

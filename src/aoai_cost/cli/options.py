@@ -70,9 +70,12 @@ def columns(ctx: click.Context, param: click.Parameter, value: str) -> list[str]
 
 def log_format(ctx: click.Context, param: click.Parameter, value: str) -> str:
     """Read the name of a log format, or auto."""
-    from ..logs import LOG_FORMATS
+    from ..catalog import listed_name
+    from ..logs import LOG_FORMATS, list_formats
 
-    return str(_one_of(("auto", *LOG_FORMATS), value, ctx, param))
+    # Who names a format of ours does not depend on what others have installed.
+    own = listed_name(value, ("auto", *LOG_FORMATS))
+    return own or str(_one_of(("auto", *list_formats()), value, ctx, param))
 
 
 def output_path(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from .formats import LOG_FORMATS
+from .formats import LOG_FORMATS, list_formats
 from .reader import read_usage, sum_usage
-from .schema import Counts, FileCounts, UsageLog
+from .schema import Counts, Facets, FileCounts, LogFormat, Part, PartKind, RowError, Tokens, UsageLog
 from .sums import Group, GroupKey, UsageSums
 
 __all__ = [
     "LOG_FORMATS",
     "Counts",
+    "Facets",
     "FileCounts",
     "Group",
     "GroupKey",
+    "LogFormat",
+    "Part",
+    "PartKind",
+    "RowError",
+    "Tokens",
     "UsageLog",
     "UsageSums",
+    "list_formats",
     "read_usage",
     "sum_usage",
 ]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ..errors import UsageFormatError
+from .column_map import ColumnMap
 from .fields import to_text
 from .files import LogFile, Piece, Raw, find_files, open_line, read_pieces
 from .formats import find_formats
@@ -25,8 +28,9 @@ MAX_STRANGE_ROWS = 100_000
 
 
 def read_usage(
-    *paths: str | os.PathLike[str],
+    *paths: str | os.PathLike[str] | pd.DataFrame,
     format: str = "auto",
+    columns: Mapping[str, str] | None = None,
     deployment: str | None = None,
     resource: str | None = None,
     strict: bool = False,
@@ -35,12 +39,15 @@ def read_usage(
 
     Parameters
     ----------
-    *paths : path
+    *paths : path or DataFrame
         Files and folders, in any layout; folders are walked, hidden files left out. Plain or gzip, JSON lines or
-        JSON documents; what a file holds is told by its content, row by row.
+        JSON documents; what a file holds is told by its content, row by row. A DataFrame needs `columns`.
     format : str
-        ``auto``, or the one format whose rows count: ``azure-monitor``, ``apim-llm-log``, ``openai-response``,
-        ``client-log``.
+        ``auto``, or the name of the one format whose rows count, as docs/log-formats.md lists them.
+    columns : mapping of str to str, optional
+        For a source that is none of these: which of its columns holds what, by the names of ``UsageLog.frame``
+        (``{"prompt_tokens": "in_tok", "timestamp": "when"}``). Counts are whole numbers or their texts; a time without
+        a zone is UTC. Rows with the same ``request_id`` are one call; without one, each row is.
     deployment, resource : str, optional
         For logs that never name them: bodies of answers name neither, gateway logs no resource. Without them such
         rows have none; nothing is guessed.
@@ -54,7 +61,10 @@ def read_usage(
     Raises
     ------
     UsageFormatError
-        If a path is missing or cannot be opened, if no row of any file is of a known format, or under `strict`.
+        If a path is missing or cannot be opened, if no row of any file is of a known format, if `columns` names what
+        is not there, or under `strict`.
+    LogFormatError
+        If a package that adds a format cannot be loaded.
     UnknownNameError
         For an unknown `format`.
 
@@ -64,7 +74,7 @@ def read_usage(
     >>> log.counts.total.requests == len(log.frame)
     True
     """
-    reading, files = _read(paths, format, deployment, resource, strict, keep_texts=True)
+    reading, files = _read(paths, format, columns, deployment, resource, strict, keep_texts=True)
     calls = list(reading.calls())
     everything = Calls(
         np.concatenate([one.rows for one in calls]) if calls else np.empty(0, PART),
@@ -75,14 +85,15 @@ def read_usage(
 
 
 def sum_usage(
-    *paths: str | os.PathLike[str],
+    *paths: str | os.PathLike[str] | pd.DataFrame,
     format: str = "auto",
+    columns: Mapping[str, str] | None = None,
     deployment: str | None = None,
     resource: str | None = None,
     strict: bool = False,
 ) -> UsageSums:
     """Read usage logs as `read_usage` does, and keep only sums: no frame, and no more memory for a larger log."""
-    reading, files = _read(paths, format, deployment, resource, strict, keep_texts=False)
+    reading, files = _read(paths, format, columns, deployment, resource, strict, keep_texts=False)
     return _sums(reading, files, reading.calls())
 
 
@@ -103,19 +114,34 @@ def _sums(reading: _Reading, files: list[LogFile], calls: Iterable[Calls]) -> Us
 
 
 def _read(
-    paths: tuple[str | os.PathLike[str], ...],
+    paths: tuple[str | os.PathLike[str] | pd.DataFrame, ...],
     format: str,
+    columns: Mapping[str, str] | None,
     deployment: str | None,
     resource: str | None,
     strict: bool,
     *,
     keep_texts: bool,
 ) -> tuple[_Reading, list[LogFile]]:
-    reading = _Reading(find_formats(format), deployment, resource, strict, keep_texts=keep_texts)
-    files = find_files(paths)
+    named = None if columns is None else ColumnMap(columns)
+    if named is not None and format != "auto":
+        raise UsageFormatError("", "format and columns exclude each other: columns say how every row is read")
+    tables = [one for one in paths if isinstance(one, pd.DataFrame)]
+    if tables and named is None:
+        raise UsageFormatError("a DataFrame", "columns must say which of its columns holds what")
+    formats = find_formats(format) if named is None else (named.format,)
+    reading = _Reading(formats, deployment, resource, strict, keep_texts=keep_texts)
+    others = tuple(one for one in paths if not isinstance(one, pd.DataFrame))
+    files = find_files(others) if others or not tables else []
     try:
         for number, file in enumerate(files):
-            reading.read_file(number, file)
+            reading.read_file(number, file.shown, read_pieces(file))
+        if named is not None:
+            for number, table in enumerate(tables, start=1):
+                file = LogFile(Path(), f"DataFrame {number}")
+                reading.read_file(len(files), file.shown, named.rows_of(table))
+                files.append(file)
+            named.check_seen()
     except BaseException:
         reading.table.close()
         raise
@@ -148,11 +174,11 @@ class _Reading:
         self.readers = [one.lines(self.shared, i) for i, one in enumerate(formats) if one.lines is not None]
         self.recognised = False
 
-    def read_file(self, number: int, file: LogFile) -> None:
-        counts = FileCounts(file.shown)
+    def read_file(self, number: int, shown: str, pieces: Iterator[Piece | Raw]) -> None:
+        counts = FileCounts(shown)
         self.counts.append(counts)
         at = _At()
-        for piece in read_pieces(file):
+        for piece in pieces:
             if isinstance(piece, Raw):
                 going_on = self._read_raw(counts, piece, number, at)
             else:
@@ -195,23 +221,36 @@ class _Reading:
             self._reject(counts, raw, raw.reason)
             return True
         try:
-            self._read_record(counts, raw.value, Place(file, raw.line or 0, at.record))
+            source, one = self._format_of(raw.value)
+            rows = [raw.value] if one.open is None else list(one.open(raw.value))
         except RowError as error:
             self._reject(counts, raw, str(error))
+            return True
+        if not rows:
+            counts.ignored += 1  # a record that could hold rows and holds none
+        for i, row in enumerate(rows):
+            if i:
+                counts.rows += 1
+                at.record += 1
+            try:
+                self._add(source, one, row, counts, Place(file, raw.line or 0, at.record))
+            except RowError as error:
+                self._reject(counts, raw, str(error))
         return True
 
-    def _read_record(self, counts: FileCounts, record: Any, place: Place) -> None:
+    def _format_of(self, record: Any) -> tuple[int, LogFormat]:
+        if isinstance(record, dict):
+            for source, one in enumerate(self.formats):
+                if one.sniff(record):
+                    self.recognised = True
+                    return source, one
+            named = self.formats[0].name if len(self.formats) == 1 else "a known log format"
+            raise RowError(f"the row is not of {named}")
+        raise RowError("the row is not a JSON object")
+
+    def _add(self, source: int, one: LogFormat, record: Any, counts: FileCounts, place: Place) -> None:
         if not isinstance(record, dict):
             raise RowError("the row is not a JSON object")
-        for source, one in enumerate(self.formats):
-            if one.sniff(record):
-                self.recognised = True
-                self._add(source, one, record, counts, place)
-                return
-        named = self.formats[0].name if len(self.formats) == 1 else "a known log format"
-        raise RowError(f"the row is not of {named}")
-
-    def _add(self, source: int, one: LogFormat, record: Mapping[str, Any], counts: FileCounts, place: Place) -> None:
         found = one.read(record)
         if found is None:
             counts.ignored += 1

@@ -1,42 +1,93 @@
-"""The log formats. A new one is a file beside this one and a line in the registry."""
+"""The log formats. A new one is a file beside this one and a line in the registry, or an entry point of a package."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 from types import MappingProxyType
 
-from ...errors import UnknownNameError
+from ...errors import LogFormatError, UnknownNameError, shorten
 from ..schema import LogFormat
-from . import apim_llm_log, azure_monitor, client_log, openai_response
+from . import (
+    ai_hub_gateway,
+    apim_llm_log,
+    azure_monitor,
+    client_log,
+    helicone,
+    langfuse,
+    litellm,
+    openai_response,
+    otel_genai,
+    promptflow,
+)
 
-__all__ = ["LOG_FORMATS", "find_formats"]
+__all__ = ["GROUP", "LOG_FORMATS", "find_formats", "list_formats"]
 
 _ALL = (
     azure_monitor.FORMAT,
     apim_llm_log.FORMAT,
     openai_response.FORMAT,
     client_log.FORMAT,
+    ai_hub_gateway.FORMAT,
+    litellm.FORMAT,
+    langfuse.FORMAT,
+    otel_genai.FORMAT,
+    helicone.FORMAT,
+    promptflow.FORMAT,
 )
 
 LOG_FORMATS: Mapping[str, LogFormat] = MappingProxyType({one.name: one for one in _ALL})
-"""Every format by its name; no two of them take the same record."""
+"""Every format of this package by its name; no two of them take the same record."""
+
+GROUP = "aoai_cost.log_formats"
+"""The entry points by which other packages add formats: each is a `LogFormat`."""
+
+# Of no format: these say how a format is chosen.
+_TAKEN = ("auto", "columns")
 
 
 def find_formats(name: str) -> tuple[LogFormat, ...]:
-    """Return the format of this name, or all of them for ``auto``.
+    """Return the format of this name, or for ``auto`` all of them, those of other packages last.
 
     Raises
     ------
     UnknownNameError
         For any other name.
+    LogFormatError
+        If a package that adds a format cannot be loaded, or its name is taken.
     """
+    if name in LOG_FORMATS:
+        return (LOG_FORMATS[name],)
+    added = _added_formats()
     if name == "auto":
-        return _ALL
-    if name not in LOG_FORMATS:
+        return (*_ALL, *added.values())
+    if name not in added:
         from difflib import get_close_matches  # only an error pays for it
 
-        known = ["auto", *LOG_FORMATS]
+        known = ["auto", *LOG_FORMATS, *added]
         raise UnknownNameError(
             "log format", name, get_close_matches(name[:100].lower(), known, n=3, cutoff=0.3) or known
         )
-    return (LOG_FORMATS[name],)
+    return (added[name],)
+
+
+def list_formats() -> tuple[str, ...]:
+    """Return the names of all formats, those of other packages last."""
+    return (*LOG_FORMATS, *_added_formats())
+
+
+def _added_formats() -> dict[str, LogFormat]:
+    """Load the formats of other packages, in the order of their names, whatever the order of installation."""
+    found: dict[str, LogFormat] = {}
+    for entry in sorted(entry_points(group=GROUP), key=lambda one: (one.name, one.value)):
+        package = entry.dist.name if entry.dist is not None else "(unknown)"
+        try:
+            made = entry.load()
+        except Exception as error:  # importing what others wrote can raise anything
+            raise LogFormatError(package, entry.name, f"it cannot be loaded ({type(error).__name__})") from error
+        if not isinstance(made, LogFormat):
+            raise LogFormatError(package, entry.name, "it is not a LogFormat of this version of aoai_cost")
+        if made.name in (*_TAKEN, *LOG_FORMATS, *found):
+            raise LogFormatError(package, entry.name, f"the name {shorten(made.name)} is taken by another format")
+        found[made.name] = made
+    return found

@@ -45,6 +45,8 @@ _FOREIGN = {
     "custom_id",
     "call_type",
     "usage_details",
+    "usageDetails",
+    "traceId",
     "span_type",
     "properties",
     "CorrelationId",

@@ -1,0 +1,164 @@
+"""Plain sources: any table of calls, once the user says which column holds what."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..catalog import arm_region, arm_resource
+from ..errors import UsageFormatError
+from .fields import served_model, to_count, to_duration_ms, to_flag, to_status, to_text, to_timestamp_us
+from .files import Raw
+from .operations import api_of
+from .schema import Facets, Identity, LogFormat, Part, PartKind, Tokens
+
+__all__ = ["TARGETS", "ColumnMap"]
+
+TARGETS = (
+    "timestamp",
+    "request_id",
+    *Facets._fields,
+    *Tokens._fields,
+    "requests",
+    "status",
+    "latency_ms",
+)
+"""What a column of the user's can be, as in ``UsageLog.frame``."""
+
+_WHOLE = re.compile(r"(\d{1,20})\.0+", re.ASCII)
+
+
+class ColumnMap:
+    """Reads rows by a map from names of `TARGETS` to the columns that hold them.
+
+    Raises
+    ------
+    UsageFormatError
+        For a map that is empty, or names a target that there is not, or a column that cannot be one.
+    """
+
+    def __init__(self, columns: Mapping[str, str]) -> None:
+        if not columns:
+            raise UsageFormatError("", "columns is empty; name what each column holds, such as 'prompt_tokens'")
+        for target, column in columns.items():
+            if target not in TARGETS:
+                near = get_close_matches(str(target)[:100], TARGETS, n=1) or TARGETS
+                reason = f"no call has such a property, so columns cannot name it; did you mean {', '.join(near)}?"
+                raise UsageFormatError("", reason, 0, str(target))
+            if not isinstance(column, str):
+                raise UsageFormatError("", f"the column for {target} must be a text")
+        self.columns = dict(columns)
+        self.format = LogFormat("columns", self._sniff, self._read, names_deployment=False, names_resource=False)
+        self._unseen = set(columns.values())
+        self._has_rows = False
+
+    def check_seen(self) -> None:
+        """Raise for a column that no row had: it is misspelled, and what it holds would be missing in silence."""
+        if self._unseen and self._has_rows:
+            column = min(self._unseen)
+            raise UsageFormatError("", "no row has the column; columns must name it as the source does", 0, column)
+
+    def rows_of(self, frame: pd.DataFrame) -> Iterator[Raw]:
+        """Yield the rows of a DataFrame, numbered from 1; only the columns of the map are looked at."""
+        names = sorted(set(self.columns.values()))
+        for name in names:
+            if (frame.columns == name).sum() != 1:
+                reason = "is there more than once" if name in frame.columns else "is not there"
+                raise UsageFormatError("a DataFrame", f"the column {reason}", 0, name)
+        self._unseen.difference_update(names)
+        values = [frame[name].astype("object").tolist() for name in names]
+        for number, row in enumerate(zip(*values, strict=True), start=1):
+            yield Raw(number, None, dict(zip(names, row, strict=True)))
+
+    def _sniff(self, record: Mapping[str, Any]) -> bool:
+        self._has_rows = True
+        if self._unseen:
+            self._unseen.difference_update(record.keys())
+        return any(column in record for column in self.columns.values())
+
+    def _read(self, record: Mapping[str, Any]) -> tuple[Identity | None, Part]:
+        def of(target: str) -> Any:
+            column = self.columns.get(target)
+            value = None if column is None else record.get(column)
+            if isinstance(value, np.generic):
+                value = value.item()
+            return None if _is_null(value) else value
+
+        def text(target: str) -> str | None:
+            return to_text(_as_text(of(target)), target)
+
+        resource, region, tier = text("resource"), text("region"), text("service_tier")
+        model, version = served_model(text("model"), text("version"))
+        operation = text("operation")
+        stream = of("stream")
+        facets = Facets(
+            resource=None if resource is None else arm_resource(resource),
+            region=None if region is None else arm_region(region),
+            deployment=text("deployment"),
+            model=model,
+            version=version,
+            api=text("api") or api_of(operation),
+            operation=operation,
+            stream=to_flag(stream),
+            service_tier=None if tier is None else tier.lower(),
+            user=text("user"),
+            app=text("app"),
+        )
+        requests = to_count(_as_number(of("requests")), "requests")
+        request_id = text("request_id")
+        part = Part(
+            PartKind.USAGE,
+            "",
+            facets,
+            _timestamp_us(of("timestamp")),
+            Tokens(*(to_count(_as_number(of(name)), name) for name in Tokens._fields)).checked(),
+            to_status(_as_number(of("status"))),
+            to_duration_ms(of("latency_ms")),
+            request_id,
+            quality="measured" if requests in (None, 1) else "aggregated",
+            # Without such a column each row is one call; an empty cell of it does not say.
+            requests=requests if "requests" in self.columns else 1,
+        )
+        return (request_id,) if request_id is not None else None, part
+
+
+def _is_null(value: Any) -> bool:
+    if value is None or value is pd.NA or value is pd.NaT:
+        return True
+    if isinstance(value, str):
+        return value == "" or value.lower() == "nan"
+    return (isinstance(value, float) and math.isnan(value)) or (isinstance(value, Decimal) and value.is_nan())
+
+
+def _as_number(value: Any) -> Any:
+    """Return what `to_count` reads for a number that is whole, whatever the source writes it as."""
+    if isinstance(value, str):
+        match = _WHOLE.fullmatch(value.strip())
+        return match[1] if match is not None else value.strip()
+    if isinstance(value, (float, Decimal)):
+        # Above this a float has lost the last digits.
+        return int(value) if -(2**53) < value < 2**53 and value % 1 == 0 else value
+    return value
+
+
+def _as_text(value: Any) -> Any:
+    number = _as_number(value) if isinstance(value, (float, Decimal)) else value
+    return str(number) if type(number) is int else number
+
+
+def _timestamp_us(value: Any) -> int | None:
+    if isinstance(value, datetime):
+        value = (value if value.tzinfo is None else value.astimezone(UTC)).isoformat()
+    elif isinstance(value, date):
+        value = f"{value.isoformat()}T00:00:00"
+    elif isinstance(value, Decimal):
+        value = float(value)
+    return to_timestamp_us(value, "timestamp")

@@ -1,0 +1,59 @@
+"""Spans of prompt flow, as OpenTelemetry's SDK writes a span to JSON (``span.to_json()``).
+
+Each span has the sums of those below it (``__computed__.cumulative_token_count``): only the spans of type LLM and
+Embedding are calls. Inputs and outputs are in events, which are never read. Spans that it sends by OTLP are read too:
+see `otel_genai.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..fields import served_model, to_count, to_text, to_timestamp_us
+from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
+from ..tracers import to_object
+
+__all__ = ["FORMAT"]
+
+_API_OF = {"LLM": "chat", "Embedding": "embeddings"}
+
+
+def sniff(record: Mapping[str, Any]) -> bool:
+    """Tell a span of prompt flow."""
+    attributes = record.get("attributes")
+    return isinstance(attributes, dict) and attributes.get("framework") == "promptflow" and "context" in record
+
+
+def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
+    """Read one call; None for a span of anything else."""
+    attributes = record["attributes"]
+    kind = to_text(attributes.get("span_type"), "span_type")
+    if kind is None or kind not in _API_OF:
+        return None
+    context = to_object(record.get("context"), "context")
+    trace, span = (to_text(context.get(name), f"context.{name}") for name in ("trace_id", "span_id"))
+    if trace is None or span is None:
+        raise RowError("context names no trace or no span: the row cannot be told from a duplicate")
+    timestamp_us = to_timestamp_us(record.get("start_time"), "start_time")
+    if timestamp_us is None:
+        raise RowError("start_time is absent")
+    ended_us = to_timestamp_us(record.get("end_time"), "end_time")
+    model, version = served_model(to_text(attributes.get("llm.response.model"), "llm.response.model"))
+    origin = to_object(to_object(record.get("resource"), "resource").get("attributes"), "resource.attributes")
+    prompt, completion = (
+        to_count(attributes.get(name), name) for name in ("llm.usage.prompt_tokens", "llm.usage.completion_tokens")
+    )
+    part = Part(
+        PartKind.USAGE,
+        "",
+        Facets(model=model, version=version, api=_API_OF[kind], app=to_text(origin.get("collection"), "collection")),
+        timestamp_us,
+        Tokens(prompt_tokens=prompt, completion_tokens=completion) if prompt or completion else NO_TOKENS,
+        duration_ms=None if ended_us is None else (ended_us - timestamp_us) / 1_000,
+        request_id=span,
+    )
+    return (trace, span), part
+
+
+FORMAT = LogFormat("promptflow", sniff, read, names_deployment=False, names_resource=False)
