@@ -65,7 +65,9 @@ if TYPE_CHECKING:
     from .report import CostReport, cost_report
     from .tokens import (
         Count,
+        CountLine,
         Encoding,
+        count_audio_tokens,
         count_image_tokens,
         count_image_tokens_batch,
         count_request,
@@ -116,7 +118,9 @@ _ROOMS = {
     "report": ("CostReport", "cost_report"),
     "tokens": (
         "Count",
+        "CountLine",
         "Encoding",
+        "count_audio_tokens",
         "count_image_tokens",
         "count_image_tokens_batch",
         "count_request",
@@ -139,6 +143,7 @@ __all__ = [
     "Cost",
     "CostReport",
     "Count",
+    "CountLine",
     "Deployment",
     "Deployments",
     "DeploymentsError",
@@ -173,6 +178,7 @@ __all__ = [
     "VocabularyError",
     "__version__",
     "cost_report",
+    "count_audio_tokens",
     "count_image_tokens",
     "count_image_tokens_batch",
     "count_request",
