@@ -418,6 +418,13 @@ def test_fields_of_a_function_are_read_or_named(more: dict[str, Any], certainty:
     assert any(f"tools[0].{next(iter(more))!r}" in note for note in found.notes) == (certainty != "exact")
 
 
+def test_one_call_at_a_time_is_assumed_to_cost_nothing_where_nobody_saw_it() -> None:
+    body = {"input": ASKED, "tools": [TOOL], "parallel_tool_calls": False}
+    assert count_request(body, model="gpt-5.4").certainty == "estimated"
+    assert count_request(body, model="gpt-4.1").certainty == "exact"
+    assert count_request({**body, "parallel_tool_calls": True}, model="gpt-5.4").certainty == "exact"
+
+
 def test_a_deferred_function_is_no_part_of_the_least() -> None:
     plain = count_request({"input": ASKED}, model="gpt-5.4")
     deferred = count_request({"input": ASKED, "tools": [{**TOOL, "defer_loading": True}]}, model="gpt-5.4")

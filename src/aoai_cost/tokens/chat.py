@@ -330,6 +330,8 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
         tally.assume(f"the message overhead of {model.name} is assumed: {rule.source}")
     form = None if model.tool_rule is None else getattr(model.tool_rule, api)
     block, declared = _count_tools(tally, encoding, model, form, body)
+    if declared and api == "responses" and model.reasoning and body.get("parallel_tool_calls") is False:
+        tally.assume("parallel_tool_calls: false is assumed to tell the model nothing; no recording shows it")
     history = CallHistory(form or ToolForm(""), encoding)
     system_text: str | None = None
     answers = 0
