@@ -57,7 +57,7 @@ def test_recorded_requests_cost_what_the_service_billed(
 @pytest.mark.parametrize(("certainty", "share"), [("exact", 0.98), ("estimated", 0.85), ("lower_bound", 1)])
 def test_the_bounds_hold_what_the_service_billed(scored: list[Any], certainty: str, share: float) -> None:
     group = [one for one in scored if one.certainty == certainty]
-    assert len(group) > 30
+    assert len(group) > 20
     assert sum(one.contained for one in group) / len(group) >= share
 
 

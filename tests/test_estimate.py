@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import wave
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -52,9 +53,79 @@ def test_the_low_end_is_an_empty_answer_and_the_high_end_the_longest() -> None:
     assert found.low_cost.lines[0].rate.meter_name == "gpt 4o 1120 Inp glbl Tokens"
 
 
-@pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens", "max_output_tokens"])
-def test_every_name_of_the_output_limit_is_read(field: str) -> None:
-    assert estimate(hello(**{field: 7})).output_tokens == (0, 7)
+@pytest.mark.parametrize(
+    ("body", "most"),
+    [
+        pytest.param(hello(max_tokens=7), 7, id="max_tokens"),
+        pytest.param(hello(max_completion_tokens=7), 7, id="max_completion_tokens"),
+        pytest.param({"input": "Hello", "max_output_tokens": 7}, 7, id="max_output_tokens"),
+        pytest.param(hello(max_tokens=9, max_completion_tokens=7), 9, id="two limits, the larger"),
+        pytest.param(hello(max_output_tokens=7), 16_384, id="the limit of another API"),
+        pytest.param({"input": "Hello", "max_completion_tokens": 7}, 16_384, id="the limit of chat on Responses"),
+        pytest.param(hello(max_tokens=7, best_of=5), 7, id="best_of is of Completions"),
+    ],
+)
+def test_the_limit_of_the_answer_is_the_apis_own(body: dict[str, Any], most: int) -> None:
+    assert estimate(body).output_tokens == (0, most)
+
+
+@pytest.mark.parametrize(
+    ("more", "most"),
+    [({}, 16), ({"max_tokens": 0, "echo": True, "logprobs": 1}, 0), ({"max_tokens": 5, "n": 2, "best_of": 3}, 15)],
+)
+def test_completions_write_sixteen_tokens_unless_told_otherwise(more: dict[str, Any], most: int) -> None:
+    instruct = Deployment("contoso", "old", "gpt-35-turbo-instruct", sku="Standard", region="eastus")
+    assert estimate({"prompt": "Hi", **more}, instruct).output_tokens == (0, most)
+
+
+def test_audio_is_priced_as_audio() -> None:
+    speaking = Deployment("contoso", "audio", "gpt-4o-audio-preview", version="2024-12-17", sku="GlobalStandard")
+    file = io.BytesIO()
+    with wave.open(file, "wb") as minute:
+        minute.setparams((1, 2, 16_000, 0, "NONE", ""))
+        minute.writeframes(bytes(2 * 16_000 * 60))
+    data = base64.b64encode(file.getvalue()).decode()
+    body = {
+        "messages": [
+            {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}]}
+        ],
+        "max_completion_tokens": 1_000,
+    }
+
+    def bill(**quantities: int) -> Decimal:
+        keys = {"heard": ("input", "audio", ""), "read": ("input", "text", ""), "spoken": ("output", "audio", "")}
+        keys["written"] = ("output", "text", "")
+        return (
+            PriceBook.current()
+            .price(Usage({keys[name]: tokens for name, tokens in quantities.items()}), speaking, on=DAY)
+            .amount
+        )
+
+    written = estimate(body, speaking)
+    least, most = written.input_bounds
+    assert most is not None
+    assert (written.low, written.high) == (
+        bill(heard=600, read=least - 600),
+        bill(heard=600, read=most - 600, written=1_000),
+    )
+    spoken = estimate({**body, "modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}, speaking)
+    assert spoken.low == written.low
+    assert spoken.high == bill(heard=600, read=most - 600, spoken=1_000)
+
+
+@pytest.mark.parametrize(
+    ("model", "writes"), [("gpt-5.6-luna", True), ("gpt-6-astra", True), ("gpt-5.4", False)], ids=str
+)
+def test_writing_to_the_prompt_cache_is_within_the_high_end(model: str, writes: bool) -> None:
+    deployment = Deployment("contoso", "chat", model, sku="GlobalStandard")
+    body = {"messages": [{"role": "user", "content": "word " * 20_000}], "max_completion_tokens": 10}
+    found = estimate_request(body, deployment, on=date(2026, 10, 1))
+    meter = "cache_write" if writes else "input"
+    bill = Usage({(meter, "text", ""): found.input_tokens, ("output", "text", ""): 10})
+    assert found.high == PriceBook.current().price(bill, deployment, on=date(2026, 10, 1)).amount
+    few = estimate_request(hello(max_completion_tokens=10), deployment, on=date(2026, 10, 1))
+    assert few.high_cost is not None
+    assert {line.key.meter for line in few.high_cost.lines} == {"input", "output"}
 
 
 def test_without_a_limit_the_models_own_is_taken_and_said() -> None:
@@ -218,18 +289,17 @@ def test_an_unknown_price_is_an_error_and_never_zero() -> None:
         estimate(hello(), Deployment("contoso", "chat", "gpt-4o", sku="GlobalStandard"))
 
 
-@pytest.mark.parametrize("field", ["n", "best_of", "max_tokens"])
+@pytest.mark.parametrize("field", ["n", "max_tokens"])
 @pytest.mark.parametrize("value", [0, -1, True, "2", 1.5, [], 1 << 63], ids=repr)
 def test_a_number_that_is_none_is_refused(field: str, value: Any) -> None:
     with pytest.raises(RequestError, match="whole number"):
         estimate(hello(**{field: value}))
 
 
-@pytest.mark.parametrize("field", ["n", "best_of"])
-def test_more_answers_than_the_service_gives_are_refused(field: str) -> None:
-    assert estimate(hello(max_tokens=1, **{field: 128})).output_tokens == (0, 128)
+def test_more_answers_than_the_service_gives_are_refused() -> None:
+    assert estimate(hello(max_tokens=1, n=128)).output_tokens == (0, 128)
     with pytest.raises(RequestError, match="from 1 to 128"):
-        estimate(hello(**{field: 129}))
+        estimate(hello(n=129))
 
 
 @pytest.mark.parametrize("body", [None, [], "text", 1, {}], ids=repr)

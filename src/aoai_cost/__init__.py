@@ -66,7 +66,9 @@ if TYPE_CHECKING:
     from .report import CostReport, cost_report
     from .tokens import (
         Count,
+        CountLine,
         Encoding,
+        count_audio_tokens,
         count_image_tokens,
         count_image_tokens_batch,
         count_request,
@@ -117,7 +119,9 @@ _ROOMS = {
     "report": ("CostReport", "cost_report"),
     "tokens": (
         "Count",
+        "CountLine",
         "Encoding",
+        "count_audio_tokens",
         "count_image_tokens",
         "count_image_tokens_batch",
         "count_request",
@@ -140,6 +144,7 @@ __all__ = [
     "Cost",
     "CostReport",
     "Count",
+    "CountLine",
     "Deployment",
     "Deployments",
     "DeploymentsError",
@@ -175,6 +180,7 @@ __all__ = [
     "VocabularyError",
     "__version__",
     "cost_report",
+    "count_audio_tokens",
     "count_image_tokens",
     "count_image_tokens_batch",
     "count_request",

@@ -27,8 +27,16 @@ _MOST_IMAGES, _MOST_IMAGES_TOLD = 50, 10
 # 20 MB by the page on chats with images. In the larger reading of MB: what is refused is then sure to be.
 _LARGEST_IMAGE_BYTES = 20 << 20
 _LARGEST_NUMBER = (1 << 63) - 1
-_INPUT, _OUTPUT = MeterKey("input"), MeterKey("output")
-_OUTPUT_LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+_INPUT, _OUTPUT, _CACHE_WRITE = MeterKey("input"), MeterKey("output"), MeterKey("cache_write")
+_HEARD, _SPOKEN = MeterKey("input", "audio"), MeterKey("output", "audio")
+_OUTPUT_LIMITS = {
+    "chat": ("max_completion_tokens", "max_tokens"),
+    "responses": ("max_output_tokens",),
+    "completions": ("max_tokens",),
+    "embeddings": (),
+}
+# What Completions writes where it is not told (reference of Completions, ``max_tokens``).
+_SIXTEEN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +143,7 @@ def estimate_request(
     if cut and least > (_most_input(model) or least):
         certainty, least = "estimated" if most is not None else certainty, 0
         notes.append("truncation: the service drops items until the rest fits; how many is not known here")
-    limited_by, asked = _output_asked(request)
+    limited_by, asked = _output_asked(request, count.api)
     refusals = tuple(_refusals(model, count, cut, limited_by, asked))
     if refusals and must_fit:
         raise refusals[0]
@@ -151,10 +159,17 @@ def estimate_request(
             f"{model.name} reasons before it answers: those tokens are billed as output, also where none is shown"
         )
 
-    low_cost = _price(book, deployment, day, model, least, 0)
+    least_heard, most_heard = count.audio_bounds
+    answer = _SPOKEN if "audio" in (request.get("modalities") or ()) else _OUTPUT
+    low_cost = _price(book, deployment, day, model, {_INPUT: least - least_heard, _HEARD: least_heard})
     high_cost = None
     if most is not None and output_most is not None:
-        high_cost = _price(book, deployment, day, model, most, output_most)
+        # What is spoken costs more than what is written, and what is heard more than what is read.
+        dearest = {_INPUT: most - most_heard, _HEARD: most_heard, answer: output_most}
+        high_cost = _price(book, deployment, day, model, dearest)
+        if most >= _CACHEABLE_TOKENS and book.charges_cache_writes(deployment):
+            dearest |= {_INPUT: 0, _CACHE_WRITE: most - most_heard}
+            high_cost = max(high_cost, _price(book, deployment, day, model, dearest), key=lambda cost: cost.amount)
     elif most is None:
         notes.append("the input is a lower bound, so no upper end is given")
     if least >= _CACHEABLE_TOKENS:
@@ -165,7 +180,8 @@ def estimate_request(
     expected = None
     if earlier_output_tokens is not None:
         mean = _mean(earlier_output_tokens)
-        expected = _price(book, deployment, day, model, least if most is None else most, mean).amount
+        read, heard = (least, least_heard) if most is None else (most, most_heard)
+        expected = _price(book, deployment, day, model, {_INPUT: read - heard, _HEARD: heard, answer: mean}).amount
         notes.append(
             f"the expected cost takes an answer of {mean:,} tokens, the mean of those given, and the most input"
         )
@@ -234,13 +250,14 @@ def _most_input(model: Model) -> int | None:
     return model.max_input_tokens or model.context_tokens
 
 
-def _output_asked(request: Mapping[str, Any]) -> tuple[str, int | None]:
-    """Return the field that limits the answer, and its limit; the first field and None where none does."""
-    for field in _OUTPUT_LIMITS:
-        asked = _number(request, field)
-        if asked is not None:
-            return field, asked
-    return _OUTPUT_LIMITS[0], None
+def _output_asked(request: Mapping[str, Any], api: str) -> tuple[str, int | None]:
+    """Return the field that limits the answer, and its limit; None where none does."""
+    found = [(field, _number(request, field, least=0 if api == "completions" else 1)) for field in _OUTPUT_LIMITS[api]]
+    # Of two in one request the service refuses one; the larger is safe.
+    told = [(field, asked) for field, asked in found if asked is not None]
+    if told:
+        return max(told, key=lambda one: one[1])
+    return (found[0][0] if found else "", _SIXTEEN if api == "completions" else None)
 
 
 def _mean(tokens: Iterable[int]) -> int:
@@ -261,10 +278,9 @@ def _longest_answer(
     """Return the most output tokens that can be billed, or None when nothing bounds them."""
     if count.api == "embeddings":
         return 0
-    n, best_of = _number(request, "n", most=_MOST_ANSWERS), _number(request, "best_of", most=_MOST_ANSWERS)
-    answers = max(n or 1, best_of or 1)
+    answers = _number(request, "n", most=_MOST_ANSWERS) or 1
     if count.api == "completions":
-        answers *= len(count.lines)
+        answers = max(answers, _number(request, "best_of", most=_MOST_ANSWERS) or 1) * len(count.lines)
     limit = model.max_output_tokens
     if asked is None and limit is None:
         notes.append(f"no output limit is set and none is known for {model.name}, so no upper end is given")
@@ -276,23 +292,19 @@ def _longest_answer(
     return (longest + count.prediction_tokens) * answers
 
 
-def _number(request: Mapping[str, Any], field: str, *, most: int = _LARGEST_NUMBER) -> int | None:
+def _number(request: Mapping[str, Any], field: str, *, least: int = 1, most: int = _LARGEST_NUMBER) -> int | None:
     value = request.get(field)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        allowed = "of at least 1" if most == _LARGEST_NUMBER else f"from 1 to {most}"
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        allowed = f"of at least {least}" if most == _LARGEST_NUMBER else f"from {least} to {most}"
         raise RequestError(field, f"must be a whole number {allowed}, found {shorten(value)}")
     return value
 
 
-def _price(
-    book: PriceBook, deployment: Deployment, on: date, model: Model, input_tokens: int, output_tokens: int
-) -> Cost:
-    usage = Usage({_INPUT: input_tokens, _OUTPUT: output_tokens})
-    above = model.long_context_above
-    band = "long" if above is not None and input_tokens > above else "short"
-    cost = book.price(usage, deployment, on=on, band=band)
+def _price(book: PriceBook, deployment: Deployment, on: date, model: Model, quantities: Mapping[MeterKey, int]) -> Cost:
+    read = sum([tokens for key, tokens in quantities.items() if key.meter != "output"])
+    cost = book.price(Usage(quantities), deployment, on=on, band=model.band(read))
     for _, _, missing in cost.unpriced:
         raise missing
     return cost

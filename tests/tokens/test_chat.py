@@ -34,6 +34,8 @@ def input_image() -> dict[str, Any]:
     return {"type": "input_image", "image_url": data_url(1, 1)}
 
 
+CALL = {"type": "function_call", "call_id": "c", "name": "add", "arguments": "{}"}
+RESULT = {"type": "function_call_output", "call_id": "c", "output": "1"}
 TOOL = {"type": "function", "name": "add", "parameters": {"type": "object", "properties": {}}}
 
 
@@ -395,3 +397,83 @@ def test_a_version_that_is_not_listed_is_counted_as_its_model_and_says_so() -> N
     assert other.notes == ("version 2031-01-01 of gpt-4o is not in the catalogue; counted as version 2024-11-20",)
     with pytest.raises(UnknownNameError):
         count_request(body, model="gpt-nine-2031-01-01")
+
+
+ASKED = [user("Hello")]
+
+
+@pytest.mark.parametrize(
+    ("more", "certainty"),
+    [
+        pytest.param({"defer_loading": True}, "lower_bound", id="a function that is loaded when asked for"),
+        pytest.param({"output_schema": {"type": "object"}}, "lower_bound", id="what a function gives"),
+        pytest.param({"allowed_callers": ["programmatic"]}, "estimated", id="who may call"),
+        pytest.param({"nobody_knows": "x"}, "estimated", id="a field that nobody knows"),
+        pytest.param({"nobody_knows": None}, "exact", id="a field that is not set"),
+    ],
+)
+def test_fields_of_a_function_are_read_or_named(more: dict[str, Any], certainty: str) -> None:
+    found = count_request({"input": ASKED, "tools": [{**TOOL, **more}]}, model="gpt-5.4")
+    assert found.certainty == certainty
+    assert any(f"tools[0].{next(iter(more))!r}" in note for note in found.notes) == (certainty != "exact")
+
+
+def test_one_call_at_a_time_is_assumed_to_cost_nothing_where_nobody_saw_it() -> None:
+    body = {"input": ASKED, "tools": [TOOL], "parallel_tool_calls": False}
+    assert count_request(body, model="gpt-5.4").certainty == "estimated"
+    assert count_request(body, model="gpt-4.1").certainty == "exact"
+    assert count_request({**body, "parallel_tool_calls": True}, model="gpt-5.4").certainty == "exact"
+
+
+def test_a_deferred_function_is_no_part_of_the_least() -> None:
+    plain = count_request({"input": ASKED}, model="gpt-5.4")
+    deferred = count_request({"input": ASKED, "tools": [{**TOOL, "defer_loading": True}]}, model="gpt-5.4")
+    assert deferred.bounds == (plain.input_tokens, None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"messages": [user([{"type": "text", "text": "Hi", "odd": "x"}])]}, id="a part"),
+        pytest.param({"input": [*ASKED, {**CALL, "odd": "x"}, RESULT]}, id="a call"),
+        pytest.param({"input": [*ASKED, CALL, {**RESULT, "odd": "x"}]}, id="a result"),
+        pytest.param({"messages": [{"role": "critic", "content": "Hi"}]}, id="a role that nobody knows"),
+        pytest.param({"messages": [user([{"type": "refusal", "refusal": "No"}])]}, id="a refusal as a part"),
+    ],
+)
+def test_what_is_not_read_of_an_item_is_named(body: dict[str, Any]) -> None:
+    found = count_request(body, model="gpt-5.4")
+    assert found.certainty == "estimated"
+    assert len(found.notes) == 1
+
+
+def test_a_reference_needs_no_type() -> None:
+    found = count_request({"input": [{"id": "msg_1"}, *ASKED]}, model="gpt-5")
+    assert found.certainty == "lower_bound"
+    assert any("item_reference" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"max_tool_calls": 3},
+        {"reasoning": {"effort": "low", "generate_summary": "auto"}},
+        {"background_options": {"a": 1}},
+        {"prompt_cache_options": {"mode": "implicit"}},
+        {"user_security_context": {"a": 1}},
+        {"text": {"verbosity": "low"}},
+    ],
+    ids=lambda more: next(iter(more)),
+)
+def test_what_adds_no_input_leaves_a_count_whole(more: dict[str, Any]) -> None:
+    assert count_request({"input": ASKED, **more}, model="gpt-5") == count_request({"input": ASKED}, model="gpt-5")
+
+
+@pytest.mark.parametrize("text", [{"format": "json_schema"}, {"odd": 1}, {"format": {"type": "text"}, "odd": 1}])
+def test_what_is_odd_in_text_is_named(text: Any) -> None:
+    assert count_request({"input": ASKED, "text": text}, model="gpt-5").certainty == "lower_bound"
+
+
+def test_what_is_not_counted_of_a_prediction_is_named() -> None:
+    odd = {"type": "content", "content": [{"type": "odd"}]}
+    assert any("odd" in note for note in count_request({"messages": ASKED, "prediction": odd}, model="gpt-4o").notes)

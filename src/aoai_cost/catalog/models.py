@@ -227,6 +227,10 @@ class Model:
     retires: date | None = None
     note: str = ""
 
+    def band(self, input_tokens: int) -> Literal["short", "long"]:
+        """Return the context band in which a request of so many input tokens is priced."""
+        return "long" if self.long_context_above is not None and input_tokens > self.long_context_above else "short"
+
     def __repr__(self) -> str:
         # Every count and estimate holds its model; all its facts would bury theirs.
         return f"<Model {self.name} {self.version}>"

@@ -61,6 +61,7 @@ class PriceBook:
         for table in reversed(self._layers):
             self._geography.update(table.geography)
         self._answers: dict[tuple[Any, ...], _Answers] = {}
+        self._metered: dict[tuple[Any, ...], bool] = {}
 
     @classmethod
     def bundled(cls, *, as_known_on: date | None = None) -> PriceBook:
@@ -325,8 +326,22 @@ class PriceBook:
             )
         return "", None
 
+    def charges_cache_writes(self, deployment: Deployment) -> bool:
+        """Tell whether tokens that are written to the prompt cache have a price of their own."""
+        return self._has_meter("cache_write", deployment)
+
     def _has_meter(self, meter: str, deployment: Deployment, modality: str | None = None) -> bool:
         """Tell whether the sheets meter this apart for the deployment's model, in any region and on any day."""
+        one = deployment
+        key = (meter, modality, one.model, one.version, one.sku, one.tier, one.fine_tuned)
+        found = self._metered.get(key)
+        if found is None:
+            if len(self._metered) >= _MOST_CACHED:
+                self._metered.clear()
+            found = self._metered[key] = self._look_for_meter(meter, deployment, modality)
+        return found
+
+    def _look_for_meter(self, meter: str, deployment: Deployment, modality: str | None) -> bool:
         model, named_version = split_model_name(deployment.model)
         version = deployment.version or named_version
         wanted = (meter, deployment.sku, tier_of(deployment.sku, deployment.tier), deployment.fine_tuned)

@@ -15,7 +15,7 @@ from .images import image_size, image_token_bounds, image_tokens
 from .media import MEDIA_PARTS, count_media, dropped_reasoning, dropping_note, reasoning_note
 from .schema import Prompt, count_format, read_format, render_format
 from .strict import with_written_format
-from .tools import CallHistory, Counted, choice_tokens, read_tools
+from .tools import UNTOLD_FIELDS, CallHistory, Counted, choice_tokens, read_tools
 
 __all__ = ["Certainty", "Count", "CountLine", "count_request"]
 
@@ -30,8 +30,8 @@ _FREE_FIELDS = frozenset(
     model temperature top_p max_tokens max_completion_tokens max_output_tokens stop seed stream store user
     metadata service_tier stream_options n best_of presence_penalty frequency_penalty logit_bias logprobs
     top_logprobs safety_identifier prompt_cache_key prompt_cache_retention dimensions encoding_format
-    background truncation include extra_headers extra_query timeout echo verbosity reasoning_effort
-    parallel_tool_calls modalities audio
+    background background_options truncation include extra_headers extra_query timeout echo verbosity reasoning_effort
+    parallel_tool_calls max_tool_calls modalities audio moderation prompt_cache_options user_security_context
     """.split()  # noqa: SIM905  (a list of forty lines says no more)
 )
 _COUNTED_FIELDS = {
@@ -47,6 +47,17 @@ _MESSAGE_FIELDS = frozenset(
     parsed phase
     """.split()  # noqa: SIM905
 )
+_CALL_FIELDS = frozenset({"type", "id", "call_id", "name", "arguments", "status", "index", "function"})
+_RESULT_FIELDS = frozenset({"type", "id", "call_id", "tool_call_id", "role", "name", "content", "output", "status"})
+_PART_FIELDS = frozenset(
+    """
+    type text refusal image_url detail file file_data filename file_id file_url input_audio annotations logprobs
+    prompt_cache_breakpoint
+    """.split()  # noqa: SIM905
+)
+_REASONING_FIELDS = {"effort", "summary", "generate_summary"}
+_REFUSAL_NOTE = "{}: a refusal is assumed to cost what its text does"
+_RESULT_ROLES = ("tool", "function")
 _TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
 _IMAGE_PARTS = frozenset({"image_url", "input_image"})
 
@@ -67,6 +78,7 @@ class Count:
     ``estimated`` (the truth lies within the bounds, or a rule was assumed) or ``lower_bound``.
     ``images`` is (place, size of the file in bytes) of each image; the size is None where the image is not in the body.
     ``prediction_tokens`` are those of a predicted output, which is billed as output where the answer rejects it.
+    ``audio_bounds`` are the fewest and the most of the tokens that are audio, which has prices of its own.
     """
 
     model: Model
@@ -78,6 +90,7 @@ class Count:
     notes: tuple[str, ...]
     images: tuple[tuple[str, int | None], ...] = ()
     prediction_tokens: int = 0
+    audio_bounds: tuple[int, int] = (0, 0)
 
 
 class _Tally:
@@ -88,6 +101,7 @@ class _Tally:
         self.notes: list[str] = []
         self.images: list[tuple[str, int | None]] = []
         self.prediction_tokens = 0
+        self.audio = (0, 0)
         self.below = 0
         self.above = 0
         self.assumed = False
@@ -130,6 +144,7 @@ class _Tally:
             notes=tuple(self.notes),
             images=tuple(self.images),
             prediction_tokens=self.prediction_tokens,
+            audio_bounds=self.audio,
         )
 
 
@@ -315,6 +330,8 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
         tally.assume(f"the message overhead of {model.name} is assumed: {rule.source}")
     form = None if model.tool_rule is None else getattr(model.tool_rule, api)
     block, declared = _count_tools(tally, encoding, model, form, body)
+    if declared and api == "responses" and model.reasoning and body.get("parallel_tool_calls") is False:
+        tally.assume("parallel_tool_calls: false is assumed to tell the model nothing; no recording shows it")
     history = CallHistory(form or ToolForm(""), encoding)
     system_text: str | None = None
     answers = 0
@@ -327,18 +344,25 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
         calls: Sequence[tuple[str, Any, Any]] = ()
         if text is None:
             kind, role = field(message, "type") or "message", field(message, "role")
-            result = kind == "function_call_output" or (kind == "message" and role in ("tool", "function"))
+            if kind == "message" and role is None and message.keys() <= {"id", "type"} and "id" in message:
+                kind = "item_reference"  # whose type may be left out
+            result = kind == "function_call_output" or (kind == "message" and role in _RESULT_ROLES)
             calls = _calls_of(tally, path, message, kind)
             if (calls or result) and form is None:
                 tally.leave_out(f"{path}: calls of tools and their results are not known for {model.name}")
                 continue
             if result:
+                _note_unread(tally, path, message, _RESULT_FIELDS)
                 content = _read_content(tally, model, message, path, "output" if role is None else "content")
                 identity = field(message, "call_id") or field(message, "tool_call_id")
                 history.result(path, identity, field(message, "name"), content)
                 continue
             if kind == "message":
-                _note_unread(tally, path, message, calls)
+                _note_unread(tally, path, message, _MESSAGE_FIELDS)
+                if calls and field(message, "name") and not field(message, "content"):
+                    tally.leave_out(f"{path}.name: what a name beside calls adds is not known")
+                if isinstance(role, str) and role not in _SPEAKERS:
+                    tally.assume(f"{path}.role: {shorten(role, 40)} is no role that the service documents")
         if kind == "message" and (not calls or any(field(message, key) for key in ("content", "refusal", "audio"))):
             if history.pending:
                 _add_all(tally, history.flush())
@@ -369,6 +393,7 @@ def _count_messages(tally: _Tally, encoding: Encoding, model: Model, body: Mappi
         elif not calls:
             tally.leave_out(f"{path}: what an item of type {shorten(kind)} adds is known to the service alone")
         for where, call, function in calls:
+            _note_unread(tally, where, call, _CALL_FIELDS)
             _assume_tools(tally, model, form or ToolForm(""))
             _add_all(tally, history.call(where, call, function))
     if history.pending:
@@ -421,6 +446,10 @@ def _count_tools(
     declared = read_tools(body, form)
     for path, kind in declared.others:
         tally.leave_out(f"{path}: tools of type {kind} add text that the service keeps to itself")
+    for path, name in declared.unread:
+        (tally.leave_out if name in UNTOLD_FIELDS else tally.assume)(
+            f"{path}.{shorten(name, 40)}: what it adds is not known here"
+        )
     if not declared.has_functions:
         return "", False
     if form is None:
@@ -443,7 +472,10 @@ def _count_tools(
 
 def _assume_tools(tally: _Tally, model: Model, form: ToolForm) -> None:
     if model.tool_rule is not None and (form.assumed or model.tool_known == "assumed"):
-        tally.assume(f"how tools are told to {model.name} is assumed: {form.assumed or model.tool_rule.source}")
+        name = f"{model.name} {model.version}".strip()
+        tally.assume(
+            f"how tools are told to {name} is assumed to be as elsewhere: {form.assumed or model.tool_rule.source}"
+        )
 
 
 def _add_all(tally: _Tally, counted: Iterable[Counted]) -> None:
@@ -470,13 +502,11 @@ def _calls_of(tally: _Tally, path: str, message: Mapping[str, Any], kind: str) -
     return found
 
 
-def _note_unread(tally: _Tally, path: str, message: Mapping[str, Any], calls: Sequence[Any]) -> None:
-    """Say what of a message is not read, so that it is not taken for nothing."""
-    if calls and field(message, "name") and not field(message, "content"):
-        tally.leave_out(f"{path}.name: what a name beside calls adds is not known")
-    for key in message:
-        if key not in _MESSAGE_FIELDS and message[key]:
-            tally.assume(f"{path}.{shorten(key, 40)} is no field of a message; assumed to add nothing")
+def _note_unread(tally: _Tally, path: str, found: Any, known: frozenset[str]) -> None:
+    """Say what of an object is not read, so that it is not taken for nothing."""
+    for key in found if isinstance(found, Mapping) else ():
+        if key not in known and found[key]:
+            tally.assume(f"{path}.{shorten(key, 40)} is not known here; assumed to add nothing")
 
 
 def _count_head(encoding: Encoding, rule: ChatRule, path: str, message: Mapping[str, Any]) -> int:
@@ -501,6 +531,7 @@ def _read_content(tally: _Tally, model: Model, message: Mapping[str, Any], path:
     texts: list[str] = []
     for part_path, part in _parts_of(field(message, where), f"{path}.{where}"):
         kind = part.get("type")
+        _note_unread(tally, part_path, part, _PART_FIELDS)
         if not isinstance(kind, str):
             raise RequestError(f"{part_path}.type", f"must be a text, found {shorten(kind)}")
         if kind in _TEXT_PARTS or kind == "refusal":
@@ -508,6 +539,8 @@ def _read_content(tally: _Tally, model: Model, message: Mapping[str, Any], path:
             if not isinstance(text, str):
                 raise RequestError(f"{part_path}.text", f"must be a text, found {shorten(text)}")
             texts.append(text)
+            if kind == "refusal":
+                tally.assume(_REFUSAL_NOTE.format(path))
         elif kind in _IMAGE_PARTS:
             _count_image(tally, model, part_path, part)
         elif kind in MEDIA_PARTS:
@@ -516,7 +549,7 @@ def _read_content(tally: _Tally, model: Model, message: Mapping[str, Any], path:
             tally.leave_out(f"{part_path}: parts of type {shorten(kind)} are not counted yet")
     refusal = field(message, "refusal")
     if isinstance(refusal, str) and refusal:
-        tally.assume(f"{path}: a refusal is assumed to cost what its text does")
+        tally.assume(_REFUSAL_NOTE.format(path))
         texts.append(refusal)
     return "".join(texts)
 
@@ -570,7 +603,10 @@ def _count_prediction(tally: _Tally, encoding: Encoding, model: Model, body: Map
     """Count a predicted output; what the answer rejects of it is billed (token-rules, section 9)."""
     if (prediction := field(body, "prediction")) is None:
         return
-    text = _read_content(_Tally(), model, as_object(prediction, "prediction"), "prediction", "content")
+    apart = _Tally()
+    text = _read_content(apart, model, as_object(prediction, "prediction"), "prediction", "content")
+    for note in apart.notes:
+        tally.leave_out(note)
     tally.prediction_tokens = encoding.count(text)
     tally.assume("prediction: assumed not to be read as input; what the answer rejects of it is billed as output")
 
@@ -578,6 +614,7 @@ def _count_prediction(tally: _Tally, encoding: Encoding, model: Model, body: Map
 def _count_media(tally: _Tally, model: Model, path: str, part: Mapping[str, Any]) -> None:
     found = count_media(model, path, part)
     _add_all(tally, found.counted)
+    tally.audio = (tally.audio[0] + found.audio[0], tally.audio[1] + found.audio[1])
     (tally.note if found.countable else tally.leave_out)(found.note)
 
 
@@ -599,8 +636,9 @@ def _note_uncounted(tally: _Tally, body: Mapping[str, Any], api: str) -> None:
             continue
         if key in ("response_format", "text") and isinstance(value, Mapping):
             form: Any = value if key == "response_format" else field(value, "format")
-            if not isinstance(form, Mapping) or form.get("type") in ("text", "json_object"):
+            plain = form is None or field(form, "type") in ("text", "json_object")
+            if plain and (key == "response_format" or value.keys() <= {"format", "verbosity"}):
                 continue
-        if key == "reasoning" and isinstance(value, Mapping) and set(value) <= {"effort", "summary"}:
+        if key == "reasoning" and isinstance(value, Mapping) and value.keys() <= _REASONING_FIELDS:
             continue
         tally.leave_out(f"{shorten(key)} is not counted yet")

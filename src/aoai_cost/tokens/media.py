@@ -98,6 +98,8 @@ class MediaCount(NamedTuple):
     counted: tuple[Counted, ...] = ()
     note: str = ""
     countable: bool = True
+    audio: tuple[int, int] = (0, 0)
+    """Of the tokens the fewest and the most that are audio, which has prices of its own."""
 
 
 def count_audio_tokens(duration_ms: int, *, spoken: bool = False) -> int:
@@ -161,7 +163,8 @@ def _count_length(path: str, length: Duration) -> MediaCount:
         below=tokens - whole + _FRAME_TOKENS - _FRAME_LEAST,
         above=_FRAME_MOST - _FRAME_TOKENS,
     )
-    return MediaCount((line,), f"{path}: audio is counted as 10 tokens a second and {_FRAME_TOKENS} of framing")
+    note = f"{path}: audio is counted as 10 tokens a second and {_FRAME_TOKENS} of framing"
+    return MediaCount((line,), note, audio=(whole, tokens))
 
 
 def _note_mp3(path: str, size_bytes: int) -> MediaCount:

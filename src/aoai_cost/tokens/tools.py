@@ -21,6 +21,7 @@ from .body import as_json, as_list, as_object, field
 from .encoding import Encoding
 
 __all__ = [
+    "UNTOLD_FIELDS",
     "CallHistory",
     "Counted",
     "Declared",
@@ -38,6 +39,9 @@ _PROVEN = frozenset(
     additionalProperties strict $schema
     """.split()  # noqa: SIM905
 )
+_FUNCTION_FIELDS = frozenset({"type", "function", "name", "description", "parameters", "strict"})
+UNTOLD_FIELDS = frozenset({"defer_loading", "output_schema"})
+"""Fields of a function that change what the model is told of it, in a way that no recording shows."""
 # By how many tokens a block may be off for each such keyword (what its remark costs), and for each object whose
 # properties may stand in another order (pieces at the borders of a property merge differently).
 _KEYWORD_TOKENS = 8
@@ -82,6 +86,7 @@ class Function:
     name: str
     description: str
     parameters: Any
+    unread: tuple[str, ...] = ()
 
 
 class Declared(NamedTuple):
@@ -94,6 +99,8 @@ class Declared(NamedTuple):
     reasons: tuple[str, ...]
     others: tuple[tuple[str, str], ...]
     """Path and type."""
+    unread: tuple[tuple[str, str], ...]
+    """Path and name of what is set of a function and not read."""
 
 
 class _Content(pickle.Pickler):
@@ -106,7 +113,7 @@ class _Content(pickle.Pickler):
         raise TypeError(f"{type(value).__name__} is no JSON")  # before any code of the object runs
 
 
-_NONE = Declared(False, "", 0, (), ())
+_NONE = Declared(False, "", 0, (), (), ())
 _kept: dict[tuple[bytes, str, str, str], Declared] = {}
 
 
@@ -151,8 +158,11 @@ def _read(tools: Mapping[str, Any], form: ToolForm | None) -> Declared:
             functions.append(one)
         else:
             others.append(one)
-    block, unsure, reasons = tool_block(form, functions) if form and functions else ("", 0, [])
-    return Declared(bool(functions), block, unsure, tuple(reasons), tuple(others))
+    # A function that is loaded when it is asked for is not told before.
+    told = [one for one in functions if "defer_loading" not in one.unread]
+    block, unsure, reasons = tool_block(form, told) if form and told else ("", 0, [])
+    unread = [(one.path, name) for one in functions for name in one.unread]
+    return Declared(bool(told), block, unsure, tuple(reasons), tuple(others), tuple(unread))
 
 
 def declared_functions(body: Any) -> Iterator[Function | tuple[str, str]]:
@@ -177,7 +187,8 @@ def declared_functions(body: Any) -> Iterator[Function | tuple[str, str]]:
             parameters = field(function, "parameters")
             if parameters is not None and not isinstance(parameters, Mapping):
                 raise RequestError(f"{path}.parameters", f"must be a JSON schema, found {shorten(parameters)}")
-            yield Function(path, name, description or "", parameters)
+            unread = [key for one in (tool, function) for key in one if key not in _FUNCTION_FIELDS and one[key]]
+            yield Function(path, name, description or "", parameters, tuple(dict.fromkeys(unread)))
 
 
 def tool_block(form: ToolForm, functions: Sequence[Function]) -> tuple[str, int, list[str]]:
