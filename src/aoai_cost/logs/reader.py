@@ -10,11 +10,12 @@ import numpy as np
 
 from ..errors import UsageFormatError
 from .fields import to_text
-from .files import LogFile, Piece, Raw, find_files, open_line, read_pieces
+from .files import LogFile, find_files, open_line, read_pieces
 from .formats import find_formats
 from .frame import make_frame, make_rejected
 from .join import Calls, Joiner
 from .parts import PART, PartTable, Place, Shared, record_of
+from .raw import Piece, Raw
 from .schema import Counts, FileCounts, LogFormat, RowError, UsageLog
 from .sums import Sums, UsageSums
 
