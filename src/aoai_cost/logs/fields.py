@@ -6,6 +6,7 @@ Reasons name the field and never its value: a log line may hold a prompt anywher
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from .schema import RowError, Tokens
 __all__ = [
     "EARLIEST_US",
     "LATEST_US",
+    "portal_time",
     "served_model",
     "to_count",
     "to_duration_ms",
@@ -24,12 +26,17 @@ __all__ = [
     "to_text",
     "to_timestamp_us",
     "to_tokens",
+    "to_whole",
 ]
 
 LONGEST_TEXT = 2_000
 LARGEST_COUNT = 10**12
 """Above this a count is damage, and a sum of such counts could leave int64."""
 
+_LARGEST_EXACT = 2**53
+_PORTAL_TIME = re.compile(
+    r"(\d{1,2})/(\d{1,2})/(\d{4}),? (\d{1,2}):(\d\d:\d\d(?:\.\d{1,9})?)(?:[ \u00a0\u202f](AM|PM))?"
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
@@ -85,6 +92,48 @@ def to_count(value: Any, name: str) -> int | None:
             raise RowError(f"{name} must be an array of whole numbers")
         return to_count(sum(part for part in parts if part is not None), name) if parts else None
     raise RowError(f"{name} must be a whole number, found {_type(value)}")
+
+
+def to_whole(value: Any, name: str) -> int | None:
+    """Return a count that a source of sums writes as a number with a point: 120.0 is 120."""
+    if isinstance(value, float):
+        if not value.is_integer() or abs(value) > _LARGEST_EXACT:
+            raise RowError(f"{name} is not a whole number, or too large to be exact")
+        value = int(value)
+    elif isinstance(value, str):
+        whole, _, rest = value.partition(".")
+        value = value if rest.strip("0") else whole
+    return to_count(value, name)
+
+
+def portal_time(record: Mapping[str, Any], name: str) -> Any:
+    """Return the time in a column that a portal may have named and written its own way, as ISO 8601 where it did.
+
+    The portal writes times as the browser's language does: only the English of the United States writes AM and PM so.
+    """
+    if name not in record:
+        zoned = next((column for column in record if column.startswith(f"{name} [")), None)
+        if zoned is None:
+            return None
+        if zoned != f"{name} [UTC]":
+            raise RowError(f"{name} is in a zone of the reader; export it in UTC")
+        name = zoned
+    value = record[name]
+    found = _PORTAL_TIME.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        return value
+    month, day, year, hour, clock, half = found.groups()
+    hours = int(hour)
+    if half is None:
+        if int(month) <= 12 and int(day) <= 12 and month != day:
+            raise RowError(f"{name} does not tell its month from its day; export it with the portal in English (US)")
+        if int(month) > 12:
+            month, day = day, month
+    elif not 1 <= hours <= 12:
+        raise RowError(f"{name} is not a time")
+    else:
+        hours = hours % 12 + 12 * (half == "PM")
+    return f"{year}-{month:0>2}-{day:0>2}T{hours:02}:{clock}Z"
 
 
 def to_timestamp_us(value: Any, name: str) -> int | None:

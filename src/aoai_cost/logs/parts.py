@@ -30,6 +30,7 @@ PART = np.dtype(
         ("duration_ms", "f8"),
         ("line", "i8"),
         ("requests", "i8"),
+        ("span_s", "i4"),
         ("record", "u4"),
         ("file", "u4"),
         ("facets", "i4"),
@@ -40,6 +41,7 @@ PART = np.dtype(
         ("kind", "u1"),
         ("source", "u1"),
         ("quality", "u1"),
+        ("rank", "u1"),
     ],
     align=True,
 )
@@ -122,6 +124,7 @@ def record_of(
         np.nan if part.duration_ms is None else part.duration_ms,
         place.line,
         -1 if part.requests is None else part.requests,
+        part.span_s,
         place.record,
         place.file,
         shared.facets.number(part.facets),
@@ -132,6 +135,7 @@ def record_of(
         part.kind,
         source,
         QUALITIES.index(part.quality),
+        part.rank,
     )
 
 
@@ -149,6 +153,8 @@ def part_of(row: Any, shared: Shared) -> Part:
         quantities=shared.quantities.all[row["quantities"]],
         quality=QUALITIES[row["quality"]],
         requests=None if row["requests"] < 0 else int(row["requests"]),
+        span_s=int(row["span_s"]),
+        rank=int(row["rank"]),
     )
 
 

@@ -7,13 +7,15 @@ from types import MappingProxyType
 
 from ...errors import UnknownNameError
 from ..schema import LogFormat
-from . import apim_llm_log, azure_monitor, client_log, openai_response
+from . import apim_llm_log, app_insights, azure_metrics, azure_monitor, client_log, openai_response
 
 __all__ = ["LOG_FORMATS", "find_formats"]
 
 _ALL = (
     azure_monitor.FORMAT,
+    azure_metrics.FORMAT,
     apim_llm_log.FORMAT,
+    app_insights.FORMAT,
     openai_response.FORMAT,
     client_log.FORMAT,
 )

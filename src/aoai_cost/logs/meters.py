@@ -1,0 +1,132 @@
+"""Sums that stand in rows by meter: put together, and of several views of the same time one is kept.
+
+A metric may be exported by deployment and as a whole, by hour and by minute, in the older family and in the newer one.
+Each meter of an identity's time counts once: in the view that tells most of it, and elsewhere only what that one lacks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .schema import NO_TOKENS, Part, RowError, Tokens
+
+__all__ = ["Sum", "resolve_sums"]
+
+_MINUTE_US = 60_000_000
+_PROMPT, _COMPLETION = (Tokens._fields.index(name) for name in ("prompt_tokens", "completion_tokens"))
+
+
+class Sum(NamedTuple):
+    """One sum made of rows of an identity."""
+
+    part: Part
+    first: int
+    """The row that stands for it; rows are numbered as they were given."""
+    joined: tuple[int, ...]
+    """Rows of its other meters."""
+    duplicates: tuple[int, ...]
+    """Rows that tell the same again."""
+    conflict: bool
+    """Whether one of these told another number; the larger was kept."""
+
+
+def resolve_sums(parts: Sequence[Part]) -> tuple[list[Sum], list[int], list[int]]:
+    """Return the sums of one identity, the rows that others cover, and the totals whose parts are told.
+
+    Neither depends on the order of the rows.
+    """
+    order = sorted(range(len(parts)), key=lambda i: _order(parts[i]), reverse=True)
+    views: dict[tuple[int, int], list[int]] = {}
+    for i in order:
+        views.setdefault((parts[i].rank, parts[i].span_s), []).append(i)
+    taken: dict[int, set[object]] = {}
+    sums: list[Sum] = []
+    covered: list[int] = []
+    totals: list[int] = []
+    for _, rows in sorted(views.items(), reverse=True):
+        kept = []
+        for i in rows:
+            meter = _meter(parts[i].tokens)
+            if meter is None:
+                totals.append(i)
+            elif not taken.get(meter, set()).isdisjoint(_times(parts[i])):
+                covered.append(i)
+            else:
+                kept.append(i)
+        for i in kept:
+            taken.setdefault(_meter(parts[i].tokens) or 0, set()).update(_times(parts[i]))
+        sums += _put_together(parts, kept)
+    told = taken.get(_PROMPT, set()) | taken.get(_COMPLETION, set())
+    inside = [i for i in totals if not told.isdisjoint(_times(parts[i]))]
+    # Totals whose parts nobody tells are usage of unknown tokens; of several views of them the best is enough.
+    alone = [i for i in totals if told.isdisjoint(_times(parts[i]))]
+    best = max(((parts[i].rank, parts[i].span_s) for i in alone), default=None)
+    covered += [i for i in alone if (parts[i].rank, parts[i].span_s) != best]
+    sums += [Sum(parts[i], i, (), (), False) for i in alone if (parts[i].rank, parts[i].span_s) == best]
+    return sums, covered, inside
+
+
+def _put_together(parts: Sequence[Part], rows: Sequence[int]) -> list[Sum]:
+    made: dict[tuple[str, int], list[dict[int, int]]] = {}
+    again: dict[tuple[str, int], list[tuple[int, bool]]] = {}
+    for i in rows:
+        one = parts[i]
+        meter = _meter(one.tokens) or 0
+        key = (one.call_id, one.timestamp_us or 0)
+        sums = made.setdefault(key, [])
+        place = next((of for of in sums if meter not in of), None)
+        same = [of for of in sums if meter in of]
+        if same and (one.request_id is None or any(parts[of[meter]].request_id == one.request_id for of in same)):
+            # A point that was exported before it was complete comes again, larger.
+            again.setdefault(key, []).append((i, all(parts[of[meter]].tokens != one.tokens for of in same)))
+        elif place is not None:
+            place[meter] = i
+        else:
+            sums.append({meter: i})
+    found = []
+    for key, sums in made.items():
+        for number, of in enumerate(sums):
+            copies = again.get(key, []) if number == 0 else []
+            part, fits = _added([parts[i] for i in of.values()])
+            first, *others = of.values()
+            conflict = not fits or any(differs for _, differs in copies)
+            found.append(Sum(part, first, tuple(others), tuple(i for i, _ in copies), conflict))
+    return found
+
+
+def _added(parts: Sequence[Part]) -> tuple[Part, bool]:
+    """Return one part with the counts of all, and whether they go together."""
+    counts: dict[str, int] = {}
+    facets = parts[0].facets
+    for part in parts:
+        facets = facets.filled(part.facets)
+        counts |= {name: value for name, value in part.tokens._asdict().items() if value is not None}
+    if counts.get("prompt_tokens") == 0:
+        # Nothing was asked, so nothing was answered.
+        counts.setdefault("completion_tokens", 0)
+    fits = True
+    try:
+        tokens = Tokens(**counts).checked()
+    except RowError:
+        # Parts that exceed their total: the totals are kept, and price as if nothing had been cached.
+        fits = False
+        tokens = Tokens(counts.get("prompt_tokens"), completion_tokens=counts.get("completion_tokens"))
+    calls = [part.requests for part in parts if part.requests is not None]
+    return parts[0]._replace(facets=facets, tokens=tokens, requests=max(calls) if calls else None), fits
+
+
+def _meter(tokens: Tokens) -> int | None:
+    """Return the number of the one count that a row tells; None for a row that tells none."""
+    return None if tokens == NO_TOKENS else next(i for i, value in enumerate(tokens) if value is not None)
+
+
+def _times(part: Part) -> Sequence[object]:
+    """Return what a row covers: its minutes, or its sum where that is a moment."""
+    first = (part.timestamp_us or 0) // _MINUTE_US
+    return range(first, first + part.span_s // 60) if part.span_s else ((part.call_id, part.timestamp_us),)
+
+
+def _order(part: Part) -> tuple[object, ...]:
+    calls = -1 if part.requests is None else part.requests
+    return (calls, tuple(-1 if value is None else value for value in part.tokens), repr(part))
