@@ -7,13 +7,20 @@ Each meter of an identity's time counts once: in the view that tells most of it,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from .schema import NO_TOKENS, Part, RowError, Tokens
+import numpy as np
 
-__all__ = ["Sum", "resolve_sums"]
+from .parts import NOT_A_TIME, Parts, Shared
+from .schema import NO_TOKENS, FileCounts, Part, RowError, Tokens
+
+if TYPE_CHECKING:
+    from .join import Calls
+
+__all__ = ["LoggedHours", "Sum", "resolve_sums"]
 
 _MINUTE_US = 60_000_000
+_HOUR_US = 60 * _MINUTE_US
 _PROMPT, _COMPLETION = (Tokens._fields.index(name) for name in ("prompt_tokens", "completion_tokens"))
 
 
@@ -114,6 +121,46 @@ def _added(parts: Sequence[Part]) -> tuple[Part, bool]:
         tokens = Tokens(counts.get("prompt_tokens"), completion_tokens=counts.get("completion_tokens"))
     calls = [part.requests for part in parts if part.requests is not None]
     return parts[0]._replace(facets=facets, tokens=tokens, requests=max(calls) if calls else None), fits
+
+
+class LoggedHours:
+    """The hours of each deployment whose calls were logged one by one: its metrics count these calls again."""
+
+    def __init__(self, shared: Shared, counts: list[FileCounts]) -> None:
+        self._shared, self._counts = shared, counts
+        self._hours: set[tuple[str, str | None, int]] = set()
+
+    def learn(self, calls: Calls) -> None:
+        """Keep the hours of calls whose tokens are known."""
+        rows = calls.rows[calls.rows["tokens"].any(axis=1) & (calls.rows["timestamp_us"] != NOT_A_TIME)]
+        keys = np.unique(rows["facets"].astype(np.int64) << 32 | rows["timestamp_us"] // _HOUR_US)
+        for key in keys.tolist():
+            facets, hour = self._shared.facets.all[key >> 32], key & 0xFFFF_FFFF
+            if facets.resource is not None:
+                # None stands for whatever deployment.
+                self._hours |= {
+                    (facets.resource, (facets.deployment or "").lower(), hour),
+                    (facets.resource, None, hour),
+                }
+
+    def left_of(self, parts: Parts) -> Parts:
+        """Return the rows of meters without those that sum a time whose calls were logged; these are duplicates."""
+        keep = np.array([not self._is_logged(row) for row in parts], bool)
+        for file in parts["file"][~keep].tolist():
+            self._counts[file].duplicates += 1
+        left: Parts = parts[keep]
+        return left
+
+    def _is_logged(self, row: np.void) -> bool:
+        facets = self._shared.facets.all[row["facets"]]
+        if facets.resource is None or not self._hours:
+            return False
+        first = int(row["timestamp_us"])
+        hours = range(first // _HOUR_US, (first + max(int(row["span_s"]) * 1_000_000, 1) - 1) // _HOUR_US + 1)
+        # A log may know an account by its name alone, and a call without its deployment may be of any.
+        names = (facets.resource, facets.resource.rpartition("/")[2])
+        deployments = (None,) if facets.deployment is None else (facets.deployment.lower(), "")
+        return any((name, one, hour) in self._hours for name in names for one in deployments for hour in hours)
 
 
 def _meter(tokens: Tokens) -> int | None:

@@ -14,9 +14,10 @@ from .files import LogFile, find_files, open_line, read_pieces
 from .formats import find_formats
 from .frame import make_frame, make_rejected
 from .join import Calls, Joiner
+from .meters import LoggedHours
 from .parts import PART, PartTable, Place, Shared, record_of
 from .raw import Piece, Raw
-from .schema import Counts, FileCounts, LogFormat, RowError, UsageLog
+from .schema import Counts, FileCounts, LogFormat, PartKind, RowError, UsageLog
 from .sums import Sums, UsageSums
 
 __all__ = ["read_usage", "sum_usage"]
@@ -148,6 +149,7 @@ class _Reading:
         self.table = PartTable()
         self.readers = [one.lines(self.shared, i) for i, one in enumerate(formats) if one.lines is not None]
         self.recognised = False
+        self.has_sums = False
 
     def read_file(self, number: int, file: LogFile) -> None:
         counts = FileCounts(file.shown)
@@ -218,6 +220,7 @@ class _Reading:
             counts.ignored += 1
             return
         identity, part = found
+        self.has_sums |= part.kind == PartKind.METER
         if not (one.names_deployment and one.names_resource):
             deployment = None if one.names_deployment else self.deployment
             given = part.facets.with_given(deployment, None if one.names_resource else self.resource)
@@ -244,8 +247,22 @@ class _Reading:
             formats = ", ".join(one.name for one in self.formats)
             raise UsageFormatError(source, f"{reason}{more}; no row is of a known log format ({formats})", line or 0)
         joiner = Joiner(self.shared, self.counts)
-        for parts in self.table.partitions():
-            yield joiner.resolve(parts)
+        logged = LoggedHours(self.shared, self.counts)
+        sums = PartTable()
+        try:
+            for parts in self.table.partitions():
+                of_meters = parts["kind"] == PartKind.METER
+                if of_meters.any():
+                    sums.add_many(parts[of_meters])
+                    parts = parts[~of_meters]
+                calls = joiner.resolve(parts)
+                if self.has_sums:
+                    logged.learn(calls)
+                yield calls
+            for parts in sums.partitions():
+                yield joiner.resolve(logged.left_of(parts))
+        finally:
+            sums.close()
 
 
 class _At:

@@ -1,4 +1,4 @@
-"""The table AzureDiagnostics of Log Analytics, as portals and queries export it: rows of `azure_monitor` by other names.
+"""The table AzureDiagnostics of Log Analytics as portals and queries export it: rows of `azure_monitor`, renamed.
 
 The same calls may lie in the storage account too; under the names of the export both are rows of one call.
 """
