@@ -195,9 +195,9 @@ def query_of(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def csv_of(rows: Sequence[Row], delimiter: str = ",", end: str = "\r\n") -> str:
+def csv_of(rows: Sequence[Row], delimiter: str = ",", end: str = "\r\n", quoting: Any = csv.QUOTE_MINIMAL) -> str:
     file = io.StringIO()
-    writer = csv.DictWriter(file, list(rows[0]), delimiter=delimiter, lineterminator=end)
+    writer = csv.DictWriter(file, list(rows[0]), delimiter=delimiter, lineterminator=end, quoting=quoting)
     writer.writeheader()
     writer.writerows(rows)
     return file.getvalue()
