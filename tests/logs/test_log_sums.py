@@ -101,6 +101,25 @@ def test_views_of_one_time_count_once(tmp_path: Path) -> None:
     assert log.counts.total.duplicates == 2
 
 
+def test_deployments_that_were_asked_for_one_by_one_are_all_counted(tmp_path: Path) -> None:
+    more = {"ModelDeploymentName": "mini", "FeatureName": "gpt-4o-mini"}
+    log = read_answer(
+        tmp_path,
+        metrics_answer(("ProcessedPromptTokens", {"ModelDeploymentName": "chat"}, {"00:00": 100.0})),
+        metrics_answer(("ProcessedPromptTokens", more, {"00:00": 10.0})),
+        metrics_answer(("ProcessedPromptTokens", {}, {"00:00": 110.0, "01:00": 7.0})),
+    )
+    assert (total(log, "prompt_tokens"), log.counts.total.duplicates) == (117, 1)
+
+
+def test_a_series_that_lacks_a_dimension_is_of_the_same_view(tmp_path: Path) -> None:
+    lacking = {"ModelDeploymentName": "chat"}
+    answer = metrics_answer(
+        ("ProcessedPromptTokens", CHAT, {"00:00": 100.0}), ("ProcessedPromptTokens", lacking, {"00:00": 10.0})
+    )
+    assert total(read_answer(tmp_path, answer), "prompt_tokens") == 110
+
+
 def test_a_meter_that_only_the_poorer_view_has_is_counted_there(tmp_path: Path) -> None:
     log = read_answer(
         tmp_path,
@@ -365,4 +384,4 @@ def test_other_metrics_of_the_gateway_are_ignored(tmp_path: Path) -> None:
 
 def test_the_report_says_that_rows_stand_for_many_calls(tmp_path: Path) -> None:
     log = read_rows(tmp_path, [emitted_row(), emitted_row("Completion Tokens", 10)])
-    assert any("sum" in note for note in cost_report(log).notes)
+    assert any("stand for many calls" in note for note in cost_report(log).notes)

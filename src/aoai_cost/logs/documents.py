@@ -75,23 +75,29 @@ def _points_of(metric: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator
     if metric.get("errorCode") not in (None, "Success"):
         yield Unreadable("Azure Monitor gave an error instead of this metric")
     found = False
-    for series in metric["timeseries"]:
-        points = series.get("data") if isinstance(series, dict) else None
-        dimensions = _dimensions_of(series.get("metadatavalues")) if isinstance(series, dict) else None
+    all_dimensions = [_dimensions_of(series) for series in metric["timeseries"]]
+    # A series may lack a dimension by which the others are split: it is of the same view as they are.
+    names = dict.fromkeys(name for one in all_dimensions if one is not None for name in one)
+    for series, dimensions in zip(metric["timeseries"], all_dimensions, strict=True):
+        points = series.get("data") if dimensions is not None else None
         if not isinstance(points, list) or dimensions is None or not all(isinstance(one, dict) for one in points):
             yield Unreadable("a series of a metric has no data, or dimensions without names")
             continue
+        told = names | dimensions
         for point in points:
             found = True
-            yield {**shared, "time": point.get("timeStamp"), "total": point.get("total"), "dimensions": dimensions}
+            yield {**shared, "time": point.get("timeStamp"), "total": point.get("total"), "dimensions": told}
     if not found:
         yield shared
 
 
-def _dimensions_of(values: Any) -> dict[str, Any] | None:
+def _dimensions_of(series: Any) -> dict[str, Any] | None:
     """Return the dimensions of a series by their names in lower case, which is how some answers write them."""
+    values = series.get("metadatavalues") or [] if isinstance(series, dict) else None
+    if not isinstance(values, list):
+        return None
     found: dict[str, Any] = {}
-    for one in values or ():
+    for one in values:
         name = one.get("name") if isinstance(one, dict) else None
         name = name.get("value") if isinstance(name, dict) else name
         if not isinstance(name, str):

@@ -21,6 +21,7 @@ __all__ = ["LoggedHours", "Sum", "resolve_sums"]
 
 _MINUTE_US = 60_000_000
 _HOUR_US = 60 * _MINUTE_US
+_TOTAL = len(Tokens._fields)
 _PROMPT, _COMPLETION = (Tokens._fields.index(name) for name in ("prompt_tokens", "completion_tokens"))
 
 
@@ -47,31 +48,48 @@ def resolve_sums(parts: Sequence[Part]) -> tuple[list[Sum], list[int], list[int]
     views: dict[tuple[int, int], list[int]] = {}
     for i in order:
         views.setdefault((parts[i].rank, parts[i].span_s), []).append(i)
-    taken: dict[int, set[object]] = {}
+    taken = _Taken()
     sums: list[Sum] = []
     covered: list[int] = []
-    totals: list[int] = []
-    for _, rows in sorted(views.items(), reverse=True):
-        kept = []
-        for i in rows:
-            meter = _meter(parts[i].tokens)
-            if meter is None:
-                totals.append(i)
-            elif not taken.get(meter, set()).isdisjoint(_times(parts[i])):
-                covered.append(i)
-            else:
-                kept.append(i)
+    best_first = [rows for _, rows in sorted(views.items(), reverse=True)]
+    for rows in best_first:
+        counts = [i for i in rows if parts[i].tokens != NO_TOKENS]
+        kept = [i for i in counts if not taken.holds(_meter(parts[i]), parts[i])]
+        covered += sorted(set(counts).difference(kept))
         for i in kept:
-            taken.setdefault(_meter(parts[i].tokens) or 0, set()).update(_times(parts[i]))
+            taken.add(_meter(parts[i]), parts[i])
         sums += _put_together(parts, kept)
-    told = taken.get(_PROMPT, set()) | taken.get(_COMPLETION, set())
-    inside = [i for i in totals if not told.isdisjoint(_times(parts[i]))]
-    # Totals whose parts nobody tells are usage of unknown tokens; of several views of them the best is enough.
-    alone = [i for i in totals if told.isdisjoint(_times(parts[i]))]
-    best = max(((parts[i].rank, parts[i].span_s) for i in alone), default=None)
-    covered += [i for i in alone if (parts[i].rank, parts[i].span_s) != best]
-    sums += [Sum(parts[i], i, (), (), False) for i in alone if (parts[i].rank, parts[i].span_s) == best]
+    inside: list[int] = []
+    for rows in best_first:
+        totals = [i for i in rows if parts[i].tokens == NO_TOKENS]
+        told = [i for i in totals if any(taken.holds(meter, parts[i]) for meter in (_PROMPT, _COMPLETION))]
+        # A total whose parts nobody tells is usage of unknown tokens.
+        alone = sorted(set(totals).difference(told))
+        kept = [i for i in alone if not taken.holds(_TOTAL, parts[i])]
+        covered += sorted(set(alone).difference(kept))
+        for i in kept:
+            taken.add(_TOTAL, parts[i])
+        sums += [Sum(parts[i], i, (), (), False) for i in kept]
+        inside += told
     return sums, covered, inside
+
+
+class _Taken:
+    """The times of deployments whose meters count already."""
+
+    def __init__(self) -> None:
+        self._times: set[tuple[int, str | None, object]] = set()
+
+    def add(self, meter: int, part: Part) -> None:
+        # None stands for whatever deployment.
+        for name in ((part.facets.deployment or "").lower(), None):
+            self._times.update((meter, name, time) for time in _times(part))
+
+    def holds(self, meter: int, part: Part) -> bool:
+        # A sum that names no deployment may hold those of any.
+        deployment = part.facets.deployment
+        names = (None,) if deployment is None else (deployment.lower(), "")
+        return any((meter, name, time) in self._times for name in names for time in _times(part))
 
 
 def _put_together(parts: Sequence[Part], rows: Sequence[int]) -> list[Sum]:
@@ -79,7 +97,7 @@ def _put_together(parts: Sequence[Part], rows: Sequence[int]) -> list[Sum]:
     again: dict[tuple[str, int], list[tuple[int, bool]]] = {}
     for i in rows:
         one = parts[i]
-        meter = _meter(one.tokens) or 0
+        meter = _meter(one)
         key = (one.call_id, one.timestamp_us or 0)
         sums = made.setdefault(key, [])
         place = next((of for of in sums if meter not in of), None)
@@ -163,9 +181,9 @@ class LoggedHours:
         return any((name, one, hour) in self._hours for name in names for one in deployments for hour in hours)
 
 
-def _meter(tokens: Tokens) -> int | None:
-    """Return the number of the one count that a row tells; None for a row that tells none."""
-    return None if tokens == NO_TOKENS else next(i for i, value in enumerate(tokens) if value is not None)
+def _meter(part: Part) -> int:
+    """Return the number of the one count that a row tells."""
+    return next(i for i, value in enumerate(part.tokens) if value is not None)
 
 
 def _times(part: Part) -> Sequence[object]:
