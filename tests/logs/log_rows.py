@@ -123,7 +123,7 @@ def diagnostics_row(row: Row) -> dict[str, Any]:
     """A row of the storage export as the table AzureDiagnostics has it, every value a text."""
     return {
         "TenantId": "",
-        "TimeGenerated [UTC]": "10/14/2026, 2:03:59.946 AM",
+        "TimeGenerated": "2026-10-14T02:03:59.946Z",
         "ResourceId": row["resourceId"],
         "Category": row["category"],
         "ResourceProvider": "MICROSOFT.COGNITIVESERVICES",

@@ -44,9 +44,13 @@ def records_in(value: Any, depth: int = 0) -> Iterator[Any]:
 
 
 def _are_tables(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(one, dict) and isinstance(one.get("columns"), list) and isinstance(one.get("rows"), list)
-        for one in value
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(
+            isinstance(one, dict) and isinstance(one.get("columns"), list) and isinstance(one.get("rows"), list)
+            for one in value
+        )
     )
 
 

@@ -6,7 +6,6 @@ Reasons name the field and never its value: a log line may hold a prompt anywher
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +16,6 @@ from .schema import RowError, Tokens
 __all__ = [
     "EARLIEST_US",
     "LATEST_US",
-    "portal_time",
     "served_model",
     "to_count",
     "to_duration_ms",
@@ -34,9 +32,6 @@ LARGEST_COUNT = 10**12
 """Above this a count is damage, and a sum of such counts could leave int64."""
 
 _LARGEST_EXACT = 2**53
-_PORTAL_TIME = re.compile(
-    r"(\d{1,2})/(\d{1,2})/(\d{4}),? (\d{1,2}):(\d\d:\d\d(?:\.\d{1,9})?)(?:[ \u00a0\u202f](AM|PM))?"
-)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
@@ -104,36 +99,6 @@ def to_whole(value: Any, name: str) -> int | None:
         whole, _, rest = value.partition(".")
         value = value if rest.strip("0") else whole
     return to_count(value, name)
-
-
-def portal_time(record: Mapping[str, Any], name: str) -> Any:
-    """Return the time in a column that a portal may have named and written its own way, as ISO 8601 where it did.
-
-    The portal writes times as the browser's language does: only the English of the United States writes AM and PM so.
-    """
-    if name not in record:
-        zoned = next((column for column in record if column.startswith(f"{name} [")), None)
-        if zoned is None:
-            return None
-        if zoned != f"{name} [UTC]":
-            raise RowError(f"{name} is in a zone of the reader; export it in UTC")
-        name = zoned
-    value = record[name]
-    found = _PORTAL_TIME.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
-        return value
-    month, day, year, hour, clock, half = found.groups()
-    hours = int(hour)
-    if half is None:
-        if int(month) <= 12 and int(day) <= 12 and month != day:
-            raise RowError(f"{name} does not tell its month from its day; export it with the portal in English (US)")
-        if int(month) > 12:
-            month, day = day, month
-    elif not 1 <= hours <= 12:
-        raise RowError(f"{name} is not a time")
-    else:
-        hours = hours % 12 + 12 * (half == "PM")
-    return f"{year}-{month:0>2}-{day:0>2}T{hours:02}:{clock}Z"
 
 
 def to_timestamp_us(value: Any, name: str) -> int | None:

@@ -17,7 +17,7 @@ from ..errors import UsageFormatError
 from .documents import WRAPPERS, Unreadable, records_in
 from .raw import MAX_LINE_BYTES, Piece, Raw
 from .tables import is_table, read_parquet, read_table
-from .unpack import PARQUET, DamageError, text_chunks
+from .unpack import DamageError, ParquetError, text_chunks
 
 __all__ = ["LogFile", "find_files", "open_line", "read_pieces"]
 
@@ -106,14 +106,12 @@ def open_line(piece: Piece, start: int, end: int, number: int) -> Iterator[Raw]:
 
 
 def _read(file: LogFile) -> Iterator[Piece | Raw]:
-    with file.path.open("rb") as opened:
-        is_parquet = opened.read(len(PARQUET)) == PARQUET
-    if is_parquet:
-        yield from read_parquet(file.path)
-        return
     chunks = text_chunks(file.path)
     try:
         head = next(chunks, b"")
+    except ParquetError:
+        yield from read_parquet(file.path)
+        return
     except DamageError as damage:
         yield Raw(None, 0, None, str(damage), damaged=True)
         return

@@ -38,11 +38,12 @@ def read_usage(
     Parameters
     ----------
     *paths : path
-        Files and folders, in any layout; folders are walked, hidden files left out. Plain or gzip, JSON lines or
-        JSON documents; what a file holds is told by its content, row by row.
+        Files and folders, in any layout; folders are walked, hidden files left out. JSON lines, JSON documents,
+        answers of queries, CSV or Parquet, plain or packed with gzip or zstd; what a file holds is told by its
+        content, row by row.
     format : str
-        ``auto``, or the one format whose rows count: ``azure-monitor``, ``apim-llm-log``, ``openai-response``,
-        ``client-log``.
+        ``auto``, or the one format whose rows count: ``azure-monitor``, ``azure-metrics``, ``apim-llm-log``,
+        ``app-insights``, ``openai-response``, ``client-log``.
     deployment, resource : str, optional
         For logs that never name them: bodies of answers name neither, gateway logs no resource. Without them such
         rows have none; nothing is guessed.

@@ -25,6 +25,11 @@ _LARGEST_EXACT = 2**53
 _BLANK = b" \t\r\n\f\v\0"
 _LINE_END = (b"\n", b"\r")
 _QUOTED = re.compile(r'"([^"]*(?:""[^"]*)*)"')
+# How the portal of Azure names its columns of times, and writes times where the browser's language is English.
+_ZONED = re.compile(r"(.+) \[(UTC|Local Time|UTC[+-].{1,8})\]")
+_PORTAL_TIME = re.compile(
+    r"(\d{1,2})/(\d{1,2})/(\d{4}),? (\d{1,2}):(\d\d:\d\d(?:\.\d{1,9})?)(?:[ \u00a0\u202f](AM|PM))?"
+)
 _NAME = re.compile(r"[^\W\d][\w .:/()\[\]%+#&@'*-]{0,199}")
 
 
@@ -59,10 +64,16 @@ def _records(header: Raw, rows: _Rows) -> Iterator[Raw]:
         yield header._replace(damaged=True)
         return
     names = [name.strip() for name in header.value]
+    zones = {i: found for i, name in enumerate(names) if (found := _ZONED.fullmatch(name)) is not None}
+    names = [zones[i][1] if i in zones else name for i, name in enumerate(names)]
     told = [name for name in names if name]
     if len(set(told)) != len(told) or len(names) > _MOST_COLUMNS:
         why = "has too many columns" if len(names) > _MOST_COLUMNS else "names two columns the same"
         yield Raw(header.line, None, None, f"the header of the table {why}; nothing of it was read", damaged=True)
+        return
+    if any(zone[2] != "UTC" for zone in zones.values()):
+        reason = "the times of the table are in a zone of the reader; export it with times in UTC"
+        yield Raw(header.line, None, None, reason, damaged=True)
         return
     try:
         for row in rows.read():
@@ -71,10 +82,36 @@ def _records(header: Raw, rows: _Rows) -> Iterator[Raw]:
             elif len(row.value) != len(names):
                 reason = f"the row has {len(row.value):,} cells where the header has {len(names):,}"
                 yield row._replace(value=None, reason=reason)
+            elif any(_may_be_two_days(row.value[i]) for i in zones):
+                reason = "a time does not tell its month from its day; export it with the portal in English (US)"
+                yield row._replace(value=None, reason=reason)
             else:
+                for i in zones:
+                    row.value[i] = _as_iso(row.value[i])
                 yield Raw(row.line, None, {name: cell for name, cell in zip(names, row.value, strict=True) if name})
     except DamageError as damage:
         yield Raw(rows.line, None, None, str(damage), damaged=True)
+
+
+def _may_be_two_days(text: str) -> bool:
+    """Tell a time that is another day to other readers; only the English of the US has AM and PM in capitals."""
+    found = _PORTAL_TIME.fullmatch(text)
+    return found is not None and found[6] is None and found[1] != found[2] and max(int(found[1]), int(found[2])) <= 12
+
+
+def _as_iso(text: str) -> str:
+    """Return a time that the portal wrote as ISO 8601; whatever else it is, as it stands."""
+    found = _PORTAL_TIME.fullmatch(text)
+    if found is None:
+        return text
+    month, day, year, hour, rest, half = found.groups()
+    if half is None:
+        if int(month) > 12:
+            month, day = day, month
+        return f"{year}-{month:0>2}-{day:0>2}T{hour:0>2}:{rest}Z"
+    if not 1 <= int(hour) <= 12:
+        return text
+    return f"{year}-{month:0>2}-{day:0>2}T{int(hour) % 12 + 12 * (half == 'PM'):02}:{rest}Z"
 
 
 class _Rows:

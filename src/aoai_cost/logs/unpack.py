@@ -10,10 +10,10 @@ from typing import Any
 
 import zstandard
 
-__all__ = ["PARQUET", "DamageError", "text_chunks"]
+__all__ = ["DamageError", "ParquetError", "text_chunks"]
 
 CHUNK_BYTES = 1 << 20
-PARQUET = b"PAR1"
+_PARQUET = b"PAR1"
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 # A frame to skip, of which there are sixteen kinds, may come before the data.
@@ -25,7 +25,7 @@ _ZSTD_STEP_BYTES = 256
 _BINARY = {
     b"PK\x03\x04": "a zip archive; unpack it first",
     b"PK\x05\x06": "an empty zip archive",
-    PARQUET: "a Parquet file inside compression; unpack it first",
+    _PARQUET: "a Parquet file inside compression; unpack it first",
     _GZIP: "compressed twice; unpack it once",
     b"BZh": "compressed with bzip2; unpack it first",
     b"\xfd7zXZ": "compressed with xz; unpack it first",
@@ -34,6 +34,10 @@ _BINARY = {
 
 class DamageError(Exception):
     """The bytes end or stop making sense before the end of the file."""
+
+
+class ParquetError(Exception):
+    """The file is no text but a Parquet file."""
 
 
 def text_chunks(path: Path) -> Iterator[bytes]:
@@ -69,8 +73,10 @@ def _chunks(path: Path) -> Iterator[bytes]:
             yield from _from_gzip(file, head)
             return
         if head.startswith(_ZSTD_STARTS):
-            yield from _from_zstd(file, path)
+            yield from _from_zstd(file, head, path)
             return
+        if head.startswith(_PARQUET):
+            raise ParquetError
         while head:
             yield head
             head = file.read(CHUNK_BYTES)
@@ -114,39 +120,38 @@ def _unpacked_before_damage(unpacker: Any, data: bytes) -> bytes:
     return b"".join(out)
 
 
-def _from_zstd(file: Any, path: Path) -> Iterator[bytes]:
-    kept: list[bytes] = []
-    size = start = at = 0
-    file.seek(0)
+def _from_zstd(file: Any, data: bytes, path: Path) -> Iterator[bytes]:
     unpacker = _zstd_unpacker()
     begun = False
-    while data := file.read(_ZSTD_STEP_BYTES):
-        while data:
-            if not begun and not data.strip(b"\0"):
-                at += len(data)
-                break  # zeros that a blob is padded with
+    at = start = 0
+    while data:
+        out = []
+        i = 0
+        while i < len(data):
+            step = data[i : i + _ZSTD_STEP_BYTES]
+            if not begun and not step.strip(b"\0"):
+                i += len(step)
+                continue  # zeros that a blob is padded with
             begun = True
             try:
-                out = unpacker.decompress(data)
+                out.append(unpacker.decompress(step))
             except zstandard.ZstdError as error:
-                yield b"".join(kept)
+                yield b"".join(out)
                 if "too much memory" in str(error):
                     limit = f"{LARGEST_WINDOW_BYTES >> 20} MB"
                     raise DamageError(f"the zstd data needs a window of more than {limit}; unpack it first") from None
-                yield from _unpacked_before_zstd_damage(path, start, at, data)
+                if file.seekable():
+                    yield from _unpacked_before_zstd_damage(path, start, at + i, step)
                 raise DamageError("the zstd data is damaged; the rows before this point were kept") from None
-            if out:
-                kept.append(out)
-                size += len(out)
-            if size >= CHUNK_BYTES:
-                yield b"".join(kept)
-                kept, size = [], 0
-            rest = unpacker.unused_data if unpacker.eof else b""
-            at += len(data) - len(rest)
-            data = rest
+            i += len(step) - (len(unpacker.unused_data) if unpacker.eof else 0)
             if unpacker.eof:
-                unpacker, begun, start = _zstd_unpacker(), False, at
-    yield b"".join(kept)
+                unpacker, begun, start = _zstd_unpacker(), False, at + i
+            if sum(map(len, out)) >= CHUNK_BYTES:
+                yield b"".join(out)
+                out = []
+        yield b"".join(out)
+        at += len(data)
+        data = file.read(CHUNK_BYTES)
     if begun:
         raise DamageError("the zstd data ends early; the rows before this point were kept")
 

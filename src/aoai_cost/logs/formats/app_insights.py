@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from ..fields import portal_time, served_model, to_count, to_text, to_timestamp_us, to_whole
+from ..fields import served_model, to_count, to_text, to_timestamp_us, to_whole
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
 
 __all__ = ["FORMAT"]
@@ -61,7 +61,7 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
         if not tokens:
             return None
         raise RowError("the metric counts tokens of a kind that is not known, which may be inside the others")
-    timestamp_us = to_timestamp_us(portal_time(record, time), time)
+    timestamp_us = to_timestamp_us(record.get(time), time)
     if timestamp_us is None:
         raise RowError(f"{time} is absent")
     told = _dimensions(record.get(dimensions))

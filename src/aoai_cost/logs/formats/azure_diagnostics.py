@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from ..fields import portal_time
-
 __all__ = ["as_exported", "is_diagnostics"]
 
 _PROVIDER = "microsoft.cognitiveservices"
@@ -52,12 +50,12 @@ def as_exported(record: Mapping[str, Any]) -> dict[str, Any]:
             found["properties"] = value
         elif typed:
             # A setting that writes the fields of the object side by side.
-            properties[column[:-2]] = value
+            properties[column[:-2]] = _whole(value)
     for column in ("ResourceId", "_ResourceId"):
         if record.get(column) not in nothing:
             found.setdefault("resourceId", record[column])
     found.setdefault("properties", properties)
-    found["time"] = portal_time(record, "TimeGenerated")
+    found["time"] = record.get("TimeGenerated")
     return found
 
 

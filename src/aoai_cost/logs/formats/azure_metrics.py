@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...catalog import arm_region
-from ..fields import portal_time, served_model, to_text, to_timestamp_us, to_whole
+from ..fields import served_model, to_text, to_timestamp_us, to_whole
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
 
 __all__ = ["FORMAT"]
@@ -47,7 +47,7 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
             "metricName": record["MetricName"],
             "resourceId": record.get("ResourceId") or record.get("_ResourceId"),
             "timeGrain": record.get("TimeGrain"),
-            "time": portal_time(record, "TimeGenerated"),
+            "time": record.get("TimeGenerated"),
             "total": record.get("Total"),
         }
     metric = (to_text(record["metricName"], "metricName") or "").lower()

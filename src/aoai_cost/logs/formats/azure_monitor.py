@@ -169,7 +169,7 @@ _COUNTS = {
 # Rows that tell more than these are not plain.
 _PARTS_OF_COUNTS = ("inputTextTokens", "inputImageTokens", "cachedTextTokens", "cachedImageTokens", "outputImageTokens")
 # A line with one of these may hold many rows.
-_WRAPPERS = ("records", "value")
+_WRAPPERS = ("records", "value", "tables")
 _MARKS = (b"AzureOpenAIRequestUsage", b"RequestResponse")
 
 
