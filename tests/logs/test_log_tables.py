@@ -62,6 +62,7 @@ def check_three(log: UsageLog) -> None:
         pytest.param(csv_of(ROWS, delimiter=";").encode(), id="semicolons"),
         pytest.param(csv_of(ROWS, delimiter="\t").encode(), id="tabs"),
         pytest.param(b"\n\r\n" + TABLE.replace("\r\n", "\r\n\r\n").encode(), id="blank lines"),
+        pytest.param(TABLE.replace("Region", "$table", 1).encode(), id="a name that begins with a dollar"),
         pytest.param(TABLE.replace("chat", '"chat"').encode(), id="quotes that are not needed"),
         pytest.param(TABLE.encode() + b"\0" * 500, id="a padded end"),
         pytest.param(zstandard.compress(TABLE.encode()), id="zstd"),
@@ -212,6 +213,10 @@ def test_a_row_of_a_query_that_lacks_a_value_is_rejected(tmp_path: Path) -> None
     log = read_bytes(tmp_path, json.dumps(answer).encode())
     check_counts(log)
     assert (log.counts.total.requests, log.counts.total.rejected) == (2, 1)
+    answer["error"] = {"code": "PartialError", "message": "secret"}
+    log = read_bytes(tmp_path, json.dumps(answer).encode())
+    check_counts(log)
+    assert "is not complete" in log.rejected["reason"].iloc[-1]
     answer["tables"][0]["columns"][0] = answer["tables"][0]["columns"][1]
     with pytest.raises(UsageFormatError, match="two of them the same"):
         read_bytes(tmp_path, json.dumps(answer).encode())

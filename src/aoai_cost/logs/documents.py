@@ -27,6 +27,8 @@ def records_in(value: Any, depth: int = 0) -> Iterator[Any]:
             if _are_tables(value.get("tables")):
                 for table in value["tables"]:
                     yield from _rows_of(table)
+                if value.get("error"):
+                    yield Unreadable("the answer of the query says that it is not complete")
                 return
             wrapped = next((value[name] for name in ("records", "value") if isinstance(value.get(name), list)), None)
             if wrapped is not None:

@@ -21,6 +21,8 @@ _MOST_OPEN_QUOTES = 20
 """After so many quotes without an end a file is given up: each of them costs a pass over `MAX_ROW_BYTES`."""
 _MOST_COLUMNS = 10_000
 _ROWS_AT_ONCE = 1_024
+# Columns that hold prompts and answers, and nothing of usage: they are not even read.
+_MESSAGES = {"RequestMessages", "ResponseMessages"}
 _LARGEST_EXACT = 2**53
 _BLANK = b" \t\r\n\f\v\0"
 _LINE_END = (b"\n", b"\r")
@@ -30,7 +32,7 @@ _ZONED = re.compile(r"(.+) \[(UTC|Local Time|UTC[+-].{1,8})\]")
 _PORTAL_TIME = re.compile(
     r"(\d{1,2})/(\d{1,2})/(\d{4}),? (\d{1,2}):(\d\d:\d\d(?:\.\d{1,9})?)(?:[ \u00a0\u202f](AM|PM))?"
 )
-_NAME = re.compile(r"[^\W\d][\w .:/()\[\]%+#&@'*-]{0,199}")
+_NAME = re.compile(r"(?:[^\W\d]|[$@])[\w .:/()\[\]%+#&@$'*-]{0,199}")
 
 
 def is_table(head: bytes) -> bool:
@@ -283,7 +285,8 @@ def read_parquet(path: Path) -> Iterator[Raw]:
             if not names or len(set(names)) != len(names) or len(names) > _MOST_COLUMNS:
                 yield Raw(None, None, None, "the Parquet file has no columns, too many, or two of a name", damaged=True)
                 return
-            for batch in file.iter_batches(_ROWS_AT_ONCE, use_threads=False):
+            wanted = [name for name in names if name not in _MESSAGES] if _MESSAGES.intersection(names) else None
+            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=wanted, use_threads=False):
                 for row in batch.to_pylist():
                     number += 1
                     yield Raw(number, None, {name: _as_json(value) for name, value in row.items()})
