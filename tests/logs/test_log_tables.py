@@ -16,6 +16,7 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from log_rows import (
+    ACCOUNT,
     body_row,
     calls_of,
     check_counts,
@@ -205,6 +206,36 @@ def test_an_answer_of_a_query_has_them_too(tmp_path: Path) -> None:
             check_counts(log)
             (call,) = calls_of(log)
             assert (call["status"], call["latency_ms"], call["prompt_tokens"]) == (200, 1_180, 100)
+
+
+@pytest.mark.parametrize(
+    ("names", "resource"),
+    [
+        ({"SubscriptionId": ACCOUNT.split("/")[2], "ResourceGroup": "RG", "Resource": "ONE"}, ACCOUNT.lower()),
+        ({"Resource": "ONE"}, "one"),
+        ({"_ResourceId": ACCOUNT.lower()}, ACCOUNT.lower()),
+    ],
+)
+def test_an_account_may_be_named_in_other_columns(tmp_path: Path, names: dict[str, str], resource: str) -> None:
+    row = {**diagnostics_row(usage_row()), **names}
+    del row["ResourceId"]
+    log = read_rows(tmp_path, [row, usage_row()])
+    check_counts(log)
+    assert set(log.frame["resource"]) == {resource, ACCOUNT.lower()}
+    assert log.counts.total.requests == len({resource, ACCOUNT.lower()})
+
+
+def test_fields_of_properties_may_be_columns(tmp_path: Path) -> None:
+    row = diagnostics_row(usage_row())
+    row |= {
+        "modelDeploymentName_s": "chat",
+        "modelName_s": "gpt-4o",
+        "promptTokens_d": 70.0,
+        "generatedTokens_d": "7.0",
+    }
+    del row["properties_s"]
+    (call,) = calls_of(read_rows(tmp_path, [row]))
+    assert (call["deployment"], call["prompt_tokens"], call["completion_tokens"]) == ("chat", 70, 7)
 
 
 def test_a_row_of_a_query_that_lacks_a_value_is_rejected(tmp_path: Path) -> None:

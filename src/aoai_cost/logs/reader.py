@@ -151,6 +151,7 @@ class _Reading:
         self.readers = [one.lines(self.shared, i) for i, one in enumerate(formats) if one.lines is not None]
         self.recognised = False
         self.has_sums = False
+        """Whether rows were read that may sum calls of other rows."""
 
     def read_file(self, number: int, file: LogFile) -> None:
         counts = FileCounts(file.shown)
@@ -252,13 +253,13 @@ class _Reading:
         sums = PartTable()
         try:
             for parts in self.table.partitions():
+                if not self.has_sums:
+                    yield joiner.resolve(parts)
+                    continue
                 of_meters = parts["kind"] == PartKind.METER
-                if of_meters.any():
-                    sums.add_many(parts[of_meters])
-                    parts = parts[~of_meters]
-                calls = joiner.resolve(parts)
-                if self.has_sums:
-                    logged.learn(calls)
+                sums.add_many(parts[of_meters])
+                calls = joiner.resolve(parts[~of_meters])
+                logged.learn(calls)
                 yield calls
             for parts in sums.partitions():
                 yield joiner.resolve(logged.left_of(parts))

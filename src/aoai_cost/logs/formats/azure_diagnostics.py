@@ -17,6 +17,7 @@ _NAMES = {
     name.lower(): name
     for name in ("category", "operationName", "resultSignature", "durationMs", "correlationId", "location", "Tenant")
 }
+_ID = f"/subscriptions/{{}}/resourcegroups/{{}}/providers/{_PROVIDER}/accounts/{{}}"
 # Names of a type that a column ends in.
 _TYPES = ("_s", "_d", "_g", "_b", "_t")
 
@@ -54,6 +55,13 @@ def as_exported(record: Mapping[str, Any]) -> dict[str, Any]:
     for column in ("ResourceId", "_ResourceId"):
         if record.get(column) not in nothing:
             found.setdefault("resourceId", record[column])
+    if "resourceId" not in found:
+        # A query that kept the names alone: together they are the id.
+        account = [record.get(column) for column in ("SubscriptionId", "ResourceGroup", "Resource")]
+        if all(isinstance(name, str) and name not in nothing for name in account):
+            found["resourceId"] = _ID.format(*account)
+        elif record.get("Resource") not in nothing:
+            found["resourceId"] = record["Resource"]
     found.setdefault("properties", properties)
     found["time"] = record.get("TimeGenerated")
     return found
