@@ -140,6 +140,15 @@ def test_a_point_that_was_exported_before_it_was_complete_counts_once(tmp_path: 
     assert (log.counts.total.duplicates, log.counts.total.conflicts) == (2, 1)
 
 
+def test_an_hour_that_was_exported_before_it_was_over_gives_way_to_its_minutes(tmp_path: Path) -> None:
+    hour = point_row(sum_=50, time="2026-10-14T02:00:00Z", timeGrain="PT1H")
+    minutes = [point_row(sum_=30, time=f"2026-10-14T02:{minute}:00Z") for minute in ("03", "59")]
+    for rows, tokens in (([hour, minutes[0]], 50), ([hour, *minutes], 60)):
+        log = read_rows(tmp_path, rows)
+        check_counts(log)
+        assert (total(log, "prompt_tokens"), log.counts.total.duplicates) == (tokens, 1)
+
+
 def test_totals_alone_are_unknown_tokens(tmp_path: Path) -> None:
     log = read_answer(tmp_path, metrics_answer(("TokenTransaction", CHAT, {"00:00": 110.0, "01:00": 0.0})))
     assert (log.counts.total.requests, log.counts.total.unmetered, log.counts.total.ignored) == (1, 1, 1)

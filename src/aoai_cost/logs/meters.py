@@ -7,7 +7,7 @@ Each meter of an identity's time counts once: in the view that tells most of it,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -48,13 +48,13 @@ def resolve_sums(parts: Sequence[Part]) -> tuple[list[Sum], list[int], list[int]
     views: dict[tuple[int, int], list[int]] = {}
     for i in order:
         views.setdefault((parts[i].rank, parts[i].span_s), []).append(i)
-    taken = _Taken()
+    taken, finer = _Taken(), _Finer(parts)
     sums: list[Sum] = []
     covered: list[int] = []
     best_first = [rows for _, rows in sorted(views.items(), reverse=True)]
     for rows in best_first:
         counts = [i for i in rows if parts[i].tokens != NO_TOKENS]
-        kept = [i for i in counts if not taken.holds(_meter(parts[i]), parts[i])]
+        kept = [i for i in counts if not taken.holds(_meter(parts[i]), parts[i]) and not finer.add_up_to_more(parts[i])]
         covered += sorted(set(counts).difference(kept))
         for i in kept:
             taken.add(_meter(parts[i]), parts[i])
@@ -90,6 +90,31 @@ class _Taken:
         deployment = part.facets.deployment
         names = (None,) if deployment is None else (deployment.lower(), "")
         return any((meter, name, time) in self._times for name in names for time in _times(part))
+
+
+class _Finer:
+    """The points inside longer ones: a day that was exported before it was over holds less than its hours do later."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._spans: dict[tuple[int, str, int], dict[int, dict[int, int]]] = {}
+        for part in parts:
+            if part.span_s and part.tokens != NO_TOKENS:
+                points = self._spans.setdefault(self._series(part), {}).setdefault(part.span_s, {})
+                time = _times(part)[0]
+                points[time] = max(points.get(time, 0), _count(part))
+
+    def add_up_to_more(self, part: Part) -> bool:
+        """Tell whether the points of a shorter interval, of the same series and meter, hold more than a longer one."""
+        spans = self._spans.get(self._series(part), {})
+        return any(
+            sum(points.get(time, 0) for time in _times(part)) > _count(part)
+            for span_s, points in spans.items()
+            if span_s < part.span_s
+        )
+
+    @staticmethod
+    def _series(part: Part) -> tuple[int, str, int]:
+        return part.rank, part.call_id, _meter(part)
 
 
 def _put_together(parts: Sequence[Part], rows: Sequence[int]) -> list[Sum]:
@@ -186,7 +211,11 @@ def _meter(part: Part) -> int:
     return next(i for i, value in enumerate(part.tokens) if value is not None)
 
 
-def _times(part: Part) -> Sequence[object]:
+def _count(part: Part) -> int:
+    return part.tokens[_meter(part)] or 0
+
+
+def _times(part: Part) -> Sequence[Any]:
     """Return what a row covers: its minutes, or its sum where that is a moment."""
     first = (part.timestamp_us or 0) // _MINUTE_US
     return range(first, first + part.span_s // 60) if part.span_s else ((part.call_id, part.timestamp_us),)

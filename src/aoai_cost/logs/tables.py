@@ -38,7 +38,10 @@ _NAME = re.compile(r"(?:[^\W\d]|[$@])[\w .:/()\[\]%+#&@$'*-]{0,199}")
 def is_table(head: bytes) -> bool:
     """Tell by its first lines whether a text is CSV: several names, and no JSON below them."""
     lines = [line for line in head[: 1 << 20].splitlines() if line.strip(_BLANK)]
-    if not lines or any(line.lstrip(_BLANK)[:1] in (b"{", b"[") for line in lines[:2]):
+    if not lines or lines[0].lstrip(_BLANK)[:1] in (b"{", b"["):
+        return False
+    # A message before lines of JSON; within a quoted cell JSON would have its quotes doubled.
+    if any(line.startswith(b'{"') and not line.startswith(b'{""') for line in lines[:50]):
         return False
     text = lines[0].decode("utf-8", "replace")
     cells = _cells(text, _delimiter_of(text))
