@@ -64,7 +64,7 @@ def check_three(log: UsageLog) -> None:
         pytest.param(csv_of(ROWS, delimiter="\t").encode(), id="tabs"),
         pytest.param(b"\n\r\n" + TABLE.replace("\r\n", "\r\n\r\n").encode(), id="blank lines"),
         pytest.param(TABLE.replace("Region", "$table", 1).encode(), id="a name that begins with a dollar"),
-        pytest.param(TABLE.replace("chat", '"chat"').encode(), id="quotes that are not needed"),
+        pytest.param(TABLE.replace(",chat,", ',"chat",').encode(), id="quotes that are not needed"),
         pytest.param(TABLE.encode() + b"\0" * 500, id="a padded end"),
         pytest.param(zstandard.compress(TABLE.encode()), id="zstd"),
     ],
@@ -76,7 +76,7 @@ def test_rows_of_a_table_are_found_however_it_is_written(tmp_path: Path, data: b
 
 
 def test_quoted_cells_hold_delimiters_quotes_and_line_ends(tmp_path: Path) -> None:
-    message = 'a, b; ""c""\r\n\n"d"\r,",'
+    message = 'a, b; ""c""\r\n{"x": 1}\n"d"\r,",'
     rows = [gateway_row("a", RequestMessages=message), gateway_row("b", DeploymentName='my "chat", v2')]
     log = read_bytes(tmp_path, csv_of(rows).encode(), "log.csv")
     check_counts(log)
@@ -147,8 +147,10 @@ def test_two_columns_of_a_name_are_an_error(tmp_path: Path, again: str) -> None:
 
 
 def test_lines_of_json_below_a_line_with_commas_are_no_table(tmp_path: Path) -> None:
-    log = read_bytes(tmp_path, b"Fetched logs, please wait\n" + LINES)
-    assert (log.counts.total.requests, log.counts.total.rejected) == (3, 1)
+    for n in (1, 3):
+        log = read_bytes(tmp_path, b"Fetched logs, please wait\n" * n + LINES)
+        check_counts(log)
+        assert (log.counts.total.requests, log.counts.total.rejected) == (3, n)
 
 
 def test_a_web_page_in_place_of_a_table_is_refused(tmp_path: Path) -> None:
@@ -162,6 +164,35 @@ def test_quotes_that_never_end_are_given_up_in_time(tmp_path: Path) -> None:
     check_counts(log)
     assert (log.counts.total.requests, log.complete) == (3, False)
     assert log.rejected["reason"].iloc[-1].startswith("too many quotes")
+
+
+@pytest.mark.parametrize("at", [0, 1, 3, 5])
+def test_a_quote_without_an_end_costs_no_row_that_has_quotes(tmp_path: Path, at: int) -> None:
+    rows = [diagnostics_row(usage_row(f"{i}")) for i in range(5)]
+    header, *lines = csv_of(rows).splitlines(keepends=True)
+    lines.insert(at, lines[0].replace('"', "", 1).replace("AzureDiagnostics", '"secret'))
+    log = read_bytes(tmp_path, "".join([header, *lines]).encode(), "log.csv")
+    check_counts(log)
+    assert (log.counts.total.requests, log.counts.total.duplicates, log.rejected["line"].tolist()) == (5, 0, [at + 2])
+
+
+def test_two_rows_never_become_one(tmp_path: Path) -> None:
+    # With the quote of the next row, the open one would make a row of the right width.
+    table = "CorrelationId,PromptTokens,CompletionTokens,SequenceNumber,TimeGenerated,RequestId\n"
+    good = 'b,7,1,0,2026-10-14T02:03:59Z,"r"\n'
+    log = read_bytes(tmp_path, (table + 'a,5,1,0,2026-10-14T02:03:59Z,"q\n' + good).encode(), "log.csv")
+    check_counts(log)
+    assert (total(log, "prompt_tokens"), log.rejected["line"].tolist()) == (7, [2])
+
+
+def test_rows_behind_an_open_quote_survive_the_end_of_a_cut_file(tmp_path: Path) -> None:
+    lines = [*TABLE.encode().splitlines(keepends=True), *(b"%d,x\r\n" % i for i in range(20_000))]
+    lines.insert(1, b'"open,1\r\n')
+    data = zstandard.compress(b"".join(lines))
+    log = read_bytes(tmp_path, data[:-200])
+    check_counts(log)
+    assert (log.counts.total.requests, log.complete) == (3, False)
+    assert log.rejected["reason"].iloc[-1].startswith("the zstd data ends early")
 
 
 def test_a_row_that_is_too_long_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,8 +17,9 @@ from .unpack import DamageError
 __all__ = ["is_table", "read_parquet", "read_table"]
 
 MAX_ROW_BYTES = 16 << 20
-_MOST_OPEN_QUOTES = 20
-"""After so many quotes without an end a file is given up: each of them costs a pass over `MAX_ROW_BYTES`."""
+_MOST_READ_AGAIN_BYTES = 256 << 20
+"""What follows a quote without an end is read again; a file where that comes to more is given up."""
+_LINE_COST_BYTES = 100
 _MOST_COLUMNS = 10_000
 _ROWS_AT_ONCE = 1_024
 # Columns that hold prompts and answers, and nothing of usage: they are not even read.
@@ -71,6 +72,7 @@ def _records(header: Raw, rows: _Rows) -> Iterator[Raw]:
     names = [name.strip() for name in header.value]
     zones = {i: found for i, name in enumerate(names) if (found := _ZONED.fullmatch(name)) is not None}
     names = [zones[i][1] if i in zones else name for i, name in enumerate(names)]
+    rows.width = len(names)
     told = [name for name in names if name]
     if len(set(told)) != len(told) or len(names) > _MOST_COLUMNS:
         why = "has too many columns" if len(names) > _MOST_COLUMNS else "names two columns the same"
@@ -126,7 +128,11 @@ class _Rows:
         self._lines = _lines_in(chunks)
         self._ahead: deque[bytes | None] = deque()
         self._delimiter = ""
-        self._open_quotes = 0
+        self._read_again_bytes = 0
+        self._damage: DamageError | None = None
+        self._too_long = False
+        self.width = 0
+        """How many cells a row should have, once that is known."""
         self.line = 0
         """The number of the line that was read last."""
 
@@ -141,52 +147,72 @@ class _Rows:
             if not line.strip(_BLANK):
                 continue
             number = self.line
-            row = self._to_its_end(line)
-            yield self._row(number, row)
-            if self._open_quotes > _MOST_OPEN_QUOTES:
-                raise DamageError("too many quotes are opened and never closed; the rest was not read")
+            lines, is_whole = self._to_its_end(line)
+            row = self._row(number, b"".join(lines)) if is_whole else None
+            if row is None or self._has_swallowed_rows(row, lines):
+                self._read_again(lines[1:])
+                reason = "a quote is opened in the line and never closed"
+                yield Raw(number, None, None, reason, damaged=self._is_last())
+                continue
+            self.line += len(lines) - 1
+            yield row
 
     def _next(self) -> bytes | None:
-        line = self._ahead.popleft() if self._ahead else next(self._lines, b"")
+        if not self._ahead and self._damage is not None:
+            raise self._damage
+        try:
+            line = self._ahead.popleft() if self._ahead else next(self._lines, b"")
+        except DamageError as damage:
+            self._damage = damage
+            raise
         self._too_long = line is None
         return line or None
 
+    def _read_again(self, lines: list[bytes]) -> None:
+        self._ahead.extendleft(reversed(lines))
+        self._read_again_bytes += sum(map(len, lines)) + _LINE_COST_BYTES * len(lines)
+        if self._read_again_bytes > _MOST_READ_AGAIN_BYTES:
+            raise DamageError("too many quotes are opened and never closed; the rest was not read")
+
+    def _has_swallowed_rows(self, row: Raw, lines: list[bytes]) -> bool:
+        """Tell a row of several lines that is none, and whose lines behind the first are."""
+        if len(lines) == 1 or not self.width or (row.value is not None and len(row.value) == self.width):
+            return False
+        cells = (_cells(line.decode("utf-8", "replace").rstrip("\r\n"), self._delimiter) for line in lines[1:])
+        return all(one is not None and len(one) == self.width for one in cells)
+
     def _is_last(self) -> bool:
-        line = self._next()
+        try:
+            line = self._next()
+        except DamageError:
+            return False  # said by the damage itself
         if line is None and not self._too_long:
             return True
         self._ahead.appendleft(line)
         return False
 
-    def _to_its_end(self, line: bytes) -> bytes | None:
-        """Return the row that begins with a line, or None where a quote in it has no end."""
-        delimiter = self._delimiter.encode()
-        if not delimiter:
+    def _to_its_end(self, line: bytes) -> tuple[list[bytes], bool]:
+        """Return the lines of the row that begins with a line, and whether all quotes in them are closed."""
+        if not self._delimiter:
             self._delimiter = _delimiter_of(line.decode("utf-8", "replace"))
-            delimiter = self._delimiter.encode()
-        inside = _ends_inside_quotes(line, delimiter, inside=False)
-        if not inside:
-            return line
+        delimiter = self._delimiter.encode()
         kept, size = [line], len(line)
+        inside = _ends_inside_quotes(line, delimiter, inside=False)
         while inside and size <= MAX_ROW_BYTES:
-            more = self._next()
+            try:
+                more = self._next()
+            except DamageError:
+                break  # it comes again behind what is kept here
             if more is None:
+                if self._too_long:
+                    self._ahead.appendleft(None)
                 break
             kept.append(more)
             size += len(more)
             inside = _ends_inside_quotes(more, delimiter, inside=True)
-        if not inside:
-            self.line += len(kept) - 1
-            return b"".join(kept)
-        if self._too_long:
-            self._ahead.appendleft(None)
-        self._ahead.extendleft(reversed(kept[1:]))
-        return None
+        return kept, not inside
 
-    def _row(self, number: int, row: bytes | None) -> Raw:
-        if row is None:
-            self._open_quotes += 1
-            return Raw(number, None, None, "a quote is opened in the line and never closed", damaged=not self._ahead)
+    def _row(self, number: int, row: bytes) -> Raw:
         # A last row without its line end may be cut within a cell: nobody can tell, but a row that is damaged shows it.
         unfinished = not row.endswith(_LINE_END)
         row = row.rstrip(b"\0") if unfinished else row
@@ -252,23 +278,23 @@ def _ends_inside_quotes(line: bytes, delimiter: bytes, *, inside: bool) -> bool:
 
 
 def _cells(text: str, delimiter: str) -> list[str] | None:
-    """Split a row; None where a quote is open at its end."""
+    """Split a row; None where a quote is open at its end or closed within a cell, as one of another row would be."""
     if '"' not in text:
         return text.split(delimiter)
     cells = []
     at = 0
     while True:
-        quoted = ""
         if text.startswith('"', at):
             found = _QUOTED.match(text, at)
-            if found is None:
+            if found is None or text[found.end() : found.end() + 1] not in ("", delimiter):
                 return None
-            quoted, at = found[1].replace('""', '"'), found.end()
-        end = text.find(delimiter, at)
+            cells.append(found[1].replace('""', '"'))
+            end = found.end() if found.end() < len(text) else -1
+        else:
+            end = text.find(delimiter, at)
+            cells.append(text[at:] if end < 0 else text[at:end])
         if end < 0:
-            cells.append(quoted + text[at:])
             return cells
-        cells.append(quoted + text[at:end])
         at = end + 1
 
 
