@@ -37,6 +37,8 @@ OUTSIDE = {
     "httpx2": set(),
     "filelock": {"client"},
     "pydantic": set(),
+    "pyarrow": {"logs/tables.py"},
+    "zstandard": {"logs/unpack.py"},
     "requests": {"prices/refresh.py"},
     "urllib3": {"prices/refresh.py"},
     "platformdirs": {"prices/captures.py"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -115,6 +117,90 @@ def attempt_row(call: str = "a", prompt: Any = 100, completion: Any = 10, **chan
         "usage_source": "service",
     }
     return changed(row, changes)
+
+
+def diagnostics_row(row: Row) -> dict[str, Any]:
+    """A row of the storage export as the table AzureDiagnostics has it, every value a text."""
+    return {
+        "TenantId": "",
+        "TimeGenerated": "2026-10-14T02:03:59.946Z",
+        "ResourceId": row["resourceId"],
+        "Category": row["category"],
+        "ResourceProvider": "MICROSOFT.COGNITIVESERVICES",
+        "OperationName": row["operationName"],
+        "ResultSignature": str(row.get("resultSignature", "")),
+        "DurationMs": str(row.get("durationMs", "")),
+        "CorrelationId": row["correlationId"],
+        "location_s": row["location"],
+        "properties_s": json.dumps(row["properties"]),
+        "Type": "AzureDiagnostics",
+    }
+
+
+def point_row(metric: str = "ProcessedPromptTokens", sum_: Any = 100.0, **changes: Any) -> dict[str, Any]:
+    """A point of a metric as diagnostic settings write it; ``dimensions`` are those of an answer of the API."""
+    row = {
+        "count": 3,
+        "total": sum_,
+        "resourceId": ACCOUNT.upper(),
+        "time": "2026-10-14T02:03:00.0000000Z",
+        "metricName": metric,
+        "timeGrain": "PT1M",
+    }
+    return changed(row, changes)
+
+
+def metrics_answer(*series: tuple[str, Row, Row], interval: str = "1:00:00") -> dict[str, Any]:
+    """What ``az monitor metrics list`` prints: (metric, dimensions, sums by the hour of a day) of each series."""
+    metrics: dict[str, Any] = {}
+    for metric, dimensions, sums in series:
+        one = metrics.setdefault(
+            metric,
+            {
+                "id": f"{ACCOUNT}/providers/Microsoft.Insights/metrics/{metric}",
+                "name": {"localizedValue": metric, "value": metric},
+                "errorCode": "Success",
+                "timeseries": [],
+            },
+        )
+        data = [
+            {"timeStamp": f"2026-10-14T{hour}:00+00:00", **({} if sum_ is None else {"total": sum_})}
+            for hour, sum_ in sums.items()
+        ]
+        values = [{"name": {"localizedValue": name, "value": name}, "value": dimensions[name]} for name in dimensions]
+        one["timeseries"].append({"data": data, "metadatavalues": values})
+    return {"interval": interval, "resourceregion": "eastus", "value": list(metrics.values())}
+
+
+def emitted_row(name: str = "Prompt Tokens", sum_: Any = 100, count: Any = 1, **changes: Any) -> dict[str, Any]:
+    """A row of customMetrics that a gateway emitted."""
+    row = {
+        "timestamp": "2026-10-14T02:03:59.9460000Z",
+        "name": name,
+        "value": sum_,
+        "valueCount": count,
+        "valueSum": sum_,
+        "customDimensions": '{"Subscription ID":"team-a","Region":"East US","deploymentName":"chat"}',
+        "cloud_RoleName": "apim East US",
+    }
+    return changed(row, changes)
+
+
+def query_of(rows: Sequence[Row]) -> dict[str, Any]:
+    """What a query answers: columns, and rows of values."""
+    names = list(rows[0])
+    columns = [{"name": name, "type": "dynamic"} for name in names]
+    return {
+        "tables": [{"name": "PrimaryResult", "columns": columns, "rows": [[row[one] for one in names] for row in rows]}]
+    }
+
+
+def csv_of(rows: Sequence[Row], delimiter: str = ",", end: str = "\r\n", quoting: Any = csv.QUOTE_MINIMAL) -> str:
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(rows[0]), delimiter=delimiter, lineterminator=end, quoting=quoting)
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
 
 
 def changed(row: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,6 +59,7 @@ FIELDS = {
     "durationMs": (0, 1.5, -3, "12", "x", None, True, 1e300, 10**30, [1], "1_000"),
     "records": ([], [{"category": "RequestResponse"}], {}, None),
     "value": ([], [1], None, ""),
+    "tables": ([], [1], [{"columns": [{"name": "x"}], "rows": [[1]]}], None),
 }
 INNER = {name: COUNTS for names in azure_monitor._COUNTS.values() for name in names}
 INNER |= dict.fromkeys(azure_monitor._PARTS_OF_COUNTS, COUNTS)

@@ -146,7 +146,7 @@ def test_a_gzip_with_a_wrong_checksum_is_kept_and_said_to_be_damaged(tmp_path: P
         pytest.param(gzip.compress(b"[" * 50_000_000), "not JSON", id="a bomb of brackets"),
         pytest.param(b"\x01\0\x02\0" * 3_000, "binary", id="binary numbers"),
         pytest.param(b"\x1f\x8b\x08", "ends early", id="three bytes of gzip"),
-        pytest.param(b"time,tokens\n1,2\n", "not JSON", id="csv"),
+        pytest.param(b"time,tokens\n1,2\n", "not of a known log format", id="csv"),
         pytest.param(json.dumps(ROWS, indent=1).encode()[:-50], "document cannot be read", id="half a document"),
     ],
 )

@@ -19,8 +19,11 @@ from log_rows import (
     calls_of,
     check_counts,
     check_outcome,
+    diagnostics_row,
+    emitted_row,
     gateway_row,
     lines_of,
+    point_row,
     read_rows,
     status_row,
     total,
@@ -44,7 +47,21 @@ from aoai_cost.logs.schema import RowError
 
 CACHED = {"input": 40, "input_cached_tokens": 60, "output": 10, "total": 110}
 SAMPLES = {
-    "azure-monitor": [usage_row(), status_row(), status_row("t", category="Audit")],
+    "azure-monitor": [usage_row(), status_row(), status_row("t", category="Audit"), diagnostics_row(usage_row("d"))],
+    "azure-metrics": [
+        point_row(),
+        point_row("GeneratedTokens", 10),
+        point_row("TokenTransaction", 110, dimensions={"modeldeploymentname": "chat"}, location="eastus"),
+        point_row("Latency"),
+        {"Type": "AzureMetrics", "MetricName": "Latency", "Total": 1},
+    ],
+    "app-insights": [
+        emitted_row(),
+        emitted_row("Completion Tokens", 10),
+        emitted_row("Total Tokens", "110"),
+        emitted_row("Duration", 1.5),
+        {"Type": "AppMetrics", "Name": "Prompt Tokens", "Sum": 5.0, "TimeGenerated": "2026-10-14T02:03:59Z"},
+    ],
     "apim-llm-log": [gateway_row(), gateway_row(sequence=1)],
     "openai-response": [body_row(), {"error": {"code": "429"}}, {"model": "m", "usage": {"input_tokens": 1}}],
     "client-log": [

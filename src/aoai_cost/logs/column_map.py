@@ -16,8 +16,8 @@ import pandas as pd
 from ..catalog import arm_region, arm_resource
 from ..errors import UsageFormatError
 from .fields import served_model, to_count, to_duration_ms, to_flag, to_status, to_text, to_timestamp_us
-from .files import Raw
 from .operations import api_of
+from .raw import Raw
 from .schema import Facets, Identity, LogFormat, Part, PartKind, Tokens
 
 __all__ = ["TARGETS", "ColumnMap"]

@@ -24,12 +24,14 @@ __all__ = [
     "to_text",
     "to_timestamp_us",
     "to_tokens",
+    "to_whole",
 ]
 
 LONGEST_TEXT = 2_000
 LARGEST_COUNT = 10**12
 """Above this a count is damage, and a sum of such counts could leave int64."""
 
+_LARGEST_EXACT = 2**53
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
@@ -85,6 +87,18 @@ def to_count(value: Any, name: str) -> int | None:
             raise RowError(f"{name} must be an array of whole numbers")
         return to_count(sum(part for part in parts if part is not None), name) if parts else None
     raise RowError(f"{name} must be a whole number, found {_type(value)}")
+
+
+def to_whole(value: Any, name: str) -> int | None:
+    """Return a count that a source of sums writes as a number with a point: 120.0 is 120."""
+    if isinstance(value, float):
+        if not value.is_integer() or abs(value) > _LARGEST_EXACT:
+            raise RowError(f"{name} is not a whole number, or too large to be exact")
+        value = int(value)
+    elif isinstance(value, str):
+        whole, _, rest = value.partition(".")
+        value = value if rest.strip("0") else whole
+    return to_count(value, name)
 
 
 def to_timestamp_us(value: Any, name: str) -> int | None:

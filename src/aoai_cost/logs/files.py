@@ -1,12 +1,11 @@
-"""The files of a log, and the records in them: JSON lines or one JSON document, plain or gzip, UTF-8 or UTF-16."""
+"""The files of a log, and the records in them: JSON lines, one JSON document, or a table."""
 
 from __future__ import annotations
 
 import codecs
 import json
 import os
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,32 +14,21 @@ import numpy as np
 import orjson
 
 from ..errors import UsageFormatError
+from .documents import WRAPPERS, Unreadable, records_in
+from .raw import MAX_LINE_BYTES, Piece, Raw
+from .tables import is_table, read_parquet, read_table
+from .unpack import DamageError, ParquetError, text_chunks
 
-__all__ = ["DamageError", "LogFile", "Piece", "Raw", "find_files", "open_line", "read_pieces"]
+__all__ = ["LogFile", "find_files", "open_line", "read_pieces"]
 
-CHUNK_BYTES = 1 << 20
-MAX_LINE_BYTES = 64 << 20
-"""Longer lines are rejected; bodies with images in them reach tens of megabytes."""
 MAX_DOCUMENT_BYTES = 512 << 20
-_DEEPEST_WRAPPER = 3
 
 _LINE_COST_BYTES = 200
 """What a line of a document costs beside its bytes while it waits for the end."""
 
 _LINE_END = 10
-_GZIP = b"\x1f\x8b"
 # White space, and the zeros that a blob is padded with.
 _BLANK = b" \t\r\n\f\v\0"
-_BINARY = {
-    b"PK\x03\x04": "a zip archive; unpack it first",
-    b"PK\x05\x06": "an empty zip archive",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it first (zstd -d)",
-    b"\x50\x2a\x4d\x18": "compressed with zstd; unpack it first (zstd -d)",
-    b"PAR1": "a Parquet file, which is not a known log format",
-    _GZIP: "compressed twice; unpack it once",
-    b"BZh": "compressed with bzip2; unpack it first",
-    b"\xfd7zXZ": "compressed with xz; unpack it first",
-}
 
 
 class LogFile(NamedTuple):
@@ -48,31 +36,6 @@ class LogFile(NamedTuple):
 
     path: Path
     shown: str
-
-
-class Raw(NamedTuple):
-    """One record of a file, or the reason why there is none."""
-
-    line: int | None
-    offset: int | None
-    value: Any
-    reason: str | None = None
-    damaged: bool = False
-    """The file breaks off here."""
-
-
-class Piece(NamedTuple):
-    """Whole lines of a file, one behind the other."""
-
-    data: bytes
-    line: int
-    """The number of the first of them, from 1."""
-    offset: int
-    """Where it begins in the file, in bytes after decompression."""
-
-
-class DamageError(Exception):
-    """The bytes end or stop making sense before the end of the file."""
 
 
 def find_files(paths: tuple[str | os.PathLike[str], ...]) -> list[LogFile]:
@@ -143,7 +106,19 @@ def open_line(piece: Piece, start: int, end: int, number: int) -> Iterator[Raw]:
 
 
 def _read(file: LogFile) -> Iterator[Piece | Raw]:
-    pieces = _pieces(file.path)
+    chunks = text_chunks(file.path)
+    try:
+        head = next(chunks, b"")
+    except ParquetError:
+        yield from read_parquet(file.path)
+        return
+    except DamageError as damage:
+        yield Raw(None, 0, None, str(damage), damaged=True)
+        return
+    if is_table(head):
+        yield from read_table(chain([head], chunks))
+        return
+    pieces = _pieces(chain([head], chunks))
     for piece in pieces:
         if isinstance(piece, Piece):
             first = next(_lines_of(piece), None)
@@ -193,8 +168,8 @@ def _read_document(first: Raw, lines: Iterator[Raw]) -> Iterator[Raw]:
     else:
         value, reason = _parse(b"\n".join(line.value for line in kept))
         if reason is None:
-            for number, one in enumerate(_opened(value), start=1):
-                yield Raw(number, None, one)
+            for number, one in enumerate(records_in(value), start=1):
+                yield _opened(Raw(number, None, one))
             return
     if kept[-1].reason is not None:
         reason = kept[-1].reason
@@ -216,26 +191,15 @@ def _open_line(line: Raw) -> Iterator[Raw]:
     if reason is not None:
         what = "the last line is unfinished" if line.damaged else "the line cannot be read"
         yield line._replace(value=None, reason=f"{what}: {reason}")
-    elif isinstance(value, dict) and "records" not in value and "value" not in value:
+    elif isinstance(value, dict) and not any(name in value for name in WRAPPERS):
         yield Raw(line.line, line.offset, value)
     else:
-        for one in _opened(value):
-            yield Raw(line.line, line.offset, one)
+        for one in records_in(value):
+            yield _opened(Raw(line.line, line.offset, one))
 
 
-def _opened(value: Any, depth: int = 0) -> Iterator[Any]:
-    """Open arrays and the wrappers of event hubs and REST answers."""
-    if depth < _DEEPEST_WRAPPER:
-        if isinstance(value, dict):
-            for name in ("records", "value"):
-                if isinstance(value.get(name), list):
-                    value = value[name]
-                    break
-        if isinstance(value, list):
-            for one in value:
-                yield from _opened(one, depth + 1)
-            return
-    yield value
+def _opened(raw: Raw) -> Raw:
+    return raw._replace(value=None, reason=raw.value.reason) if isinstance(raw.value, Unreadable) else raw
 
 
 def _parse_line(line: bytes) -> tuple[Any, str | None]:
@@ -272,14 +236,14 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(name)
 
 
-def _pieces(path: Path) -> Iterator[Piece | Raw]:
+def _pieces(chunks: Iterable[bytes]) -> Iterator[Piece | Raw]:
     """Yield the lines in pieces; a line that is too long, and a last one without its end, by itself."""
     number, offset = 1, 0
     # Of the line that goes on: joining them chunk by chunk would be quadratic in a line of megabytes.
     pending: list[bytes] = []
     dropped = 0
     try:
-        for chunk in _text_chunks(path):
+        for chunk in chunks:
             if dropped:
                 head, newline, chunk = chunk.partition(b"\n")
                 dropped += len(head) + len(newline)
@@ -317,81 +281,6 @@ def _too_long() -> str:
 
 def _bare(line: bytes) -> bytes:
     return line.strip(_BLANK).removeprefix(codecs.BOM_UTF8)
-
-
-def _text_chunks(path: Path) -> Iterator[bytes]:
-    """Yield the file as UTF-8 without a byte order mark."""
-    chunks = _chunks(path)
-    head = next(chunks, b"")
-    for magic, reason in _BINARY.items():
-        if head.startswith(magic):
-            raise DamageError(f"the file is {reason}")
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        # What PowerShell writes when output is redirected.
-        decoder = codecs.getincrementaldecoder("utf-16")("surrogatepass")
-        try:
-            yield decoder.decode(head).encode(errors="surrogatepass")
-            for chunk in chunks:
-                yield decoder.decode(chunk).encode(errors="surrogatepass")
-            yield decoder.decode(b"", final=True).encode(errors="surrogatepass")
-        except UnicodeError:
-            raise DamageError("the UTF-16 text is damaged") from None
-        return
-    begun = head[:4096].rstrip(b"\0")
-    if head and begun.count(b"\0") >= len(begun) / 10:
-        raise DamageError("the file is binary data, not lines of JSON")
-    yield head.removeprefix(codecs.BOM_UTF8)
-    yield from chunks
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    """Yield the bytes of a file, unpacked if it is gzip by its content."""
-    with path.open("rb") as file:
-        head = file.read(CHUNK_BYTES)
-        if head.startswith(_GZIP):
-            yield from _unpacked(file, head)
-            return
-        while head:
-            yield head
-            head = file.read(CHUNK_BYTES)
-
-
-def _unpacked(file: Any, data: bytes) -> Iterator[bytes]:
-    unpacker = zlib.decompressobj(wbits=31)
-    while True:
-        before = unpacker.copy()
-        try:
-            out = unpacker.decompress(data, CHUNK_BYTES)
-        except zlib.error:
-            yield _unpacked_before_damage(before, data)
-            raise DamageError("the gzip data is damaged; the rows before this point were kept") from None
-        if out:
-            yield out
-        if unpacker.eof:
-            data = unpacker.unused_data.lstrip(b"\0")
-            while not data:
-                more = file.read(CHUNK_BYTES)
-                if not more:
-                    return
-                data = more.lstrip(b"\0")
-            if not data.startswith(_GZIP[: len(data)]):
-                raise DamageError("something follows the end of the gzip data")
-            unpacker = zlib.decompressobj(wbits=31)
-            continue
-        data = unpacker.unconsumed_tail or file.read(CHUNK_BYTES)
-        if not data:
-            raise DamageError("the gzip data ends early; the rows before this point were kept")
-
-
-def _unpacked_before_damage(unpacker: Any, data: bytes) -> bytes:
-    """Unpack again byte by byte, up to the byte that fails."""
-    out = []
-    try:
-        for i in range(len(data)):
-            out.append(unpacker.decompress(data[i : i + 1]))
-    except zlib.error:
-        pass
-    return b"".join(out)
 
 
 def _shown(path: Path) -> str:

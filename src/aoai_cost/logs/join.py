@@ -7,12 +7,13 @@ and the others one by one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from .meters import resolve_sums
 from .operations import asks_a_model
 from .parts import NOT_A_TIME, Parts, Shared, part_of
 from .schema import NO_TOKENS, QUALITIES, Facets, FileCounts, Part, PartKind, Tokens
@@ -53,7 +54,8 @@ class Joiner:
         order, starts = _by_digest(parts)
         sizes = np.diff(np.append(starts, len(parts)))
         first = order[starts]
-        alone = first[sizes == 1]
+        is_meter = parts["kind"][first] == PartKind.METER
+        alone = first[(sizes == 1) & ~is_meter]
         two = starts[sizes == 2]
         usage, status = order[two], order[two + 1]
         kind = parts["kind"]
@@ -65,7 +67,7 @@ class Joiner:
         conflicts = np.zeros(len(alone) + len(pairs), bool)
         if len(alone) + len(pairs) < len(starts):
             hard = np.ones(len(starts), bool)
-            hard[sizes == 1] = False
+            hard[(sizes == 1) & ~is_meter] = False
             hard[np.flatnonzero(sizes == 2)[joined]] = False
             rows, more = self._one_by_one(parts, order, starts[hard], sizes[hard])
             singly.append(rows)
@@ -140,11 +142,36 @@ class Joiner:
             for row in members:
                 if distinct.setdefault(part_of(parts[row], self._shared), row) != row:
                     self._counts[parts["file"][row]].duplicates += 1
+            if parts["kind"][members[0]] == PartKind.METER:
+                for row, conflict in self._sums_of(parts, distinct):
+                    made.append(row)
+                    conflicts.append(conflict)
+                continue
             call = _Resolution(parts, self._counts)
             for one, status, conflict in call.resolve([_Placed(part, row) for part, row in distinct.items()]):
                 made.append(self._record(parts, one, status))
                 conflicts.append(conflict)
         return np.array(made, parts.dtype), np.array(conflicts, bool)
+
+    def _sums_of(self, parts: Parts, distinct: dict[Part, int]) -> Iterator[tuple[Any, bool]]:
+        """Yield the record of each sum that rows of meters make, and whether they contradict each other."""
+        rows = list(distinct.values())
+        sums, covered, inside = resolve_sums(list(distinct))
+        for i in covered:
+            self._counts[parts["file"][rows[i]]].duplicates += 1
+        for i in inside:
+            self._counts[parts["file"][rows[i]]].joined += 1
+        for one in sums:
+            for i in one.joined:
+                self._counts[parts["file"][rows[i]]].joined += 1
+            for i in one.duplicates:
+                self._counts[parts["file"][rows[i]]].duplicates += 1
+            row = parts[rows[one.first] : rows[one.first] + 1].copy()
+            row["facets"] = self._shared.facets.number(one.part.facets)
+            row["tokens"] = [value or 0 for value in one.part.tokens]
+            row["known"] = sum((value is not None) << i for i, value in enumerate(one.part.tokens))
+            row["requests"] = -1 if one.part.requests is None else one.part.requests
+            yield row[0], one.conflict
 
     def _record(self, parts: Parts, one: _Placed, status: _Placed | None) -> Any:
         row = parts[one.row : one.row + 1].copy()

@@ -24,11 +24,13 @@ PART = np.dtype(
     [
         ("digest", "u8", (2,)),
         ("call", "u8"),
+        ("request", "u8"),
         ("tokens", "i8", (len(Tokens._fields),)),
         ("timestamp_us", "i8"),
         ("duration_ms", "f8"),
         ("line", "u4"),
         ("requests", "i4"),
+        ("span_s", "i4"),
         ("record", "u4"),
         ("file", "u4"),
         ("facets", "i4"),
@@ -39,12 +41,13 @@ PART = np.dtype(
         ("kind", "u1"),
         ("source", "u1"),
         ("quality", "u1"),
+        ("rank", "u1"),
     ],
     align=True,
 )
 """One row: what `Part` says, where it stands, and of which format it is.
 
-``call`` is a digest of the id (0 where there is none), ``facets``, ``quantities`` and ``text`` numbers
+``call`` and ``request`` are digests of the ids (0 where there is none), ``facets``, ``quantities`` and ``text`` numbers
 of things in `Shared`, ``known`` a bit for each count that the row tells, ``requests`` -1 where it does not say.
 """
 
@@ -115,11 +118,13 @@ def record_of(
     return (
         np.frombuffer(_digest(known), "u8"),
         _short_digest(part.call_id or None),
+        _short_digest(part.request_id),
         tokens,
         NOT_A_TIME if part.timestamp_us is None else part.timestamp_us,
         np.nan if part.duration_ms is None else part.duration_ms,
         place.line,
         -1 if part.requests is None else part.requests,
+        part.span_s,
         place.record,
         place.file,
         shared.facets.number(part.facets),
@@ -130,11 +135,12 @@ def record_of(
         part.kind,
         source,
         QUALITIES.index(part.quality),
+        part.rank,
     )
 
 
 def part_of(row: Any, shared: Shared) -> Part:
-    """Return the part that a record was made from, the id of its call as a digest and without that of its request."""
+    """Return the part that a record was made from, its ids as their digests."""
     return Part(
         kind=int(row["kind"]),
         call_id=str(row["call"]) if row["call"] else "",
@@ -142,10 +148,13 @@ def part_of(row: Any, shared: Shared) -> Part:
         timestamp_us=None if row["timestamp_us"] == NOT_A_TIME else int(row["timestamp_us"]),
         tokens=tokens_of(row),
         status=int(row["status"]) or None,
+        request_id=str(row["request"]) if row["request"] else None,
         duration_ms=None if np.isnan(row["duration_ms"]) else float(row["duration_ms"]),
         quantities=shared.quantities.all[row["quantities"]],
         quality=QUALITIES[row["quality"]],
         requests=None if row["requests"] < 0 else int(row["requests"]),
+        span_s=int(row["span_s"]),
+        rank=int(row["rank"]),
     )
 
 

@@ -13,12 +13,14 @@ import pandas as pd
 from ..errors import UsageFormatError
 from .column_map import ColumnMap
 from .fields import to_text
-from .files import LogFile, Piece, Raw, find_files, open_line, read_pieces
+from .files import LogFile, find_files, open_line, read_pieces
 from .formats import find_formats
 from .frame import make_frame, make_rejected
 from .join import Calls, Joiner
+from .meters import LoggedHours
 from .parts import PART, PartTable, Place, Shared, record_of
-from .schema import Counts, FileCounts, LogFormat, RowError, UsageLog
+from .raw import Piece, Raw
+from .schema import Counts, FileCounts, LogFormat, PartKind, RowError, UsageLog
 from .sums import Sums, UsageSums
 
 __all__ = ["read_usage", "sum_usage"]
@@ -40,8 +42,9 @@ def read_usage(
     Parameters
     ----------
     *paths : path or DataFrame
-        Files and folders, in any layout; folders are walked, hidden files left out. Plain or gzip, JSON lines or
-        JSON documents; what a file holds is told by its content, row by row. A DataFrame needs `columns`.
+        Files and folders, in any layout; folders are walked, hidden files left out. JSON lines, JSON documents,
+        answers of queries, CSV or Parquet, plain or packed with gzip or zstd; what a file holds is told by its
+        content, row by row. A DataFrame needs `columns`.
     format : str
         ``auto``, or the name of the one format whose rows count, as docs/log-formats.md lists them.
     columns : mapping of str to str, optional
@@ -173,6 +176,8 @@ class _Reading:
         self.table = PartTable()
         self.readers = [one.lines(self.shared, i) for i, one in enumerate(formats) if one.lines is not None]
         self.recognised = False
+        self.has_sums = False
+        """Whether rows were read that may sum calls of other rows."""
 
     def read_file(self, number: int, shown: str, pieces: Iterator[Piece | Raw]) -> None:
         counts = FileCounts(shown)
@@ -256,6 +261,7 @@ class _Reading:
             counts.ignored += 1
             return
         identity, part = found
+        self.has_sums |= part.kind == PartKind.METER
         if not (one.names_deployment and one.names_resource):
             deployment = None if one.names_deployment else self.deployment
             given = part.facets.with_given(deployment, None if one.names_resource else self.resource)
@@ -282,8 +288,22 @@ class _Reading:
             formats = ", ".join(one.name for one in self.formats)
             raise UsageFormatError(source, f"{reason}{more}; no row is of a known log format ({formats})", line or 0)
         joiner = Joiner(self.shared, self.counts)
-        for parts in self.table.partitions():
-            yield joiner.resolve(parts)
+        logged = LoggedHours(self.shared, self.counts)
+        sums = PartTable()
+        try:
+            for parts in self.table.partitions():
+                if not self.has_sums:
+                    yield joiner.resolve(parts)
+                    continue
+                of_meters = parts["kind"] == PartKind.METER
+                sums.add_many(parts[of_meters])
+                calls = joiner.resolve(parts[~of_meters])
+                logged.learn(calls)
+                yield calls
+            for parts in sums.partitions():
+                yield joiner.resolve(logged.left_of(parts))
+        finally:
+            sums.close()
 
 
 class _At:

@@ -52,6 +52,8 @@ class PartKind:
     """How the call went; joined to the usage of the same identity, or a call without tokens."""
     REST = 2
     """A continuation that knows neither."""
+    METER = 3
+    """One count of a sum; the other counts stand in rows of their own, and other rows may count the same time again."""
 
 
 class Facets(NamedTuple):
@@ -147,6 +149,10 @@ class Part(NamedTuple):
     """What the tokens are, where the row tells them: one of `QUALITIES`, such as ``estimated``."""
     requests: int | None = 1
     """How many calls the row stands for; None where it is a sum and does not say."""
+    span_s: int = 0
+    """How long the time is that a meter's row sums, from its timestamp; 0 where the rows of an identity are one sum."""
+    rank: int = 0
+    """Of meters' rows that sum the same time in different ways, those of the highest rank count."""
 
 
 Identity = tuple[str, ...]

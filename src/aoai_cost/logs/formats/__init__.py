@@ -11,6 +11,8 @@ from ..schema import LogFormat
 from . import (
     ai_hub_gateway,
     apim_llm_log,
+    app_insights,
+    azure_metrics,
     azure_monitor,
     client_log,
     helicone,
@@ -25,7 +27,9 @@ __all__ = ["GROUP", "LOG_FORMATS", "find_formats", "list_formats"]
 
 _ALL = (
     azure_monitor.FORMAT,
+    azure_metrics.FORMAT,
     apim_llm_log.FORMAT,
+    app_insights.FORMAT,
     openai_response.FORMAT,
     client_log.FORMAT,
     ai_hub_gateway.FORMAT,

@@ -20,6 +20,7 @@ from ..fields import EARLIEST_US, LATEST_US, served_model, to_count, to_duration
 from ..operations import api_of
 from ..parts import NOT_A_TIME, PART, Parts, Shared
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
+from .azure_diagnostics import as_exported, is_diagnostics
 
 __all__ = ["FORMAT"]
 
@@ -29,16 +30,18 @@ _STREAMS = {"streaming": True, "non-streaming": False}
 
 
 def sniff(record: Mapping[str, Any]) -> bool:
-    """Tell a resource log of the account, or a metric that the same setting exports."""
+    """Tell a resource log of the account, as exported or as the table of Log Analytics has it."""
     category = record.get("category")
     if isinstance(category, str):
         known = category.lower()
         return known in (_USAGE, _STATUS) or (known in _SILENT and "resourceId" in record)
-    return "metricName" in record and "timeGrain" in record and "resourceId" in record
+    return is_diagnostics(record)
 
 
 def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     """Read one half of a call; None for the categories without usage."""
+    if "category" not in record:
+        record = as_exported(record)
     category = str(record.get("category", "")).lower()
     if category not in (_USAGE, _STATUS):
         return None
@@ -166,7 +169,7 @@ _COUNTS = {
 # Rows that tell more than these are not plain.
 _PARTS_OF_COUNTS = ("inputTextTokens", "inputImageTokens", "cachedTextTokens", "cachedImageTokens", "outputImageTokens")
 # A line with one of these may hold many rows.
-_WRAPPERS = ("records", "value")
+_WRAPPERS = ("records", "value", "tables")
 _MARKS = (b"AzureOpenAIRequestUsage", b"RequestResponse")
 
 

@@ -1,0 +1,31 @@
+"""What a file gives before anybody knows what it says: pieces of lines, and records."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+__all__ = ["MAX_LINE_BYTES", "Piece", "Raw"]
+
+MAX_LINE_BYTES = 64 << 20
+"""Longer lines are rejected; bodies with images in them reach tens of megabytes."""
+
+
+class Raw(NamedTuple):
+    """One record of a file, or the reason why there is none."""
+
+    line: int | None
+    offset: int | None
+    value: Any
+    reason: str | None = None
+    damaged: bool = False
+    """The file breaks off here."""
+
+
+class Piece(NamedTuple):
+    """Whole lines of a file, one behind the other."""
+
+    data: bytes
+    line: int
+    """The number of the first of them, from 1."""
+    offset: int
+    """Where it begins in the file, in bytes after decompression."""

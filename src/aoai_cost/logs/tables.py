@@ -1,0 +1,341 @@
+"""Files that are tables: CSV as portals and exports write it, and Parquet."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from ..errors import MissingExtraError
+from .raw import Raw
+from .unpack import DamageError
+
+__all__ = ["is_table", "read_parquet", "read_table"]
+
+MAX_ROW_BYTES = 16 << 20
+_MOST_READ_AGAIN_BYTES = 256 << 20
+"""What follows a quote without an end is read again; a file where that comes to more is given up."""
+_LINE_COST_BYTES = 100
+_MOST_COLUMNS = 10_000
+_ROWS_AT_ONCE = 1_024
+# Columns that hold prompts and answers, and nothing of usage: they are not even read.
+_MESSAGES = {"RequestMessages", "ResponseMessages"}
+_LARGEST_EXACT = 2**53
+_BLANK = b" \t\r\n\f\v\0"
+_LINE_END = (b"\n", b"\r")
+_QUOTED = re.compile(r'"([^"]*(?:""[^"]*)*)"')
+# How the portal of Azure names its columns of times, and writes times where the browser's language is English.
+_ZONED = re.compile(r"(.+) \[(UTC|Local Time|UTC[+-].{1,8})\]")
+_PORTAL_TIME = re.compile(
+    r"(\d{1,2})/(\d{1,2})/(\d{4}),? (\d{1,2}):(\d\d:\d\d(?:\.\d{1,9})?)(?:[ \u00a0\u202f](AM|PM))?"
+)
+_NAME = re.compile(r"(?:[^\W\d]|[$@])[\w .:/()\[\]%+#&@$'*-]{0,199}")
+
+
+def is_table(head: bytes) -> bool:
+    """Tell by its first lines whether a text is CSV: several names, and no JSON below them."""
+    lines = [line for line in head[: 1 << 20].splitlines() if line.strip(_BLANK)]
+    if not lines or lines[0].lstrip(_BLANK)[:1] in (b"{", b"["):
+        return False
+    # A message before lines of JSON; within a quoted cell JSON would have its quotes doubled.
+    if any(line.startswith(b'{"') and not line.startswith(b'{""') for line in lines[:50]):
+        return False
+    text = lines[0].decode("utf-8", "replace")
+    cells = _cells(text, _delimiter_of(text))
+    if cells is None:
+        return True
+    named = [cell.strip() for cell in cells if cell.strip()]
+    return len(named) > 1 and all(_NAME.fullmatch(name) for name in named)
+
+
+def read_table(chunks: Iterable[bytes]) -> Iterator[Raw]:
+    """Yield the rows of a CSV text as dictionaries of column and text; a text that is empty stays so."""
+    rows = _Rows(chunks)
+    try:
+        names = next(rows.read())
+    except StopIteration:
+        return
+    except DamageError as damage:
+        yield Raw(None, None, None, str(damage), damaged=True)
+        return
+    yield from _records(names, rows)
+
+
+def _records(header: Raw, rows: _Rows) -> Iterator[Raw]:
+    if header.reason is not None:
+        yield header._replace(damaged=True)
+        return
+    names = [name.strip() for name in header.value]
+    zones = {i: found for i, name in enumerate(names) if (found := _ZONED.fullmatch(name)) is not None}
+    names = [zones[i][1] if i in zones else name for i, name in enumerate(names)]
+    rows.width = len(names)
+    told = [name for name in names if name]
+    if len(set(told)) != len(told) or len(names) > _MOST_COLUMNS:
+        why = "has too many columns" if len(names) > _MOST_COLUMNS else "names two columns the same"
+        yield Raw(header.line, None, None, f"the header of the table {why}; nothing of it was read", damaged=True)
+        return
+    if any(zone[2] != "UTC" for zone in zones.values()):
+        reason = "the times of the table are in a zone of the reader; export it with times in UTC"
+        yield Raw(header.line, None, None, reason, damaged=True)
+        return
+    try:
+        for row in rows.read():
+            if row.reason is not None:
+                yield row
+            elif len(row.value) != len(names):
+                reason = f"the row has {len(row.value):,} cells where the header has {len(names):,}"
+                yield row._replace(value=None, reason=reason)
+            elif any(_may_be_two_days(row.value[i]) for i in zones):
+                reason = "a time does not tell its month from its day; export it with the portal in English (US)"
+                yield row._replace(value=None, reason=reason)
+            else:
+                for i in zones:
+                    row.value[i] = _as_iso(row.value[i])
+                yield Raw(row.line, None, {name: cell for name, cell in zip(names, row.value, strict=True) if name})
+    except DamageError as damage:
+        yield Raw(rows.line, None, None, str(damage), damaged=True)
+
+
+def _may_be_two_days(text: str) -> bool:
+    """Tell a time that is another day to other readers; only the English of the US has AM and PM in capitals."""
+    found = _PORTAL_TIME.fullmatch(text)
+    return found is not None and found[6] is None and found[1] != found[2] and max(int(found[1]), int(found[2])) <= 12
+
+
+def _as_iso(text: str) -> str:
+    """Return a time that the portal wrote as ISO 8601; whatever else it is, as it stands."""
+    found = _PORTAL_TIME.fullmatch(text)
+    if found is None:
+        return text
+    month, day, year, hour, rest, half = found.groups()
+    if half is None:
+        if int(month) > 12:
+            month, day = day, month
+        return f"{year}-{month:0>2}-{day:0>2}T{hour:0>2}:{rest}Z"
+    if not 1 <= int(hour) <= 12:
+        return text
+    return f"{year}-{month:0>2}-{day:0>2}T{int(hour) % 12 + 12 * (half == 'PM'):02}:{rest}Z"
+
+
+class _Rows:
+    """Splits a text into rows of cells; a quote may hold line ends, and is closed or costs its line alone."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._lines = _lines_in(chunks)
+        self._ahead: deque[bytes | None] = deque()
+        self._delimiter = ""
+        self._read_again_bytes = 0
+        self._damage: DamageError | None = None
+        self._too_long = False
+        self.width = 0
+        """How many cells a row should have, once that is known."""
+        self.line = 0
+        """The number of the line that was read last."""
+
+    def read(self) -> Iterator[Raw]:
+        """Yield each row, its cells as its value."""
+        while (line := self._next()) is not None or self._too_long:
+            self.line += 1
+            if line is None:
+                limit = f"{MAX_ROW_BYTES >> 20} MB"
+                yield Raw(self.line, None, None, f"the line is longer than {limit}", damaged=self._is_last())
+                continue
+            if not line.strip(_BLANK):
+                continue
+            number = self.line
+            lines, is_whole = self._to_its_end(line)
+            row = self._row(number, b"".join(lines)) if is_whole else None
+            if row is None or self._has_swallowed_rows(row, lines):
+                self._read_again(lines[1:])
+                reason = "a quote is opened in the line and never closed"
+                yield Raw(number, None, None, reason, damaged=self._is_last())
+                continue
+            self.line += len(lines) - 1
+            yield row
+
+    def _next(self) -> bytes | None:
+        if not self._ahead and self._damage is not None:
+            raise self._damage
+        try:
+            line = self._ahead.popleft() if self._ahead else next(self._lines, b"")
+        except DamageError as damage:
+            self._damage = damage
+            raise
+        self._too_long = line is None
+        return line or None
+
+    def _read_again(self, lines: list[bytes]) -> None:
+        self._ahead.extendleft(reversed(lines))
+        self._read_again_bytes += sum(map(len, lines)) + _LINE_COST_BYTES * len(lines)
+        if self._read_again_bytes > _MOST_READ_AGAIN_BYTES:
+            raise DamageError("too many quotes are opened and never closed; the rest was not read")
+
+    def _has_swallowed_rows(self, row: Raw, lines: list[bytes]) -> bool:
+        """Tell a row of several lines that is none, and whose lines behind the first are."""
+        if len(lines) == 1 or not self.width or (row.value is not None and len(row.value) == self.width):
+            return False
+        cells = (_cells(line.decode("utf-8", "replace").rstrip("\r\n"), self._delimiter) for line in lines[1:])
+        return all(one is not None and len(one) == self.width for one in cells)
+
+    def _is_last(self) -> bool:
+        try:
+            line = self._next()
+        except DamageError:
+            return False  # said by the damage itself
+        if line is None and not self._too_long:
+            return True
+        self._ahead.appendleft(line)
+        return False
+
+    def _to_its_end(self, line: bytes) -> tuple[list[bytes], bool]:
+        """Return the lines of the row that begins with a line, and whether all quotes in them are closed."""
+        if not self._delimiter:
+            self._delimiter = _delimiter_of(line.decode("utf-8", "replace"))
+        delimiter = self._delimiter.encode()
+        kept, size = [line], len(line)
+        inside = _ends_inside_quotes(line, delimiter, inside=False)
+        while inside and size <= MAX_ROW_BYTES:
+            try:
+                more = self._next()
+            except DamageError:
+                break  # it comes again behind what is kept here
+            if more is None:
+                if self._too_long:
+                    self._ahead.appendleft(None)
+                break
+            kept.append(more)
+            size += len(more)
+            inside = _ends_inside_quotes(more, delimiter, inside=True)
+        return kept, not inside
+
+    def _row(self, number: int, row: bytes) -> Raw:
+        # A last row without its line end may be cut within a cell: nobody can tell, but a row that is damaged shows it.
+        unfinished = not row.endswith(_LINE_END)
+        row = row.rstrip(b"\0") if unfinished else row
+        if b"\0" in row:
+            return Raw(number, None, None, "the row holds a zero byte", damaged=unfinished)
+        try:
+            text = row.decode("utf-8")
+        except UnicodeDecodeError as error:
+            reason = f"the row cannot be read: not UTF-8 text at byte {error.start + 1}"
+            return Raw(number, None, None, reason, damaged=unfinished)
+        cells = _cells(text.rstrip("\r\n"), self._delimiter)
+        if cells is None:
+            return Raw(number, None, None, "the quotes of the row cannot be made out", damaged=unfinished)
+        return Raw(number, None, cells, damaged=unfinished)
+
+
+def _lines_in(chunks: Iterable[bytes]) -> Iterator[bytes | None]:
+    """Yield lines with their ends (LF, CRLF or CR); None for one that is too long."""
+    pending: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        lines = chunk.splitlines(keepends=True)
+        if pending and pending[-1].endswith(b"\r") and not chunk.startswith(b"\n"):
+            yield _joined(pending, size)
+            pending, size = [], 0
+        for i, line in enumerate(lines):
+            size += len(line)
+            if size <= MAX_ROW_BYTES:
+                pending.append(line)
+            # The CR at the end of a chunk may be half of a line end.
+            if line.endswith(b"\n") or (line.endswith(b"\r") and i < len(lines) - 1):
+                yield _joined(pending, size)
+                pending, size = [], 0
+    if size:
+        yield _joined(pending, size)
+
+
+def _joined(parts: list[bytes], size: int) -> bytes | None:
+    return b"".join(parts) if size <= MAX_ROW_BYTES else None
+
+
+def _delimiter_of(header: str) -> str:
+    bare = _QUOTED.sub("", header)
+    return max(",;\t", key=bare.count)
+
+
+def _ends_inside_quotes(line: bytes, delimiter: bytes, *, inside: bool) -> bool:
+    """Tell whether a quoted cell goes on behind a line; a quote within a cell that has none before is a letter."""
+    at = 0
+    while True:
+        quote = line.find(b'"', at)
+        if quote < 0:
+            return inside
+        at = quote + 1
+        if not inside:
+            inside = quote == 0 or line[quote - 1 : quote] == delimiter
+        elif line[at : at + 1] == b'"':
+            at += 1
+        else:
+            inside = False
+            # Whatever follows a quoted cell belongs to it, up to the next delimiter.
+            at = next_cell if (next_cell := line.find(delimiter, at)) >= 0 else len(line)
+
+
+def _cells(text: str, delimiter: str) -> list[str] | None:
+    """Split a row; None where a quote is open at its end or closed within a cell, as one of another row would be."""
+    if '"' not in text:
+        return text.split(delimiter)
+    cells = []
+    at = 0
+    while True:
+        if text.startswith('"', at):
+            found = _QUOTED.match(text, at)
+            if found is None or text[found.end() : found.end() + 1] not in ("", delimiter):
+                return None
+            cells.append(found[1].replace('""', '"'))
+            end = found.end() if found.end() < len(text) else -1
+        else:
+            end = text.find(delimiter, at)
+            cells.append(text[at:] if end < 0 else text[at:end])
+        if end < 0:
+            return cells
+        at = end + 1
+
+
+def read_parquet(path: Path) -> Iterator[Raw]:
+    """Yield the rows of a Parquet file as dictionaries of what JSON could hold."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        reason = f"the file is a Parquet file: {MissingExtraError('parquet')}"
+        yield Raw(None, None, None, reason, damaged=True)
+        return
+    number = 0
+    try:
+        with parquet.ParquetFile(path, page_checksum_verification=True) as file:
+            names = file.schema_arrow.names
+            if not names or len(set(names)) != len(names) or len(names) > _MOST_COLUMNS:
+                yield Raw(None, None, None, "the Parquet file has no columns, too many, or two of a name", damaged=True)
+                return
+            wanted = [name for name in names if name not in _MESSAGES] if _MESSAGES.intersection(names) else None
+            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=wanted, use_threads=False):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield Raw(number, None, {name: _as_json(value) for name, value in row.items()})
+            if number != file.metadata.num_rows:
+                yield Raw(None, None, None, "the Parquet file has not as many rows as it says", damaged=True)
+    # Damage shows itself as any of these, of which many are ValueError too.
+    except (pyarrow.ArrowException, OSError, ValueError, LookupError, OverflowError, MemoryError, TypeError):
+        reason = "the Parquet file is damaged or of a kind that pyarrow cannot read; the rows before were kept"
+        yield Raw(number + 1 if number else None, None, None, reason, damaged=True)
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_EXACT:
+        return int(value)  # a column of integers with gaps, as pandas writes it
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else str(value)
+    if isinstance(value, dict):
+        return {name: _as_json(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_as_json(one) for one in value]
+    return value
