@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._fast.columns import NOT_A_TIME, digest
-from .schema import QUALITIES, Facets, Part, Tokens
+from .schema import QUALITIES, Facets, Part, PartKind, Tokens
 
 __all__ = ["NOT_A_TIME", "PART", "PartTable", "Parts", "Place", "Shared", "part_of", "record_of"]
 
@@ -47,7 +47,8 @@ PART = np.dtype(
 )
 """One row: what `Part` says, where it stands, and of which format it is.
 
-``call`` and ``request`` are digests of the ids (0 where there is none), ``facets``, ``quantities`` and ``text`` numbers
+``call`` and ``request`` are digests of ids, 0 where there is none; that of a request tells rows of one sum apart, and
+of calls it is not kept. ``facets``, ``quantities`` and ``text`` numbers
 of things in `Shared`, ``known`` a bit for each count that the row tells, ``requests`` -1 where it does not say.
 """
 
@@ -118,7 +119,7 @@ def record_of(
     return (
         np.frombuffer(_digest(known), "u8"),
         _short_digest(part.call_id or None),
-        _short_digest(part.request_id),
+        _short_digest(part.request_id) if part.kind == PartKind.METER else 0,
         tokens,
         NOT_A_TIME if part.timestamp_us is None else part.timestamp_us,
         np.nan if part.duration_ms is None else part.duration_ms,
