@@ -1,4 +1,7 @@
-"""The files of a log, and the records in them: JSON lines or one JSON document, plain or gzip, UTF-8 or UTF-16."""
+"""The files of a log, and the records in them.
+
+JSON lines, event streams or one JSON document, plain or gzip, UTF-8 or UTF-16.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,16 @@ import orjson
 
 from ..errors import UsageFormatError
 
-__all__ = ["DamageError", "LogFile", "Piece", "Raw", "find_files", "open_line", "read_pieces"]
+__all__ = ["DamageError", "LogFile", "Piece", "Raw", "find_files", "open_line", "open_text", "read_pieces"]
 
 CHUNK_BYTES = 1 << 20
 MAX_LINE_BYTES = 64 << 20
 """Longer lines are rejected; bodies with images in them reach tens of megabytes."""
 MAX_DOCUMENT_BYTES = 512 << 20
 _DEEPEST_WRAPPER = 3
+_PAGES = ("page", "bucket")
+# Lines of an event stream that carry no data: comments, and fields beside it.
+_NO_DATA = (b":", b"event:", b"id:", b"retry:")
 
 _LINE_COST_BYTES = 200
 """What a line of a document costs beside its bytes while it waits for the end."""
@@ -206,27 +212,73 @@ def _read_document(first: Raw, lines: Iterator[Raw]) -> Iterator[Raw]:
         yield from _open_line(line)
 
 
+def open_text(text: str) -> Iterator[Any]:
+    """Yield the records in a text that a field of a record holds: a document, or an event stream as far as it goes."""
+    data = text.encode("utf-8", "surrogatepass")
+    value, reason = _parse(data)
+    if reason is None:
+        yield from _opened(value)
+        return
+    for line in data.split(b"\n"):
+        if line.startswith(b"data:"):
+            yield from (raw.value for raw in _open_line(Raw(None, None, _bare(line))) if raw.reason is None)
+
+
 def _open_line(line: Raw) -> Iterator[Raw]:
     if line.reason is not None:
         yield line
         return
-    if line.value in (b"[", b"]"):
-        return  # of an array whose records stand in lines
-    value, reason = _parse_line(line.value)
+    data = _event_data(line.value)
+    if data in (b"", b"[", b"]"):
+        return  # nothing, or a bracket of an array whose records stand in lines
+    value, reason = _parse_line(data)
     if reason is not None:
         what = "the last line is unfinished" if line.damaged else "the line cannot be read"
         yield line._replace(value=None, reason=f"{what}: {reason}")
-    elif isinstance(value, dict) and "records" not in value and "value" not in value:
+    elif isinstance(value, dict) and not _is_wrapper(value):
         yield Raw(line.line, line.offset, value)
     else:
         for one in _opened(value):
             yield Raw(line.line, line.offset, one)
 
 
+def _event_data(line: bytes) -> bytes:
+    """Return the data of a line of an event stream, which may be none; any other line as it is."""
+    if line.startswith(b"data:"):
+        data = line[len(b"data:") :].strip(_BLANK)
+        return b"" if data == b"[DONE]" else data
+    return b"" if line.startswith(_NO_DATA) else line
+
+
+def _is_wrapper(value: dict[str, Any]) -> bool:
+    return "records" in value or "value" in value or value.get("object") in _PAGES
+
+
+def _opened_page(page: dict[str, Any]) -> Iterator[Any]:
+    """Yield the results in a page of OpenAI's usage API, each with the time of its bucket.
+
+    A page that is followed by others is yielded itself, without its data: whoever reads it knows what is missing.
+    """
+    buckets = page.get("data") if page["object"] == "page" else [page]
+    for bucket in buckets if isinstance(buckets, list) else [page]:
+        results = bucket.get("results") if isinstance(bucket, dict) else None
+        if not isinstance(results, list):
+            yield bucket
+            continue
+        times = {name: bucket.get(name) for name in ("start_time", "end_time")}
+        for result in results:
+            yield {**result, **times} if isinstance(result, dict) else result
+    if page.get("has_more"):
+        yield {"object": "page", "has_more": True}
+
+
 def _opened(value: Any, depth: int = 0) -> Iterator[Any]:
-    """Open arrays and the wrappers of event hubs and REST answers."""
+    """Open arrays and the wrappers of event hubs, REST answers and usage pages."""
     if depth < _DEEPEST_WRAPPER:
         if isinstance(value, dict):
+            if value.get("object") in _PAGES:
+                yield from _opened_page(value)
+                return
             for name in ("records", "value"):
                 if isinstance(value.get(name), list):
                     value = value[name]

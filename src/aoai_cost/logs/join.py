@@ -21,7 +21,7 @@ __all__ = ["Calls", "Joiner"]
 
 _REFUSED = (401, 403, 404, 429)
 _PROMPT, _COMPLETION = (1 << Tokens._fields.index(name) for name in ("prompt_tokens", "completion_tokens"))
-_MEASURED, _MISSING, _NOT_BILLED = (QUALITIES.index(name) for name in ("measured", "missing", "not_billed"))
+_MISSING, _NOT_BILLED = (QUALITIES.index(name) for name in ("missing", "not_billed"))
 
 
 class Calls(NamedTuple):
@@ -111,9 +111,9 @@ class Joiner:
         quality = np.where(self._asked[rows["facets"]] != 0, _MISSING, _NOT_BILLED)
         quality[status >= 500] = _NOT_BILLED
         quality[prompt | completion] = _MISSING
-        quality[rows["quantities"] != 0] = _MEASURED
-        quality[whole] = rows["quality"][whole]
-        quality[refused] = _NOT_BILLED
+        counted = whole | (rows["quantities"] != 0)
+        quality[counted] = rows["quality"][counted]
+        quality[refused | (rows["quality"] == _NOT_BILLED)] = _NOT_BILLED
         # Counted by the service and refused by it: one of the two is wrong, and only the refusal costs nothing.
         conflicts = conflicts | (refused & rows["tokens"].any(axis=1))
         self._count("requests", rows["file"])
@@ -138,8 +138,14 @@ class Joiner:
             members.sort(key=lambda row: (parts["file"][row], parts["line"][row], parts["record"][row]))
             distinct: dict[Part, int] = {}
             for row in members:
-                if distinct.setdefault(part_of(parts[row], self._shared), row) != row:
-                    self._counts[parts["file"][row]].duplicates += 1
+                part = part_of(parts[row], self._shared)
+                if distinct.setdefault(part, row) != row:
+                    counts = self._counts[parts["file"][row]]
+                    # Pieces of a stream without a number are equal and no copies of each other.
+                    if part.kind == PartKind.SO_FAR or (part.kind == PartKind.REST and not part.call_id):
+                        counts.joined += 1
+                    else:
+                        counts.duplicates += 1
             call = _Resolution(parts, self._counts)
             for one, status, conflict in call.resolve([_Placed(part, row) for part, row in distinct.items()]):
                 made.append(self._record(parts, one, status))
@@ -176,7 +182,7 @@ class _Resolution:
         usages: dict[str, list[_Placed]] = {}
         others: dict[int, list[_Placed]] = {PartKind.STATUS: [], PartKind.REST: []}
         for one in parts:
-            if one.part.kind == PartKind.USAGE:
+            if one.part.kind in (PartKind.USAGE, PartKind.SO_FAR):
                 usages.setdefault(one.part.call_id, []).append(one)
             else:
                 others[one.part.kind].append(one)
@@ -196,10 +202,12 @@ class _Resolution:
         status, conflict = self._best_status(others[PartKind.STATUS], joined, served)
         calls: list[tuple[_Placed, _Placed | None, bool]] = []
         if usages:
+            # Rows that name no request speak for all requests only if they agree.
+            agreed = len(usages) == 1 or len({part.facets for part, _ in joined}) == 1
             joined += [status] if status is not None else []
             for group in usages.values():
                 best, conflict_here = self._best_usage(group)
-                if len(usages) == 1:
+                if agreed:
                     best = _filled(best, sorted(joined, key=lambda one: _order(one.part), reverse=True))
                 calls.append((best, status, conflict or conflict_here))
         elif status is not None:
@@ -220,10 +228,14 @@ class _Resolution:
             return group[0], False
         group.sort(key=lambda one: _order(one.part), reverse=True)
         for one in group[1:]:
-            self._counts_of(one).duplicates += 1
-        # A stream writes a row of zeros first; that is no contradiction.
-        told = {part.tokens for part, _ in group if any(part.tokens)}
-        return _filled(group[0], group[1:]), len(told) > 1
+            if one.part.kind == PartKind.SO_FAR:
+                self._counts_of(one).joined += 1
+            else:
+                self._counts_of(one).duplicates += 1
+        # A stream writes a row of zeros first; that is no contradiction, nor is a count that only one row tells.
+        told = [part.tokens for part, _ in group if part.kind == PartKind.USAGE and any(part.tokens)]
+        conflict = any(len({count for count in counts if count is not None}) > 1 for counts in zip(*told, strict=True))
+        return _filled(group[0], group[1:]), conflict
 
     def _best_status(self, group: list[_Placed], joined: list[_Placed], served: bool) -> tuple[_Placed | None, bool]:
         """Keep the row with a duration; tell if rows differ in more than the placeholder of a throttled call.
@@ -276,6 +288,7 @@ def _order(part: Part) -> tuple[Any, ...]:
         tokens != NO_TOKENS,
         -1 if tokens.completion_tokens is None else tokens.completion_tokens,
         -1 if tokens.prompt_tokens is None else tokens.prompt_tokens,
+        sum(count is not None for count in tokens),
         part.timestamp_us or 0,
         repr(part),
     )

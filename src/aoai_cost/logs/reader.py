@@ -143,7 +143,7 @@ class _Reading:
         self.resource = account.lower().rstrip("/") if account else None
         self.counts: list[FileCounts] = []
         self.rejected: list[tuple[str, int | None, int | None, str]] = []
-        self.shared = Shared(tuple(one.name for one in formats), keep_texts=keep_texts)
+        self.shared = Shared(formats, keep_texts=keep_texts)
         self.table = PartTable()
         self.readers = [one.lines(self.shared, i) for i, one in enumerate(formats) if one.lines is not None]
         self.recognised = False

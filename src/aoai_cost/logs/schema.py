@@ -52,6 +52,8 @@ class PartKind:
     """How the call went; joined to the usage of the same identity, or a call without tokens."""
     REST = 2
     """A continuation that knows neither."""
+    SO_FAR = 3
+    """The tokens of a stream so far: of several the largest counts, and they contradict nothing."""
 
 
 class Facets(NamedTuple):
@@ -171,7 +173,8 @@ class LogFormat:
 
     ``sniff`` tells a record of this format by its content; ``read`` gives the identity of its call (None where it has
     none: then the row is a call of its own) and the part, or None for a row that says nothing of usage. A format that
-    never names its deployment or resource takes the names that the user gives.
+    never names its deployment or resource takes the names that the user gives. ``calls_of`` names the format whose
+    identities are this one's too: rows of both are joined, and asking for that format asks for this one.
     """
 
     name: str
@@ -179,6 +182,7 @@ class LogFormat:
     read: Callable[[Mapping[str, Any]], tuple[Identity | None, Part] | None]
     names_deployment: bool = True
     names_resource: bool = True
+    calls_of: str | None = None
     lines: Callable[[Shared, int], LineReader] | None = None
     """Makes what reads whole pieces of JSON lines of this format at once, given the number of the format."""
 

@@ -39,4 +39,4 @@ def find_formats(name: str) -> tuple[LogFormat, ...]:
         raise UnknownNameError(
             "log format", name, get_close_matches(name[:100].lower(), known, n=3, cutoff=0.3) or known
         )
-    return (LOG_FORMATS[name],)
+    return tuple(one for one in _ALL if name in (one.name, one.calls_of))
