@@ -193,8 +193,10 @@ class _Resolution:
             if all(part.tokens == NO_TOKENS for part, _ in unnamed):
                 # Rows that name no request and counted nothing belong to the request that another row names.
                 joined += unnamed
-            elif len(named) == 1 and all(part.tokens == NO_TOKENS for part, _ in named[0]):
-                # The one request that is named has its tokens in the rows that name none.
+            elif len(named) == 1 and (
+                all(part.tokens == NO_TOKENS for part, _ in named[0]) or _totals(named[0]) == _totals(unnamed)
+            ):
+                # The one request that is named has its tokens in the rows that name none, or in both alike.
                 named[0] += unnamed
             else:
                 usages[""] = unnamed
@@ -277,6 +279,10 @@ def _filled(one: _Placed, others: Sequence[_Placed]) -> _Placed:
     for other in others:
         facets = facets.filled(other.part.facets)
     return one if facets is one.part.facets else _Placed(one.part._replace(facets=facets), one.row)
+
+
+def _totals(group: Sequence[_Placed]) -> set[tuple[int, int]]:
+    return {(part.tokens.prompt_tokens or 0, part.tokens.completion_tokens or 0) for part, _ in group}
 
 
 def _order(part: Part) -> tuple[Any, ...]:

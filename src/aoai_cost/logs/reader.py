@@ -39,8 +39,7 @@ def read_usage(
         Files and folders, in any layout; folders are walked, hidden files left out. Plain or gzip, JSON lines or
         JSON documents; what a file holds is told by its content, row by row.
     format : str
-        ``auto``, or the one format whose rows count: ``azure-monitor``, ``apim-llm-log``, ``openai-response``,
-        ``client-log``.
+        ``auto``, or the one format (of `LOG_FORMATS`) whose rows count, with those that share its calls.
     deployment, resource : str, optional
         For logs that never name them: bodies of answers name neither, gateway logs no resource. Without them such
         rows have none; nothing is guessed.

@@ -174,7 +174,8 @@ class LogFormat:
     ``sniff`` tells a record of this format by its content; ``read`` gives the identity of its call (None where it has
     none: then the row is a call of its own) and the part, or None for a row that says nothing of usage. A format that
     never names its deployment or resource takes the names that the user gives. ``calls_of`` names the format whose
-    identities are this one's too: rows of both are joined, and asking for that format asks for this one.
+    identities are this one's too: rows of both are joined, so that they are one kind of log, and asking for that format
+    asks for this one as well.
     """
 
     name: str

@@ -80,7 +80,7 @@ class UsageSums:
     period : (date, date) or None
         First day of the calls, and the day after the last one, UTC.
     formats : tuple of str
-        The formats of the rows that count.
+        The formats of the rows that count; formats that share calls are one.
     rejected, counts, complete
         As in `UsageLog`.
     """
@@ -127,7 +127,7 @@ class Sums:
             first, last = int(days[dated].min()), int(days.max())
             before = self._days or (first, last)
             self._days = min(first, before[0]), max(last, before[1])
-        self.formats.update(self._shared.formats[i] for i in np.unique(rows["source"]).tolist())
+        self.formats.update(self._shared.families[i] for i in np.unique(rows["source"]).tolist())
         prompt = rows["tokens"][:, Tokens._fields.index("prompt_tokens")]
         long = prompt > self._limits_of(rows["facets"])
         keys, which = np.unique(

@@ -7,14 +7,35 @@ from types import MappingProxyType
 
 from ...errors import UnknownNameError
 from ..schema import LogFormat
-from . import apim_llm_log, azure_monitor, client_log, openai_response
+from . import (
+    apim_gateway_logs,
+    apim_llm_log,
+    azure_batch,
+    azure_monitor,
+    client_log,
+    openai_assistants,
+    openai_audio,
+    openai_realtime,
+    openai_response,
+    openai_stream,
+    openai_usage_page,
+    realtime_transcription,
+)
 
 __all__ = ["LOG_FORMATS", "find_formats"]
 
 _ALL = (
     azure_monitor.FORMAT,
     apim_llm_log.FORMAT,
+    apim_gateway_logs.FORMAT,
     openai_response.FORMAT,
+    openai_stream.FORMAT,
+    openai_realtime.FORMAT,
+    realtime_transcription.FORMAT,
+    openai_audio.FORMAT,
+    openai_assistants.FORMAT,
+    openai_usage_page.FORMAT,
+    azure_batch.FORMAT,
     client_log.FORMAT,
 )
 

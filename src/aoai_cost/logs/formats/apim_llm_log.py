@@ -1,7 +1,8 @@
 """``ApiManagementGatewayLlmLog`` rows of API Management, as Log Analytics and its command line give them.
 
 A call stands in several rows: one has the names and tokens, the others carry pieces of long messages. Which sequence
-number the first one has is not fixed. Messages are never read.
+number the first one has is not fixed. Messages are never read. Status, latency and user are in another table,
+``ApiManagementGatewayLogs`` (`apim_gateway_logs`), unless the query joined the two.
 """
 
 from __future__ import annotations
@@ -9,43 +10,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..fields import served_model, to_count, to_flag, to_text, to_timestamp_us
+from ..fields import served_model, to_count, to_duration_ms, to_flag, to_status, to_text, to_timestamp_us
 from ..operations import api_of
 from ..schema import Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
 
-__all__ = ["FORMAT"]
+__all__ = ["FORMAT", "without_nulls"]
 
 _TOKEN_COLUMNS = {"SequenceNumber", "PromptTokens", "CompletionTokens"}
-_TABLE, _COMPANION = "ApiManagementGatewayLlmLog", "ApiManagementGatewayLogs"
+_TABLE = "ApiManagementGatewayLlmLog"
 
 
 def sniff(record: Mapping[str, Any]) -> bool:
-    """Tell a row of the table, or of its companion where that holds no bodies."""
-    return "CorrelationId" in record and (_is_ours(record) or _is_companion(record))
-
-
-def _is_ours(record: Mapping[str, Any]) -> bool:
+    """Tell a row of the table, also of a query that joined it to another one."""
     table = record.get("Type")
-    return table == _TABLE or (table is None and record.keys() >= _TOKEN_COLUMNS)
+    return "CorrelationId" in record and (table == _TABLE or (table is None and record.keys() >= _TOKEN_COLUMNS))
 
 
-def _is_companion(record: Mapping[str, Any]) -> bool:
-    # A query may have joined the two tables: where the columns of tokens stand, the row is one of ours.
-    if _is_ours(record):
-        return False
-    if record.get("Type") != _COMPANION and not {"ApiId", "BackendResponseCode"} <= record.keys():
-        return False
-    # Bodies that it logged can hold usage: a format of its own.
-    return not record.get("ResponseBody") and not record.get("BackendResponseBody")
+def without_nulls(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a row with None for what the command line of Azure writes as the text ``None``."""
+    if "TableName" not in record:
+        return record
+    return {name: None if value == "None" else value for name, value in record.items()}
 
 
-def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
-    """Read one row of a call; None for the companion table, which has no tokens."""
-    if _is_companion(record):
-        return None
-    if "TableName" in record:
-        # The command line of Azure writes what is null as this text.
-        record = {name: None if value == "None" else value for name, value in record.items()}
+def read(record: Mapping[str, Any]) -> tuple[Identity, Part]:
+    """Read one row of a call."""
+    record = without_nulls(record)
     correlation_id = to_text(record.get("CorrelationId"), "CorrelationId")
     if correlation_id is None:
         raise RowError("CorrelationId is empty: the row can be joined to nothing, nor told from a duplicate")
@@ -73,10 +63,16 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
         api=api_of(operation),
         operation=operation,
         stream=to_flag(record.get("IsStreamCompletion")),
+        # These stand here only where a query joined the two tables.
+        user=to_text(record.get("ApimSubscriptionId"), "ApimSubscriptionId"),
+        app=to_text(record.get("ProductId"), "ProductId"),
     )
+    status = to_status(record.get("BackendResponseCode")) or to_status(record.get("ResponseCode"))
+    duration_ms = to_duration_ms(record.get("TotalTime"))
     is_head = deployment is not None or request_id is not None or tokens.prompt_tokens is not None
     if is_head:
-        part = Part(PartKind.USAGE, request_id or "", facets, timestamp_us, tokens, request_id=correlation_id)
+        call_id = request_id or ""
+        part = Part(PartKind.USAGE, call_id, facets, timestamp_us, tokens, status, duration_ms, correlation_id)
     else:
         sequence = to_count(record.get("SequenceNumber"), "SequenceNumber")
         part = Part(PartKind.REST, str(sequence), facets, timestamp_us, request_id=correlation_id)
