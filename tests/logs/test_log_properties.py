@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import answer_rows
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -40,6 +41,7 @@ SAMPLES = {
         attempt_row("d", sent=False, usage=None),
         {"aoai_cost_ledger": 1, "day": "2026-10-14", "call": "a", "cost": "0.01", "currency": "USD"},
     ],
+    **answer_rows.SAMPLES,
 }
 in_a_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -62,8 +62,8 @@ def _answered(record: Mapping[str, Any], custom_id: str) -> Part:
         return Part(PartKind.USAGE, call_id, facets, None, request_id=custom_id, quality="not_billed")
     body = response.get("body")
     part = Part(PartKind.USAGE, "", Facets(), None)
-    if isinstance(body, dict) and openai_response.sniff(body):
-        _, part = openai_response.read_answer(body)
+    if isinstance(body, dict) and openai_response.sniff(body) and (found := openai_response.read(body)):
+        _, part = found
     request_id = to_text(response.get("request_id"), "request_id") or line_id or part.request_id
     return part._replace(
         kind=PartKind.USAGE,

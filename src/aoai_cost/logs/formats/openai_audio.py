@@ -18,19 +18,21 @@ __all__ = ["FORMAT", "heard"]
 
 _LONGEST_S = 10**7
 _SPOKEN = "speech.audio.done"
+_FOREIGN = {"object", "choices", "id", "item_id", "event_id"}
 _ENDS = (_SPOKEN, "transcript.text.done")
 
 
 def sniff(record: Mapping[str, Any]) -> bool:
     """Tell a transcription, or an event of a stream of one or of speech."""
     event = record.get("type")
-    if isinstance(event, str) and event.startswith(("transcript.text.", "speech.audio.")):
-        return "event_id" not in record
-    if "object" in record or "choices" in record or "id" in record:
+    if not record.keys().isdisjoint(_FOREIGN):
         return False
+    if isinstance(event, str) and event.startswith(("transcript.text.", "speech.audio.")):
+        return True
     usage = record.get("usage")
-    told = isinstance(usage, dict) and (usage.get("type") in ("tokens", "duration") or "characters" in usage)
-    return told or (record.get("task") in ("transcribe", "translate") and "duration" in record)
+    if isinstance(usage, dict):
+        return openai_response.is_of_audio(usage)
+    return usage is None and record.get("task") in ("transcribe", "translate") and "duration" in record
 
 
 def read(record: Mapping[str, Any]) -> tuple[None, Part] | None:

@@ -13,7 +13,7 @@ from ...catalog import image_variant
 from ..fields import served_model, to_status, to_text, to_timestamp_us, to_tokens
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError
 
-__all__ = ["FORMAT", "read", "sniff", "time_of"]
+__all__ = ["FORMAT", "is_of_audio", "read", "read_answer", "sniff", "time_of"]
 
 _API_OF = {
     "chat.completion": "chat",
@@ -69,13 +69,18 @@ def sniff(record: Mapping[str, Any]) -> bool:
         return True
     if kind is None or kind == "list":
         usage = record.get("usage")
-        if isinstance(usage, dict) and _NOT_OURS in usage:
+        if isinstance(usage, dict) and (_NOT_OURS in usage or is_of_audio(usage)):
             return False
         if isinstance(usage, dict) and not _TOKEN_FIELDS.isdisjoint(usage.keys()):
             return True
         if kind is None and "usage" in record and "model" in record:
             return not isinstance(usage, dict)
     return kind is None and (_is_error(record) or _images(record) is not None)
+
+
+def is_of_audio(usage: Mapping[str, Any]) -> bool:
+    """Tell the usage of a transcription, which says in what it is counted, or of speech (`openai_audio`)."""
+    return usage.get("type") in ("tokens", "duration") or "characters" in usage
 
 
 def read(record: Mapping[str, Any]) -> tuple[Identity | None, Part] | None:
