@@ -271,6 +271,11 @@ def test_a_line_of_a_batch_has_batch_prices_and_the_deployment_of_its_input(tmp_
     assert costs[0] == costs[1] / 2 > 0
 
 
+def test_the_input_of_a_batch_goes_before_what_the_user_gives(tmp_path: Path) -> None:
+    log = read_rows(tmp_path, [batch_row(), asked_row(), batch_row("task-1", "b")], deployment="given")
+    assert [call["deployment"] for call in calls_of(log)] == ["cheap", "given"]
+
+
 def test_equal_ids_of_two_batches_are_calls_of_their_own(tmp_path: Path) -> None:
     rows = [batch_row(call="a"), batch_row(call="b")]
     log = read_rows(tmp_path, rows[:1], rows[1:], [asked_row()], rows[:1])

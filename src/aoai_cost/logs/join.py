@@ -40,10 +40,15 @@ class _Placed(NamedTuple):
 
 
 class Joiner:
-    """Resolves records, array by array; counts in `counts` what became of each row of each file."""
+    """Resolves records, array by array; counts in `counts` what became of each row of each file.
 
-    def __init__(self, shared: Shared, counts: list[FileCounts]) -> None:
-        self._shared, self._counts = shared, counts
+    `given` has the deployment and the resource of each format's calls that no row of them names.
+    """
+
+    def __init__(
+        self, shared: Shared, counts: list[FileCounts], given: Sequence[tuple[str | None, str | None]]
+    ) -> None:
+        self._shared, self._counts, self._given = shared, counts, given
         self._asked = np.empty(0, np.int8)
         self._embeds = np.empty(0, bool)
         self._filled: dict[tuple[int, int], int] = {}
@@ -71,7 +76,18 @@ class Joiner:
             singly.append(rows)
             conflicts = np.concatenate([conflicts, more])
         rows = np.concatenate(singly)
+        self._give_names(rows)
         return self._judged(rows, conflicts)
+
+    def _give_names(self, rows: Parts) -> None:
+        facets = self._shared.facets
+        for source, names in enumerate(self._given):
+            of_source = rows["source"] == source
+            if names == (None, None) or not of_source.any():
+                continue
+            found, which = np.unique(rows["facets"][of_source], return_inverse=True)
+            named = [facets.number(facets.all[one].with_given(*names)) for one in found.tolist()]
+            rows["facets"][of_source] = np.array(named, np.int32)[which]
 
     def _join(self, parts: Parts, usage: npt.NDArray[np.int64], status: npt.NDArray[np.int64]) -> Parts:
         rows, facets = parts[usage], parts["facets"]

@@ -135,11 +135,14 @@ class _Reading:
     ) -> None:
         self.formats, self.strict = formats, strict
         try:
-            self.deployment = to_text(deployment, "deployment")
+            named = to_text(deployment, "deployment")
             account = to_text(resource, "resource")
         except RowError as error:
             raise UsageFormatError("", f"what was given cannot be a name: {error}") from None
-        self.resource = account.lower().rstrip("/") if account else None
+        account = account.lower().rstrip("/") if account else None
+        self.given = [
+            (None if one.names_deployment else named, None if one.names_resource else account) for one in formats
+        ]
         self.counts: list[FileCounts] = []
         self.rejected: list[tuple[str, int | None, int | None, str]] = []
         self.shared = Shared(formats, keep_texts=keep_texts)
@@ -215,12 +218,7 @@ class _Reading:
         if found is None:
             counts.ignored += 1
             return
-        identity, part = found
-        if not (one.names_deployment and one.names_resource):
-            deployment = None if one.names_deployment else self.deployment
-            given = part.facets.with_given(deployment, None if one.names_resource else self.resource)
-            part = part._replace(facets=given)
-        self.table.add(record_of(self.shared, source, identity, part, place))
+        self.table.add(record_of(self.shared, source, *found, place))
 
     def _reject(self, counts: FileCounts, raw: Raw, reason: str) -> None:
         if self.strict:
@@ -241,7 +239,7 @@ class _Reading:
             more = f" (and {len(self.rejected) - 1:,} more rows)" if len(self.rejected) > 1 else ""
             formats = ", ".join(one.name for one in self.formats)
             raise UsageFormatError(source, f"{reason}{more}; no row is of a known log format ({formats})", line or 0)
-        joiner = Joiner(self.shared, self.counts)
+        joiner = Joiner(self.shared, self.counts, self.given)
         for parts in self.table.partitions():
             yield joiner.resolve(parts)
 
