@@ -29,7 +29,7 @@ from answer_rows import (
     transcribed_row,
     usage_of,
 )
-from log_rows import ACCOUNT, body_row, calls_of, check_counts, gateway_row, read_bytes, read_rows, total
+from log_rows import ACCOUNT, GATEWAY, body_row, calls_of, check_counts, gateway_row, read_bytes, read_rows, total
 
 from aoai_cost import UsageLog, cost_report
 from aoai_cost.catalog import Deployment, Deployments
@@ -445,12 +445,31 @@ def test_an_answer_from_the_cache_of_the_gateway_is_not_billed(tmp_path: Path) -
     "properties",
     [
         pytest.param({"url": "https://x.net/shop/orders", "backendUrl": "https://shop.net/orders"}, id="another API"),
+        pytest.param({"url": "https://x.net/v2/deployments/web/images", "backendUrl": "http://k8s/"}, id="a cluster"),
         pytest.param({"method": "GET"}, id="fetching an answer again"),
         pytest.param({"url": None, "backendUrl": None}, id="no URL"),
     ],
 )
 def test_what_asked_no_model_is_ignored(tmp_path: Path, properties: dict[str, Any]) -> None:
     assert counted(read_rows(tmp_path, [logged_row(properties=properties)])) == (0, 0, 0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("url", "api", "deployment"),
+    [
+        pytest.param("https://x.net/llm/chat/completions", "chat", None, id="a path of the gateway's own"),
+        pytest.param("https://x.net/openai/v1/responses", "responses", None, id="the v1 path"),
+        pytest.param("https://x.net/deployments/my-chat/embeddings?a=b", "embeddings", "my-chat", id="a deployment"),
+        pytest.param("https://x.net/openai/realtime?a=b&deployment=live", "realtime", "live", id="a session"),
+        pytest.param("https://x.net/v1/audio/speech?q=" + "x" * 5_000, "audio", None, id="a long query"),
+        pytest.param("x.net:443/v1/images/generations", "images", None, id="no scheme"),
+    ],
+)
+def test_a_path_tells_the_api(tmp_path: Path, url: str, api: str, deployment: str | None) -> None:
+    method = "GET" if api == "realtime" else "POST"
+    properties = {"url": url, "backendUrl": None, "operationId": None, "method": method}
+    call = only(read_rows(tmp_path, [logged_row(body="{}", properties=properties)]))
+    assert (call["api"], call["deployment"], call["resource"]) == (api, deployment, None)
 
 
 def test_both_tables_of_the_gateway_are_one_call(tmp_path: Path) -> None:
@@ -461,6 +480,28 @@ def test_both_tables_of_the_gateway_are_one_call(tmp_path: Path) -> None:
         assert call["latency_ms"] in (900, 176)
         assert log.counts.total.conflicts == 0
         assert not any("more than once" in note for note in cost_report(log).notes)
+
+
+def test_an_event_hub_tells_cached_tokens_that_the_table_drops(tmp_path: Path) -> None:
+    hub = {
+        "category": "GatewayLlmLogs",
+        "correlationId": "a",
+        "operationName": "Microsoft.ApiManagement/GatewayLlmLogs",
+        "properties": {
+            "requestId": "chatcmpl-a",
+            "modelName": "gpt-4o-2024-11-20",
+            "promptTokens": 100,
+            "promptCachedTokens": 64,
+            "completionTokens": 10,
+            "requestMessages": "secret",
+        },
+        "resourceId": GATEWAY.upper(),
+        "time": "2026-10-14T02:03:59.9460000Z",
+    }
+    log = read_rows(tmp_path, [{"records": [hub, logged_row(body="{}")]}], [gateway_row()])
+    call = only(log)
+    assert (call["prompt_tokens"], call["cached_tokens"], call["deployment"], call["status"]) == (100, 64, "chat", 200)
+    assert (log.counts.total.duplicates, log.counts.total.conflicts) == (1, 0)
 
 
 def test_the_companion_says_who_asked(tmp_path: Path) -> None:

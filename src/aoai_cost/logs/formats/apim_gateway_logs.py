@@ -12,18 +12,24 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...catalog import arm_resource
-from ..fields import to_duration_ms, to_status, to_text, to_timestamp_us
+from ..fields import to_duration_ms, to_text
 from ..files import open_text
 from ..operations import api_of
-from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError
+from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind
 from . import apim_llm_log, openai_audio, openai_response, openai_stream
+from .apim_llm_log import Row
 
 __all__ = ["FORMAT"]
 
 _CATEGORY, _TABLE = "GatewayLogs", "ApiManagementGatewayLogs"
 _URL = re.compile(r"(?:[a-z]+://)?([^/:?#]*)(?::\d+)?([^?#]*)", re.IGNORECASE)
-_DEPLOYMENT = re.compile(r"/deployments/([^/]+)")
-_API = re.compile(r"/(chat/completions|completions|responses|embeddings|images|audio|realtime)(/|$)")
+# Of a realtime session it is in the query.
+_DEPLOYMENT = re.compile(r"/deployments/([^/?#]+)|[?&]deployment=([^&#]+)")
+# Other APIs behind the gateway have images, responses and deployments too: only whole paths of a model's tell.
+_API = re.compile(
+    r"/(chat/completions)/?$"
+    r"|(?:/deployments/[^/]+|/openai|/v1)/(completions|responses|embeddings|images/\w+|audio/\w+|realtime)/?$"
+)
 _HOSTS = tuple(
     f".{service}.azure.{domain}"
     for domain in ("com", "us", "cn")
@@ -43,15 +49,10 @@ def sniff(record: Mapping[str, Any]) -> bool:
 
 def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     """Read one call; None for one that went to no model, or fetched an answer again."""
-    row = _Row(record)
-    correlation_id = row.text("CorrelationId")
-    if correlation_id is None:
-        raise RowError("the correlation id is empty: the row can be joined to nothing, nor told from a duplicate")
-    timestamp_us = to_timestamp_us(row.get("TimeGenerated", "time"), "the time of the row")
-    if timestamp_us is None:
-        raise RowError("the row has no time")
-    asked, backend = _Url(row.text("Url")), _Url(row.text("BackendUrl"))
-    if not (backend.is_model or asked.is_model) or _only_looks(row, asked):
+    row = Row(record)
+    identity, timestamp_us = row.identity(), row.timestamp_us()
+    asked, backend = _Url(row.get("Url")), _Url(row.get("BackendUrl"))
+    if not (backend.is_model or asked.is_model) or _only_looks(row, asked, backend):
         return None
     operation = row.text("OperationId")
     facets = Facets(
@@ -60,14 +61,11 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
         deployment=backend.deployment or asked.deployment,
         api=api_of(operation) or backend.api or asked.api,
         operation=operation,
-        user=row.text("ApimSubscriptionId") or row.text("UserId"),
+        user=row.user(),
         app=row.text("ProductId"),
     )
-    # What the backend answered was billed, whatever the gateway then told its client.
-    status = to_status(row.get("BackendResponseCode")) or to_status(row.get("ResponseCode"))
     duration_ms = to_duration_ms(row.get("TotalTime", "durationMs"))
-    part = Part(PartKind.STATUS, "", facets, timestamp_us, NO_TOKENS, status, duration_ms, correlation_id)
-    identity = ((row.text("_ResourceId", "resourceId") or "").lower(), correlation_id)
+    part = Part(PartKind.STATUS, "", facets, timestamp_us, NO_TOKENS, row.status(), duration_ms, identity[1])
     if row.text("Cache") == "hit":
         return identity, part._replace(quality="not_billed")
     answer = _answer(row)
@@ -81,47 +79,28 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     )
 
 
-class _Row:
-    """A row of the table, or of the category, where names begin with a small letter and stand in ``properties``."""
-
-    def __init__(self, record: Mapping[str, Any]) -> None:
-        self._record = apim_llm_log.without_nulls(record)
-        properties = record.get("properties")
-        self._properties = properties if isinstance(properties, dict) else {}
-
-    def get(self, name: str, other: str | None = None) -> Any:
-        small = other or name[0].lower() + name[1:]
-        for source, key in ((self._record, name), (self._record, small), (self._properties, small)):
-            value = source.get(key)
-            if value is not None and value != "":
-                return value
-        return None
-
-    def text(self, name: str, other: str | None = None) -> str | None:
-        return to_text(self.get(name, other), name)
-
-
 class _Url:
     """What a URL tells: whether it is of a model, and the account, deployment and API that it names."""
 
-    def __init__(self, url: str | None) -> None:
-        parts = _URL.match(url or "")
+    def __init__(self, url: Any) -> None:
+        url = url if isinstance(url, str) else ""
+        parts = _URL.match(url)
         host, path = (parts[1].lower(), parts[2]) if parts else ("", "")
         of_azure = host.endswith(_HOSTS)
-        deployment, api = _DEPLOYMENT.search(path), _API.search(path)
-        self.deployment = deployment[1] if deployment else None
-        self.account = arm_resource(host.partition(".")[0]) if of_azure else None
-        self.api = api_of(api[1]) if api else None
-        self.is_model = of_azure or deployment is not None or api is not None
+        deployment, api = _DEPLOYMENT.search(url), _API.search(path)
+        self.deployment = to_text(deployment[1] or deployment[2], "deployment") if deployment else None
+        self.account = to_text(arm_resource(host.partition(".")[0]), "host") if of_azure else None
+        self.api = api_of(api[1] or api[2]) if api else None
+        self.is_model = of_azure or api is not None
 
 
-def _only_looks(row: _Row, asked: _Url) -> bool:
+def _only_looks(row: Row, asked: _Url, backend: _Url) -> bool:
     # A session is opened by a GET; any other asks no model, and the answer that it fetches was billed when it was made.
     method = row.text("Method")
-    return method is not None and method.upper() != "POST" and asked.api != "realtime"
+    return method is not None and method.upper() != "POST" and "realtime" not in (asked.api, backend.api)
 
 
-def _answer(row: _Row) -> Part | None:
+def _answer(row: Row) -> Part | None:
     """Return what the body says, of the backend where it tells usage; None where no body can be read."""
     found = None
     for name in ("BackendResponseBody", "ResponseBody"):
