@@ -36,8 +36,8 @@ def read_usage(
     Parameters
     ----------
     *paths : path
-        Files and folders, in any layout; folders are walked, hidden files left out. Plain or gzip, JSON lines or
-        JSON documents; what a file holds is told by its content, row by row.
+        Files and folders, in any layout; folders are walked, hidden files left out. Plain or gzip, JSON lines,
+        event streams or JSON documents; what a file holds is told by its content, row by row.
     format : str
         ``auto``, or the one format (of `LOG_FORMATS`) whose rows count, with those that share its calls.
     deployment, resource : str, optional
