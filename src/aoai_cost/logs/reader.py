@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -197,23 +197,36 @@ class _Reading:
             self._reject(counts, raw, raw.reason)
             return True
         try:
-            self._read_record(counts, raw.value, Place(file, raw.line or 0, at.record))
+            source, one = self._format_of(raw.value)
+            rows = [raw.value] if one.open is None else list(one.open(raw.value))
         except RowError as error:
             self._reject(counts, raw, str(error))
+            return True
+        if not rows:
+            counts.ignored += 1  # a record that could hold rows and holds none
+        for i, row in enumerate(rows):
+            if i:
+                counts.rows += 1
+                at.record += 1
+            try:
+                self._add(source, one, row, counts, Place(file, raw.line or 0, at.record))
+            except RowError as error:
+                self._reject(counts, raw, str(error))
         return True
 
-    def _read_record(self, counts: FileCounts, record: Any, place: Place) -> None:
+    def _format_of(self, record: Any) -> tuple[int, LogFormat]:
+        if isinstance(record, dict):
+            for source, one in enumerate(self.formats):
+                if one.sniff(record):
+                    self.recognised = True
+                    return source, one
+            named = self.formats[0].name if len(self.formats) == 1 else "a known log format"
+            raise RowError(f"the row is not of {named}")
+        raise RowError("the row is not a JSON object")
+
+    def _add(self, source: int, one: LogFormat, record: Any, counts: FileCounts, place: Place) -> None:
         if not isinstance(record, dict):
             raise RowError("the row is not a JSON object")
-        for source, one in enumerate(self.formats):
-            if one.sniff(record):
-                self.recognised = True
-                self._add(source, one, record, counts, place)
-                return
-        named = self.formats[0].name if len(self.formats) == 1 else "a known log format"
-        raise RowError(f"the row is not of {named}")
-
-    def _add(self, source: int, one: LogFormat, record: Mapping[str, Any], counts: FileCounts, place: Place) -> None:
         found = one.read(record)
         if found is None:
             counts.ignored += 1

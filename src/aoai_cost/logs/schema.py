@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -186,6 +186,8 @@ class LogFormat:
     calls_of: str | None = None
     lines: Callable[[Shared, int], LineReader] | None = None
     """Makes what reads whole pieces of JSON lines of this format at once, given the number of the format."""
+    open: Callable[[Mapping[str, Any]], Iterator[Any]] | None = None
+    """Yields the rows of a record that holds many, once ``sniff`` told it; each is read and counted by itself."""
 
 
 @dataclass(slots=True)
