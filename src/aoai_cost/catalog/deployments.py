@@ -16,6 +16,7 @@ __all__ = [
     "Alias",
     "Deployment",
     "Deployments",
+    "account_of_host",
     "arm_region",
     "arm_resource",
     "find_overlaps",
@@ -23,6 +24,8 @@ __all__ = [
     "same_resource",
     "tier_of",
 ]
+
+_AZURE_HOSTS = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com", ".openai.azure.us")
 
 SKUS = (
     "GlobalStandard",
@@ -76,6 +79,18 @@ def arm_resource(name: str) -> str:
     'contoso'
     """
     return name.strip().rstrip("/").lower()
+
+
+def account_of_host(host: str) -> str | None:
+    """Return the name of the account that a host belongs to; None for a host that is not one of Azure's.
+
+    Examples
+    --------
+    >>> account_of_host("Contoso.openai.azure.com"), account_of_host("api.openai.com")
+    ('contoso', None)
+    """
+    host = host.lower()
+    return (host.partition(".")[0] or None) if host.endswith(_AZURE_HOSTS) else None
 
 
 def same_resource(one: str, other: str) -> bool:

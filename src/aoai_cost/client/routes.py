@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from ..catalog import account_of_host
+
 __all__ = ["Route", "body_of", "find_route"]
 
 _COUNTED = frozenset(("chat/completions", "responses", "embeddings", "completions"))
@@ -19,7 +21,6 @@ _FREE = re.compile(
     r"|threads(?:/(?!runs$)[^/]+(?:/messages(?:/[^/]+)?)?)?|responses/input_tokens|.*/cancel"
 )
 _ID = re.compile(r"(?<=/)[a-z]+[_-][^/]*\d[^/]*")
-_AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com", ".openai.azure.us")
 _LONGEST_NAME = 256
 
 
@@ -52,12 +53,11 @@ def find_route(client: Any, options: Any, body: Mapping[str, Any] | None) -> Rou
     operation = operation.strip("/")
     if _FREE.fullmatch(operation):
         return None
-    host = url.host.lower()
     return Route(
         operation=_ID.sub("{id}", operation)[:_LONGEST_NAME],
         counted=operation in _COUNTED,
         deployment=name if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME else None,
-        resource=host.partition(".")[0] if host.endswith(_AZURE) else None,
+        resource=account_of_host(url.host),
     )
 
 
