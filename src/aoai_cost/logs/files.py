@@ -26,7 +26,6 @@ MAX_LINE_BYTES = 64 << 20
 """Longer lines are rejected; bodies with images in them reach tens of megabytes."""
 MAX_DOCUMENT_BYTES = 512 << 20
 _DEEPEST_WRAPPER = 3
-_PAGES = ("page", "bucket")
 # Lines of an event stream that carry no data: comments, and fields beside it.
 _NO_DATA = (b":", b"event:", b"id:", b"retry:")
 
@@ -235,7 +234,7 @@ def _open_line(line: Raw) -> Iterator[Raw]:
     if reason is not None:
         what = "the last line is unfinished" if line.damaged else "the line cannot be read"
         yield line._replace(value=None, reason=f"{what}: {reason}")
-    elif isinstance(value, dict) and not _is_wrapper(value):
+    elif isinstance(value, dict) and "records" not in value and "value" not in value:
         yield Raw(line.line, line.offset, value)
     else:
         for one in _opened(value):
@@ -250,35 +249,10 @@ def _event_data(line: bytes) -> bytes:
     return b"" if line.startswith(_NO_DATA) else line
 
 
-def _is_wrapper(value: dict[str, Any]) -> bool:
-    return "records" in value or "value" in value or value.get("object") in _PAGES
-
-
-def _opened_page(page: dict[str, Any]) -> Iterator[Any]:
-    """Yield the results in a page of OpenAI's usage API, each with the time of its bucket.
-
-    A page that is followed by others is yielded itself, without its data: whoever reads it knows what is missing.
-    """
-    buckets = page.get("data") if page["object"] == "page" else [page]
-    for bucket in buckets if isinstance(buckets, list) else [page]:
-        results = bucket.get("results") if isinstance(bucket, dict) else None
-        if not isinstance(results, list):
-            yield bucket
-            continue
-        times = {name: bucket.get(name) for name in ("start_time", "end_time")}
-        for result in results:
-            yield {**result, **times} if isinstance(result, dict) else result
-    if page.get("has_more"):
-        yield {"object": "page", "has_more": True}
-
-
 def _opened(value: Any, depth: int = 0) -> Iterator[Any]:
-    """Open arrays and the wrappers of event hubs, REST answers and usage pages."""
+    """Open arrays and the wrappers of event hubs and REST answers."""
     if depth < _DEEPEST_WRAPPER:
         if isinstance(value, dict):
-            if value.get("object") in _PAGES:
-                yield from _opened_page(value)
-                return
             for name in ("records", "value"):
                 if isinstance(value.get(name), list):
                     value = value[name]

@@ -52,7 +52,7 @@ class PartKind:
     """How the call went; joined to the usage of the same identity, or a call without tokens."""
     REST = 2
     """A continuation that knows neither."""
-    SO_FAR = 3
+    SO_FAR = 4
     """The tokens of a stream so far: of several the largest counts, and they contradict nothing."""
 
 

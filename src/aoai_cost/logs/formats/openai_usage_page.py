@@ -1,12 +1,12 @@
 """Pages of OpenAI's usage API for organizations: sums of an hour or a day, by whatever was grouped by.
 
-The files are opened down to the results, each with the times of its bucket. Costs are the same usage once more, as
-money: known and ignored.
+A page is opened down to its results, each with the times of its bucket. A period that was fetched in two groupings or
+two widths of buckets would count twice. Costs are the same usage once more, as money: known and ignored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...catalog import image_variant
@@ -38,12 +38,29 @@ def sniff(record: Mapping[str, Any]) -> bool:
     return kind in ("page", "bucket") or (isinstance(kind, str) and kind.startswith("organization."))
 
 
+def open_page(record: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the results in a page or bucket, and the page without them where it says that others follow."""
+    if record["object"] not in ("page", "bucket"):
+        yield record
+        return
+    buckets = record.get("data") if record["object"] == "page" else [record]
+    for bucket in buckets if isinstance(buckets, list) else ():
+        results = bucket.get("results") if isinstance(bucket, dict) else None
+        if not isinstance(results, list):
+            raise RowError("a bucket of the page has no results")
+        times = {name: bucket.get(name) for name in ("start_time", "end_time")}
+        for result in results:
+            yield {**result, **times} if isinstance(result, dict) else result
+    if record.get("has_more"):
+        yield {"object": "page"}
+
+
 def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     """Read one sum; None for costs and for what is not of a model, such as storage."""
-    kind = record["object"]
-    if kind == "page" and record.get("has_more"):
+    kind = record.get("object")
+    if kind == "page":
         raise RowError("the page says that more follow (has_more); the log is whole only if they are in it")
-    name = kind.removeprefix(_PREFIX).removesuffix(_SUFFIX)
+    name = kind.removeprefix(_PREFIX).removesuffix(_SUFFIX) if isinstance(kind, str) else None
     if name not in _APIS:
         return None
     start, end = (to_timestamp_us(record.get(one), one) for one in ("start_time", "end_time"))
@@ -101,4 +118,4 @@ def _tokens(record: Mapping[str, Any]) -> Tokens:
     ).checked()
 
 
-FORMAT = LogFormat("openai-usage-page", sniff, read, names_deployment=False, names_resource=False)
+FORMAT = LogFormat("openai-usage-page", sniff, read, names_deployment=False, names_resource=False, open=open_page)
