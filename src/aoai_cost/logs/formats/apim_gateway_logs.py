@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...catalog import arm_resource
+from ...catalog import account_of_host
 from ..fields import to_duration_ms, to_text
 from ..files import open_text
 from ..operations import api_of
@@ -29,11 +29,6 @@ _DEPLOYMENT = re.compile(r"/deployments/([^/?#]+)|[?&]deployment=([^&#]+)")
 _API = re.compile(
     r"/(chat/completions)/?$"
     r"|(?:/deployments/[^/]+|/openai|/v1)/(completions|responses|embeddings|images/\w+|audio/\w+|realtime)/?$"
-)
-_HOSTS = tuple(
-    f".{service}.azure.{domain}"
-    for domain in ("com", "us", "cn")
-    for service in ("openai", "cognitiveservices", "services.ai")
 )
 _BODIES = (openai_response.FORMAT, openai_stream.FORMAT, openai_audio.FORMAT)
 
@@ -85,13 +80,12 @@ class _Url:
     def __init__(self, url: Any) -> None:
         url = url if isinstance(url, str) else ""
         parts = _URL.match(url)
-        host, path = (parts[1].lower(), parts[2]) if parts else ("", "")
-        of_azure = host.endswith(_HOSTS)
+        host, path = (parts[1], parts[2]) if parts else ("", "")
         deployment, api = _DEPLOYMENT.search(url), _API.search(path)
         self.deployment = to_text(deployment[1] or deployment[2], "deployment") if deployment else None
-        self.account = to_text(arm_resource(host.partition(".")[0]), "host") if of_azure else None
+        self.account = to_text(account_of_host(host), "host")
         self.api = api_of(api[1] or api[2]) if api else None
-        self.is_model = of_azure or api is not None
+        self.is_model = self.account is not None or api is not None
 
 
 def _only_looks(row: Row, asked: _Url, backend: _Url) -> bool:
