@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import answer_rows
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -87,7 +88,22 @@ SAMPLES = {
     ],
     "helicone": [helicone_row(), helicone_row("b", response_status=-3, prompt=None, completion=None)],
     "promptflow": [promptflow_row(), promptflow_row("b", "Flow"), promptflow_row("c", "Embedding")],
+    **answer_rows.SAMPLES,
 }
+KINDS = (
+    "both",
+    "usage",
+    "status",
+    "throttled",
+    "thread",
+    "stream",
+    "gateway",
+    "companion",
+    "body",
+    "chunks",
+    "batch",
+    "embedding",
+)
 MARKER = "marker-of-a-prompt"
 """Stands where contents stand; nobody may ever see it again."""
 CONTENTS = frozenset(
@@ -264,11 +280,7 @@ def exports(draw: st.DrawFn) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     truth: dict[str, Any] = {"prompt": 0, "completion": 0, "requests": 0, "unmetered": 0, "copies": 0, "conflicts": 0}
     for i in range(draw(st.integers(1, 12))):
-        kind = draw(
-            st.sampled_from(
-                ["both", "usage", "status", "throttled", "thread", "stream", "gateway", "body", "embedding"]
-            )
-        )
+        kind = draw(st.sampled_from(KINDS))
         prompt, completion = draw(st.integers(0, 5_000)), draw(st.integers(1, 900))
         name, place = f"call-{i}", draw(st.sampled_from([ACCOUNT, ACCOUNT.upper(), ACCOUNT.replace("/one", "/two")]))
         of_call: list[dict[str, Any]] = []
@@ -294,12 +306,25 @@ def exports(draw: st.DrawFn) -> tuple[list[dict[str, Any]], dict[str, Any]]:
             truth["requests"] += 1
             truth["prompt"] += prompt
             continue
-        if kind in ("both", "usage", "stream", "gateway", "body"):
+        if kind == "chunks":
+            # Equal chunks are no copies; usage may stand in several, and counts up.
+            last = draw(st.integers(1, 3))
+            rows += [answer_rows.chunk_row(name)] * draw(st.integers(0, 3))
+            rows += [
+                answer_rows.chunk_row(name, answer_rows.usage_of(prompt, completion * n // last))
+                for n in range(1, last + 1)
+            ]
+        if kind == "batch":
+            of_call.append(answer_rows.batch_row("task", name, body=body_row(name, prompt, completion)))
+            rows.append(answer_rows.asked_row("task"))
+        if kind == "companion":
+            of_call += [gateway_row(name, 0, prompt, completion), answer_rows.companion_row(name)]
+        if kind in ("both", "usage", "stream", "gateway", "body", "chunks", "batch", "companion"):
             truth["prompt"] += prompt
             truth["completion"] += completion
         truth["requests"] += 1
         truth["unmetered"] += kind == "status"
-        copies = draw(st.lists(st.sampled_from(of_call), max_size=2))
+        copies = draw(st.lists(st.sampled_from(of_call), max_size=2)) if of_call else []
         truth["copies"] += len(copies) + (kind == "stream")
         rows += of_call + copies
     return rows, truth

@@ -18,6 +18,7 @@ from .deployments import (
     same_resource,
     tier_of,
 )
+from .drawings import IMAGE_VARIANTS, image_variant
 from .models import (
     ChatRule,
     DetailLevel,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FINE_TUNED",
+    "IMAGE_VARIANTS",
     "SKUS",
     "TIERS",
     "Alias",
@@ -58,6 +60,7 @@ __all__ = [
     "deployments_toml",
     "examine_deployments",
     "get_model",
+    "image_variant",
     "is_fine_tuned",
     "list_models",
     "listed_name",

@@ -10,31 +10,13 @@ from math import ceil, floor
 from types import MappingProxyType
 from typing import Any
 
-from ..catalog import Deployment, get_model
+from ..catalog import IMAGE_VARIANTS, Deployment, get_model
 from ..errors import RequestError, shorten
 from ..prices import PriceBook
 from ..usage import MeterKey, Usage
 from .job import Job, JobEstimate, seconds, whole_number
 
 __all__ = ["estimate_image_generation", "estimate_speech", "estimate_transcription"]
-
-# DALL-E 3, per image (azure.microsoft.com/pricing/details/cognitive-services/openai-service): the square has the lower
-# and both oblong sizes the higher price of each quality; the price list's meters call that low and high resolution.
-_DALL_E_3: Mapping[tuple[str, str], str] = MappingProxyType(
-    {
-        ("standard", "1024x1024"): "std_low_res",
-        ("standard", "1024x1792"): "std_high_res",
-        ("standard", "1792x1024"): "std_high_res",
-        ("hd", "1024x1024"): "hd_low_res",
-        ("hd", "1024x1792"): "hd_high_res",
-        ("hd", "1792x1024"): "hd_high_res",
-    }
-)
-# Azure has one price for all sizes of DALL-E 2.
-_DALL_E_2: Mapping[tuple[str, str], str] = MappingProxyType(
-    {("standard", size): "any_size" for size in ("256x256", "512x512", "1024x1024")}
-)
-_BY_IMAGE = {"dall-e-2": _DALL_E_2, "dall-e-3": _DALL_E_3}
 
 # Output tokens of one image (OpenAI's image generation guide, as in token-rules, section 7, source 13). Recorded edits
 # of gpt-image-1.5 agree: 272 for a square of low quality, and 1,056 where neither size nor quality was asked for.
@@ -110,8 +92,8 @@ def estimate_image_generation(
     images = whole_number("n", n)
     model = get_model(deployment.model, deployment.version)
     job = Job(deployment, prices, on)
-    if model.name in _BY_IMAGE:
-        variants = _BY_IMAGE[model.name]
+    if model.name in IMAGE_VARIANTS:
+        variants = IMAGE_VARIANTS[model.name]
         if (quality, size) not in variants:
             raise _no_such_image(model.name, quality, size, variants)
         drawn = Usage({MeterKey("image", variant=variants[quality, size]): images})

@@ -1,4 +1,4 @@
-"""The files of a log, and the records in them: JSON lines, one JSON document, or a table."""
+"""The files of a log, and the records in them: JSON lines, event streams, one JSON document, or a table."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from .raw import MAX_LINE_BYTES, Piece, Raw
 from .tables import is_table, read_parquet, read_table
 from .unpack import DamageError, ParquetError, text_chunks
 
-__all__ = ["LogFile", "find_files", "open_line", "read_pieces"]
+__all__ = ["LogFile", "find_files", "open_line", "open_text", "read_pieces"]
 
 MAX_DOCUMENT_BYTES = 512 << 20
+# Lines of an event stream that carry no data: comments, and fields beside it.
+_NO_DATA = (b":", b"event:", b"id:", b"retry:")
 
 _LINE_COST_BYTES = 200
 """What a line of a document costs beside its bytes while it waits for the end."""
@@ -181,13 +183,26 @@ def _read_document(first: Raw, lines: Iterator[Raw]) -> Iterator[Raw]:
         yield from _open_line(line)
 
 
+def open_text(text: str) -> Iterator[Any]:
+    """Yield the records in a text that a field of a record holds: a document, or an event stream as far as it goes."""
+    data = text.encode("utf-8", "surrogatepass")
+    value, reason = _parse(data)
+    if reason is None:
+        yield from _opened(value)
+        return
+    for line in data.split(b"\n"):
+        if line.startswith(b"data:"):
+            yield from (raw.value for raw in _open_line(Raw(None, None, _bare(line))) if raw.reason is None)
+
+
 def _open_line(line: Raw) -> Iterator[Raw]:
     if line.reason is not None:
         yield line
         return
-    if line.value in (b"[", b"]"):
-        return  # of an array whose records stand in lines
-    value, reason = _parse_line(line.value)
+    data = _event_data(line.value)
+    if data in (b"", b"[", b"]"):
+        return  # nothing, or a bracket of an array whose records stand in lines
+    value, reason = _parse_line(data)
     if reason is not None:
         what = "the last line is unfinished" if line.damaged else "the line cannot be read"
         yield line._replace(value=None, reason=f"{what}: {reason}")
@@ -200,6 +215,14 @@ def _open_line(line: Raw) -> Iterator[Raw]:
 
 def _opened(raw: Raw) -> Raw:
     return raw._replace(value=None, reason=raw.value.reason) if isinstance(raw.value, Unreadable) else raw
+
+
+def _event_data(line: bytes) -> bytes:
+    """Return the data of a line of an event stream, which may be none; any other line as it is."""
+    if line.startswith(b"data:"):
+        data = line[len(b"data:") :].strip(_BLANK)
+        return b"" if data == b"[DONE]" else data
+    return b"" if line.startswith(_NO_DATA) else line
 
 
 def _parse_line(line: bytes) -> tuple[Any, str | None]:

@@ -22,7 +22,7 @@ __all__ = ["Calls", "Joiner"]
 
 _REFUSED = (401, 403, 404, 429)
 _PROMPT, _COMPLETION = (1 << Tokens._fields.index(name) for name in ("prompt_tokens", "completion_tokens"))
-_MEASURED, _MISSING, _NOT_BILLED = (QUALITIES.index(name) for name in ("measured", "missing", "not_billed"))
+_MISSING, _NOT_BILLED = (QUALITIES.index(name) for name in ("missing", "not_billed"))
 
 
 class Calls(NamedTuple):
@@ -41,10 +41,15 @@ class _Placed(NamedTuple):
 
 
 class Joiner:
-    """Resolves records, array by array; counts in `counts` what became of each row of each file."""
+    """Resolves records, array by array; counts in `counts` what became of each row of each file.
 
-    def __init__(self, shared: Shared, counts: list[FileCounts]) -> None:
-        self._shared, self._counts = shared, counts
+    `given` has the deployment and the resource of each format's calls that no row of them names.
+    """
+
+    def __init__(
+        self, shared: Shared, counts: list[FileCounts], given: Sequence[tuple[str | None, str | None]]
+    ) -> None:
+        self._shared, self._counts, self._given = shared, counts, given
         self._asked = np.empty(0, np.int8)
         self._embeds = np.empty(0, bool)
         self._filled: dict[tuple[int, int], int] = {}
@@ -73,7 +78,18 @@ class Joiner:
             singly.append(rows)
             conflicts = np.concatenate([conflicts, more])
         rows = np.concatenate(singly)
+        self._give_names(rows)
         return self._judged(rows, conflicts)
+
+    def _give_names(self, rows: Parts) -> None:
+        facets = self._shared.facets
+        for source, names in enumerate(self._given):
+            of_source = rows["source"] == source
+            if names == (None, None) or not of_source.any():
+                continue
+            found, which = np.unique(rows["facets"][of_source], return_inverse=True)
+            named = [facets.number(facets.all[one].with_given(*names)) for one in found.tolist()]
+            rows["facets"][of_source] = np.array(named, np.int32)[which]
 
     def _join(self, parts: Parts, usage: npt.NDArray[np.int64], status: npt.NDArray[np.int64]) -> Parts:
         rows, facets = parts[usage], parts["facets"]
@@ -113,9 +129,9 @@ class Joiner:
         quality = np.where(self._asked[rows["facets"]] != 0, _MISSING, _NOT_BILLED)
         quality[status >= 500] = _NOT_BILLED
         quality[prompt | completion] = _MISSING
-        quality[rows["quantities"] != 0] = _MEASURED
-        quality[whole] = rows["quality"][whole]
-        quality[refused] = _NOT_BILLED
+        counted = whole | (rows["quantities"] != 0)
+        quality[counted] = rows["quality"][counted]
+        quality[refused | (rows["quality"] == _NOT_BILLED)] = _NOT_BILLED
         # Counted by the service and refused by it: one of the two is wrong, and only the refusal costs nothing.
         conflicts = conflicts | (refused & rows["tokens"].any(axis=1))
         self._count("requests", rows["file"])
@@ -140,11 +156,17 @@ class Joiner:
             members.sort(key=lambda row: (parts["file"][row], parts["line"][row], parts["record"][row]))
             distinct: dict[Part, int] = {}
             for row in members:
-                if distinct.setdefault(part_of(parts[row], self._shared), row) != row:
-                    self._counts[parts["file"][row]].duplicates += 1
+                part = part_of(parts[row], self._shared)
+                if distinct.setdefault(part, row) != row:
+                    counts = self._counts[parts["file"][row]]
+                    # Pieces of a stream without a number are equal and no copies of each other.
+                    if part.kind == PartKind.SO_FAR or (part.kind == PartKind.REST and not part.call_id):
+                        counts.joined += 1
+                    else:
+                        counts.duplicates += 1
             if parts["kind"][members[0]] == PartKind.METER:
-                for row, conflict in self._sums_of(parts, distinct):
-                    made.append(row)
+                for sum_row, conflict in self._sums_of(parts, distinct):
+                    made.append(sum_row)
                     conflicts.append(conflict)
                 continue
             call = _Resolution(parts, self._counts)
@@ -203,7 +225,7 @@ class _Resolution:
         usages: dict[str, list[_Placed]] = {}
         others: dict[int, list[_Placed]] = {PartKind.STATUS: [], PartKind.REST: []}
         for one in parts:
-            if one.part.kind == PartKind.USAGE:
+            if one.part.kind in (PartKind.USAGE, PartKind.SO_FAR):
                 usages.setdefault(one.part.call_id, []).append(one)
             else:
                 others[one.part.kind].append(one)
@@ -214,8 +236,10 @@ class _Resolution:
             if all(part.tokens == NO_TOKENS for part, _ in unnamed):
                 # Rows that name no request and counted nothing belong to the request that another row names.
                 joined += unnamed
-            elif len(named) == 1 and all(part.tokens == NO_TOKENS for part, _ in named[0]):
-                # The one request that is named has its tokens in the rows that name none.
+            elif len(named) == 1 and (
+                all(part.tokens == NO_TOKENS for part, _ in named[0]) or _totals(named[0]) == _totals(unnamed)
+            ):
+                # The one request that is named has its tokens in the rows that name none, or in both alike.
                 named[0] += unnamed
             else:
                 usages[""] = unnamed
@@ -223,10 +247,12 @@ class _Resolution:
         status, conflict = self._best_status(others[PartKind.STATUS], joined, served)
         calls: list[tuple[_Placed, _Placed | None, bool]] = []
         if usages:
+            # Rows that name no request speak for all requests only if they agree.
+            agreed = len(usages) == 1 or len({part.facets for part, _ in joined}) == 1
             joined += [status] if status is not None else []
             for group in usages.values():
                 best, conflict_here = self._best_usage(group)
-                if len(usages) == 1:
+                if agreed:
                     best = _filled(best, sorted(joined, key=lambda one: _order(one.part), reverse=True))
                 calls.append((best, status, conflict or conflict_here))
         elif status is not None:
@@ -247,10 +273,14 @@ class _Resolution:
             return group[0], False
         group.sort(key=lambda one: _order(one.part), reverse=True)
         for one in group[1:]:
-            self._counts_of(one).duplicates += 1
-        # A stream writes a row of zeros first; that is no contradiction.
-        told = {part.tokens for part, _ in group if any(part.tokens)}
-        return _filled(group[0], group[1:]), len(told) > 1
+            if one.part.kind == PartKind.SO_FAR:
+                self._counts_of(one).joined += 1
+            else:
+                self._counts_of(one).duplicates += 1
+        # A stream writes a row of zeros first; that is no contradiction, nor is a count that only one row tells.
+        told = [part.tokens for part, _ in group if part.kind == PartKind.USAGE and any(part.tokens)]
+        conflict = any(len({count for count in counts if count is not None}) > 1 for counts in zip(*told, strict=True))
+        return _filled(group[0], group[1:]), conflict
 
     def _best_status(self, group: list[_Placed], joined: list[_Placed], served: bool) -> tuple[_Placed | None, bool]:
         """Keep the row with a duration; tell if rows differ in more than the placeholder of a throttled call.
@@ -294,6 +324,10 @@ def _filled(one: _Placed, others: Sequence[_Placed]) -> _Placed:
     return one if facets is one.part.facets else _Placed(one.part._replace(facets=facets), one.row)
 
 
+def _totals(group: Sequence[_Placed]) -> set[tuple[int, int]]:
+    return {(part.tokens.prompt_tokens or 0, part.tokens.completion_tokens or 0) for part, _ in group}
+
+
 def _order(part: Part) -> tuple[Any, ...]:
     """Sort parts of one call: the one to keep comes last, and no two that differ are equal."""
     tokens = part.tokens
@@ -303,6 +337,7 @@ def _order(part: Part) -> tuple[Any, ...]:
         tokens != NO_TOKENS,
         -1 if tokens.completion_tokens is None else tokens.completion_tokens,
         -1 if tokens.prompt_tokens is None else tokens.prompt_tokens,
+        sum(count is not None for count in tokens),
         part.timestamp_us or 0,
         repr(part),
     )

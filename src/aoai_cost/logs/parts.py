@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._fast.columns import NOT_A_TIME, digest
-from .schema import QUALITIES, Facets, Part, PartKind, Tokens
+from .schema import QUALITIES, Facets, LogFormat, Part, PartKind, Tokens
 
 __all__ = ["NOT_A_TIME", "PART", "PartTable", "Parts", "Place", "Shared", "part_of", "record_of"]
 
@@ -90,8 +90,10 @@ class _Numbered(Generic[_Thing]):
 class Shared:
     """What records refer to by number."""
 
-    def __init__(self, formats: tuple[str, ...], *, keep_texts: bool) -> None:
-        self.formats = formats
+    def __init__(self, formats: tuple[LogFormat, ...], *, keep_texts: bool) -> None:
+        self.formats = tuple(one.name for one in formats)
+        self.families = tuple(one.calls_of or one.name for one in formats)
+        """Whose identities those of each format are."""
         self.facets: _Numbered[Facets] = _Numbered()
         self.quantities: _Numbered[tuple[tuple[str, str, str, int], ...]] = _Numbered()
         self.quantities.number(())
@@ -111,7 +113,7 @@ def record_of(
     shared: Shared, source: int, identity: tuple[str, ...] | None, part: Part, place: Place
 ) -> tuple[Any, ...]:
     """Return what one row says as a tuple for `PART`; without an identity the row is a call of its own."""
-    known = tuple(str(number) for number in place) if identity is None else (shared.formats[source], *identity)
+    known = tuple(str(number) for number in place) if identity is None else (shared.families[source], *identity)
     tokens, bits = [], 0
     for i, value in enumerate(part.tokens):
         tokens.append(value or 0)

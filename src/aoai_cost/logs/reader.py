@@ -42,11 +42,12 @@ def read_usage(
     Parameters
     ----------
     *paths : path or DataFrame
-        Files and folders, in any layout; folders are walked, hidden files left out. JSON lines, JSON documents,
-        answers of queries, CSV or Parquet, plain or packed with gzip or zstd; what a file holds is told by its
-        content, row by row. A DataFrame needs `columns`.
+        Files and folders, in any layout; folders are walked, hidden files left out. JSON lines, event streams,
+        JSON documents, answers of queries, CSV or Parquet, plain or packed with gzip or zstd; what a file holds is
+        told by its content, row by row. A DataFrame needs `columns`.
     format : str
-        ``auto``, or the name of the one format whose rows count, as docs/log-formats.md lists them.
+        ``auto``, or the name of the one format whose rows count, with those that share its calls; docs/log-formats.md
+        lists them.
     columns : mapping of str to str, optional
         For a source that is none of these: which of its columns holds what, by the names of ``UsageLog.frame``
         (``{"prompt_tokens": "in_tok", "timestamp": "when"}``). Counts are whole numbers or their texts; a time without
@@ -165,14 +166,17 @@ class _Reading:
     ) -> None:
         self.formats, self.strict = formats, strict
         try:
-            self.deployment = to_text(deployment, "deployment")
+            named = to_text(deployment, "deployment")
             account = to_text(resource, "resource")
         except RowError as error:
             raise UsageFormatError("", f"what was given cannot be a name: {error}") from None
-        self.resource = account.lower().rstrip("/") if account else None
+        account = account.lower().rstrip("/") if account else None
+        self.given = [
+            (None if one.names_deployment else named, None if one.names_resource else account) for one in formats
+        ]
         self.counts: list[FileCounts] = []
         self.rejected: list[tuple[str, int | None, int | None, str]] = []
-        self.shared = Shared(tuple(one.name for one in formats), keep_texts=keep_texts)
+        self.shared = Shared(formats, keep_texts=keep_texts)
         self.table = PartTable()
         self.readers = [one.lines(self.shared, i) for i, one in enumerate(formats) if one.lines is not None]
         self.recognised = False
@@ -262,10 +266,6 @@ class _Reading:
             return
         identity, part = found
         self.has_sums |= part.kind == PartKind.METER
-        if not (one.names_deployment and one.names_resource):
-            deployment = None if one.names_deployment else self.deployment
-            given = part.facets.with_given(deployment, None if one.names_resource else self.resource)
-            part = part._replace(facets=given)
         self.table.add(record_of(self.shared, source, identity, part, place))
 
     def _reject(self, counts: FileCounts, raw: Raw, reason: str) -> None:
@@ -287,7 +287,7 @@ class _Reading:
             more = f" (and {len(self.rejected) - 1:,} more rows)" if len(self.rejected) > 1 else ""
             formats = ", ".join(one.name for one in self.formats)
             raise UsageFormatError(source, f"{reason}{more}; no row is of a known log format ({formats})", line or 0)
-        joiner = Joiner(self.shared, self.counts)
+        joiner = Joiner(self.shared, self.counts, self.given)
         logged = LoggedHours(self.shared, self.counts)
         sums = PartTable()
         try:

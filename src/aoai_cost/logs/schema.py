@@ -54,6 +54,8 @@ class PartKind:
     """A continuation that knows neither."""
     METER = 3
     """One count of a sum; the other counts stand in rows of their own, and other rows may count the same time again."""
+    SO_FAR = 4
+    """The tokens of a stream so far: of several the largest counts, and they contradict nothing."""
 
 
 class Facets(NamedTuple):
@@ -177,7 +179,9 @@ class LogFormat:
 
     ``sniff`` tells a record of this format by its content; ``read`` gives the identity of its call (None where it has
     none: then the row is a call of its own) and the part, or None for a row that says nothing of usage. A format that
-    never names its deployment or resource takes the names that the user gives.
+    never names its deployment or resource takes the names that the user gives. ``calls_of`` names the format whose
+    identities are this one's too: rows of both are joined, so that they are one kind of log, and asking for that format
+    asks for this one as well.
     """
 
     name: str
@@ -185,6 +189,7 @@ class LogFormat:
     read: Callable[[Mapping[str, Any]], tuple[Identity | None, Part] | None]
     names_deployment: bool = True
     names_resource: bool = True
+    calls_of: str | None = None
     lines: Callable[[Shared, int], LineReader] | None = None
     """Makes what reads whole pieces of JSON lines of this format at once, given the number of the format."""
     open: Callable[[Mapping[str, Any]], Iterator[Any]] | None = None

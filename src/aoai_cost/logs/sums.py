@@ -83,7 +83,7 @@ class UsageSums:
     period : (date, date) or None
         First day of the calls, and the day after the last one, UTC.
     formats : tuple of str
-        The formats of the rows that count.
+        The formats of the rows that count; formats that share calls are one.
     rejected, counts, complete
         As in `UsageLog`.
     """
@@ -111,7 +111,7 @@ class Sums:
     @property
     def formats(self) -> tuple[str, ...]:
         """The formats of the calls."""
-        return tuple(sorted(self._shared.formats[i] for i in np.flatnonzero(self._sources).tolist()))
+        return tuple(sorted({self._shared.families[i] for i in np.flatnonzero(self._sources).tolist()}))
 
     @property
     def period(self) -> tuple[date, date] | None:

@@ -36,10 +36,14 @@ _PORTAL_TIME = re.compile(
 _NAME = re.compile(r"(?:[^\W\d]|[$@])[\w .:/()\[\]%+#&@$'*-]{0,199}")
 
 
+# How JSON and the lines of an event stream begin.
+_NO_TABLE = (b"{", b"[", b"data:", b"event:", b"id:", b"retry:", b":")
+
+
 def is_table(head: bytes) -> bool:
     """Tell by its first lines whether a text is CSV: several names, and no JSON below them."""
     lines = [line for line in head[: 1 << 20].splitlines() if line.strip(_BLANK)]
-    if not lines or lines[0].lstrip(_BLANK)[:1] in (b"{", b"["):
+    if not lines or lines[0].lstrip(_BLANK).startswith(_NO_TABLE):
         return False
     # A message before lines of JSON; within a quoted cell JSON would have its quotes doubled.
     if any(line.startswith(b'{"') and not line.startswith(b'{""') for line in lines[:50]):

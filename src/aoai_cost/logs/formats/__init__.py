@@ -10,17 +10,25 @@ from ...errors import LogFormatError, UnknownNameError, shorten
 from ..schema import LogFormat
 from . import (
     ai_hub_gateway,
+    apim_gateway_logs,
     apim_llm_log,
     app_insights,
+    azure_batch,
     azure_metrics,
     azure_monitor,
     client_log,
     helicone,
     langfuse,
     litellm,
+    openai_assistants,
+    openai_audio,
+    openai_realtime,
     openai_response,
+    openai_stream,
+    openai_usage_page,
     otel_genai,
     promptflow,
+    realtime_transcription,
 )
 
 __all__ = ["GROUP", "LOG_FORMATS", "find_formats", "list_formats"]
@@ -30,7 +38,15 @@ _ALL = (
     azure_metrics.FORMAT,
     apim_llm_log.FORMAT,
     app_insights.FORMAT,
+    apim_gateway_logs.FORMAT,
     openai_response.FORMAT,
+    openai_stream.FORMAT,
+    openai_realtime.FORMAT,
+    realtime_transcription.FORMAT,
+    openai_audio.FORMAT,
+    openai_assistants.FORMAT,
+    openai_usage_page.FORMAT,
+    azure_batch.FORMAT,
     client_log.FORMAT,
     ai_hub_gateway.FORMAT,
     litellm.FORMAT,
@@ -51,7 +67,7 @@ _TAKEN = ("auto", "columns")
 
 
 def find_formats(name: str) -> tuple[LogFormat, ...]:
-    """Return the format of this name, or for ``auto`` all of them, those of other packages last.
+    """Return the format of this name and those that share its calls, or for ``auto`` all, those of other packages last.
 
     Raises
     ------
@@ -61,7 +77,7 @@ def find_formats(name: str) -> tuple[LogFormat, ...]:
         If a package that adds a format cannot be loaded, or its name is taken.
     """
     if name in LOG_FORMATS:
-        return (LOG_FORMATS[name],)
+        return tuple(one for one in _ALL if name in (one.name, one.calls_of))
     added = _added_formats()
     if name == "auto":
         return (*_ALL, *added.values())

@@ -1,7 +1,10 @@
 """``ApiManagementGatewayLlmLog`` rows of API Management, as Log Analytics and its command line give them.
 
+An event hub or a storage account gets the same as category ``GatewayLlmLogs``.
+
 A call stands in several rows: one has the names and tokens, the others carry pieces of long messages. Which sequence
-number the first one has is not fixed. Messages are never read.
+number the first one has is not fixed. Messages are never read. Status, latency and user are in another table,
+``ApiManagementGatewayLogs`` (`apim_gateway_logs`), unless the query joined the two.
 """
 
 from __future__ import annotations
@@ -9,62 +12,93 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..fields import served_model, to_count, to_flag, to_text, to_timestamp_us
+from ..fields import served_model, to_count, to_duration_ms, to_flag, to_status, to_text, to_timestamp_us
 from ..operations import api_of
-from ..schema import Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
+from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
 
-__all__ = ["FORMAT"]
+__all__ = ["FORMAT", "Row"]
 
 _TOKEN_COLUMNS = {"SequenceNumber", "PromptTokens", "CompletionTokens"}
-_TABLE, _COMPANION = "ApiManagementGatewayLlmLog", "ApiManagementGatewayLogs"
+_TABLE, _CATEGORY = "ApiManagementGatewayLlmLog", "GatewayLlmLogs"
+_OF_THE_LOG = "Microsoft.ApiManagement/"
+
+
+class Row:
+    """A row of a table, or of a category, whose names begin with a small letter and stand in ``properties``."""
+
+    def __init__(self, record: Mapping[str, Any]) -> None:
+        if "TableName" in record:
+            # The command line of Azure writes what is null as this text.
+            record = {name: None if value == "None" else value for name, value in record.items()}
+        properties = record.get("properties")
+        self._record, self._properties = record, properties if isinstance(properties, dict) else {}
+
+    def get(self, name: str, small: str | None = None) -> Any:
+        """Return a field by its name in the table; None where it is absent or empty."""
+        small = small or name[0].lower() + name[1:]
+        for source, key in ((self._record, name), (self._properties, small), (self._record, small)):
+            value = source.get(key)
+            if value is not None and value != "":
+                return value
+        return None
+
+    def text(self, name: str, small: str | None = None) -> str | None:
+        """Return a field that is a name."""
+        return to_text(self.get(name, small), name)
+
+    def count(self, name: str) -> int | None:
+        """Return a field that is a count."""
+        return to_count(self.get(name), name)
+
+    def identity(self) -> tuple[str, str]:
+        """Return the gateway and the call that it names."""
+        correlation_id = self.text("CorrelationId")
+        if correlation_id is None:
+            raise RowError("CorrelationId is empty: the row can be joined to nothing, nor told from a duplicate")
+        return (self.text("_ResourceId", "resourceId") or "").lower(), correlation_id
+
+    def timestamp_us(self) -> int:
+        """Return the time of the row."""
+        found = to_timestamp_us(self.get("TimeGenerated", "time"), "TimeGenerated")
+        if found is None:
+            raise RowError("TimeGenerated is absent")
+        return found
+
+    def status(self) -> int | None:
+        """Return what the backend answered, which was billed whatever the gateway then told its client."""
+        return to_status(self.get("BackendResponseCode")) or to_status(self.get("ResponseCode"))
+
+    def user(self) -> str | None:
+        """Return who asked: a subscription of the gateway or, where none is needed, a user."""
+        return self.text("ApimSubscriptionId") or self.text("UserId")
 
 
 def sniff(record: Mapping[str, Any]) -> bool:
-    """Tell a row of the table, or of its companion where that holds no bodies."""
-    return "CorrelationId" in record and (_is_ours(record) or _is_companion(record))
-
-
-def _is_ours(record: Mapping[str, Any]) -> bool:
+    """Tell a row of the table, also of a query that joined it to another one, or of the category."""
+    if record.get("category") == _CATEGORY:
+        return True
     table = record.get("Type")
-    return table == _TABLE or (table is None and record.keys() >= _TOKEN_COLUMNS)
+    return "CorrelationId" in record and (table == _TABLE or (table is None and record.keys() >= _TOKEN_COLUMNS))
 
 
-def _is_companion(record: Mapping[str, Any]) -> bool:
-    # A query may have joined the two tables: where the columns of tokens stand, the row is one of ours.
-    if _is_ours(record):
-        return False
-    if record.get("Type") != _COMPANION and not {"ApiId", "BackendResponseCode"} <= record.keys():
-        return False
-    # Bodies that it logged can hold usage: a format of its own.
-    return not record.get("ResponseBody") and not record.get("BackendResponseBody")
-
-
-def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
-    """Read one row of a call; None for the companion table, which has no tokens."""
-    if _is_companion(record):
-        return None
-    if "TableName" in record:
-        # The command line of Azure writes what is null as this text.
-        record = {name: None if value == "None" else value for name, value in record.items()}
-    correlation_id = to_text(record.get("CorrelationId"), "CorrelationId")
-    if correlation_id is None:
-        raise RowError("CorrelationId is empty: the row can be joined to nothing, nor told from a duplicate")
-    timestamp_us = to_timestamp_us(record.get("TimeGenerated"), "TimeGenerated")
-    if timestamp_us is None:
-        raise RowError("TimeGenerated is absent")
-    deployment = to_text(record.get("DeploymentName"), "DeploymentName")
-    served = to_text(record.get("ModelName"), "ModelName")
-    model, version = served_model(served)
-    operation = to_text(record.get("OperationName"), "OperationName")
+def read(record: Mapping[str, Any]) -> tuple[Identity, Part]:
+    """Read one row of a call."""
+    row = Row(record)
+    identity, timestamp_us = row.identity(), row.timestamp_us()
+    deployment, request_id = row.text("DeploymentName"), row.text("RequestId")
+    model, version = served_model(row.text("ModelName"))
+    operation = row.text("OperationName")
+    if operation is not None and operation.startswith(_OF_THE_LOG):
+        operation = None
     tokens = Tokens(
-        prompt_tokens=to_count(record.get("PromptTokens"), "PromptTokens"),
-        completion_tokens=to_count(record.get("CompletionTokens"), "CompletionTokens"),
-    )
-    if not tokens.prompt_tokens and not tokens.completion_tokens:
+        prompt_tokens=row.count("PromptTokens"),
+        # The table drops these; an event hub gets them.
+        cached_tokens=row.count("PromptCachedTokens"),
+        completion_tokens=row.count("CompletionTokens"),
+    ).checked()
+    if not any(tokens):
         # The gateway writes zeros for what it did not see, such as a stream without usage.
-        tokens = Tokens()
-    request_id = to_text(record.get("RequestId"), "RequestId")
-    gateway = (to_text(record.get("_ResourceId"), "_ResourceId") or "").lower()
+        tokens = NO_TOKENS
     # Resource and region of a row are the gateway's, not the model's: they must not choose a price.
     facets = Facets(
         deployment=deployment,
@@ -72,15 +106,17 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
         version=version,
         api=api_of(operation),
         operation=operation,
-        stream=to_flag(record.get("IsStreamCompletion")),
+        stream=to_flag(row.get("IsStreamCompletion")),
+        # Who asked, status and duration stand here only where a query joined the two tables.
+        user=row.user(),
+        app=row.text("ProductId"),
     )
-    is_head = deployment is not None or request_id is not None or tokens.prompt_tokens is not None
-    if is_head:
-        part = Part(PartKind.USAGE, request_id or "", facets, timestamp_us, tokens, request_id=correlation_id)
-    else:
-        sequence = to_count(record.get("SequenceNumber"), "SequenceNumber")
-        part = Part(PartKind.REST, str(sequence), facets, timestamp_us, request_id=correlation_id)
-    return (gateway, correlation_id), part
+    if deployment is None and request_id is None and tokens == NO_TOKENS:
+        part = Part(PartKind.REST, str(row.count("SequenceNumber")), facets, timestamp_us, request_id=identity[1])
+        return identity, part
+    duration_ms = to_duration_ms(row.get("TotalTime"))
+    call_id = request_id or ""
+    return identity, Part(PartKind.USAGE, call_id, facets, timestamp_us, tokens, row.status(), duration_ms, identity[1])
 
 
 FORMAT = LogFormat("apim-llm-log", sniff, read, names_resource=False)

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...catalog import image_variant
 from ..fields import served_model, to_status, to_text, to_timestamp_us, to_tokens
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError
 
-__all__ = ["FORMAT"]
+__all__ = ["FORMAT", "is_of_audio", "read", "read_answer", "sniff", "time_of"]
 
 _API_OF = {
     "chat.completion": "chat",
+    "chat.completion.chunk": "chat",
     "text_completion": "completions",
     "response": "responses",
     "list": "embeddings",
@@ -51,19 +53,25 @@ _FOREIGN = {
     "properties",
     "CorrelationId",
     "aoai_cost_log",
+    "event_id",
 }
+# What the events of streams are called: whole ones of images, and those of the formats beside this one.
+_EVENTS = ("response.", "transcript.", "speech.", "image_generation.", "image_edit.")
+_DRAWN = ("image_generation.completed", "image_edit.completed")
 
 
 def sniff(record: Mapping[str, Any]) -> bool:
     """Tell the body of an answer or of an error."""
     if not _FOREIGN.isdisjoint(record.keys()):
         return False
-    kind = record.get("object")
+    kind, event = record.get("object"), record.get("type")
+    if isinstance(event, str) and event.startswith(_EVENTS):
+        return event.startswith("image_")
     if kind in ("chat.completion", "text_completion", "response"):
         return True
     if kind is None or kind == "list":
         usage = record.get("usage")
-        if isinstance(usage, dict) and _NOT_OURS in usage:
+        if isinstance(usage, dict) and (_NOT_OURS in usage or is_of_audio(usage)):
             return False
         if isinstance(usage, dict) and not _TOKEN_FIELDS.isdisjoint(usage.keys()):
             return True
@@ -72,15 +80,31 @@ def sniff(record: Mapping[str, Any]) -> bool:
     return kind is None and (_is_error(record) or _images(record) is not None)
 
 
-def read(record: Mapping[str, Any]) -> tuple[Identity | None, Part]:
-    """Read one body."""
+def is_of_audio(usage: Mapping[str, Any]) -> bool:
+    """Tell the usage of a transcription, which says in what it is counted, or of speech (`openai_audio`)."""
+    return usage.get("type") in ("tokens", "duration") or "characters" in usage
+
+
+def read(record: Mapping[str, Any]) -> tuple[Identity | None, Part] | None:
+    """Read one body, or the event that ends the stream of an image; None for its other events."""
+    event = record.get("type")
+    drawn = event in _DRAWN
+    if isinstance(event, str) and event.startswith("image_") and not drawn:
+        return None
+    return read_answer(record, images=1 if drawn else _images(record))
+
+
+def read_answer(record: Mapping[str, Any], images: int | None = None) -> tuple[Identity | None, Part]:
+    """Read the fields that all answers share, chunks of a stream as well."""
     if _is_error(record):
         return None, _error(record)
     usage = record.get("usage")
     if usage is not None and not isinstance(usage, dict):
         raise RowError("usage must be an object")
-    images = _images(record)
     tokens = to_tokens(usage) if usage else NO_TOKENS
+    if images is not None and tokens.image_out is None and tokens.completion_tokens is not None:
+        # Without details of the output: it is nothing but the image.
+        tokens = tokens._replace(image_out=tokens.completion_tokens)
     served = to_text(record.get("model"), "model")
     model, version = served_model(served)
     kind = record.get("object")
@@ -93,15 +117,41 @@ def read(record: Mapping[str, Any]) -> tuple[Identity | None, Part]:
         api="images" if images is not None else _API_OF.get(kind) if isinstance(kind, str) else None,
         service_tier=tier.lower() if tier is not None else None,
     )
+    response_id = to_text(record.get("id"), "id")
+    counted: tuple[tuple[str, str, str, int], ...] = ()
+    if images and tokens.prompt_tokens is None:
+        # Size and quality choose the price; the body does not tell them, a logger may.
+        quality, size = (to_text(record.get(name), name) for name in ("quality", "size"))
+        counted = (("image", "text", image_variant(model, quality, size), images),)
+    # A chunk of a stream of Completions looks like a body, but for its usage.
+    piece = kind == "text_completion" and tokens == NO_TOKENS
+    part = Part(
+        PartKind.REST if piece else PartKind.USAGE,
+        "",
+        facets,
+        time_of(record),
+        tokens,
+        request_id=response_id,
+        quantities=counted,
+    )
+    return (response_id,) if response_id is not None else None, part
+
+
+def time_of(record: Mapping[str, Any]) -> int | None:
+    """Return when the service made an answer or, where it does not say, when a logger wrote it."""
     created = "created" if record.get("created") is not None else "created_at"
     stamp = record.get(created)
     # Chunks that carry only the results of a filter are stamped 0.
-    timestamp_us = None if type(stamp) is int and stamp == 0 else to_timestamp_us(stamp, created)
-    response_id = to_text(record.get("id"), "id")
-    # The body tells neither size nor quality, which choose the price.
-    counted = (("image", "text", "", images),) if images and tokens.prompt_tokens is None else ()
-    part = Part(PartKind.USAGE, "", facets, timestamp_us, tokens, request_id=response_id, quantities=counted)
-    return (response_id,) if response_id is not None else None, part
+    if stamp is not None and not (type(stamp) is int and stamp == 0):
+        return to_timestamp_us(stamp, created)
+    for name in ("timestamp", "time"):
+        try:
+            found = to_timestamp_us(record.get(name), name)
+        except RowError:
+            continue  # not a field of the service, and not one that was asked for
+        if found is not None:
+            return found
+    return None
 
 
 def _is_error(record: Mapping[str, Any]) -> bool:

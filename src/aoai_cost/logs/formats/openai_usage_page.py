@@ -1,0 +1,121 @@
+"""Pages of OpenAI's usage API for organizations: sums of an hour or a day, by whatever was grouped by.
+
+A page is opened down to its results, each with the times of its bucket. A period that was fetched in two groupings or
+two widths of buckets would count twice. Costs are the same usage once more, as money: known and ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...catalog import image_variant
+from ..fields import served_model, to_count, to_flag, to_text, to_timestamp_us
+from ..schema import Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
+
+__all__ = ["FORMAT"]
+
+_PREFIX, _SUFFIX = "organization.usage.", ".result"
+_APIS = {
+    "completions": None,  # Chat Completions and Responses
+    "embeddings": "embeddings",
+    "images": "images",
+    "audio_speeches": "audio",
+    "audio_transcriptions": "audio",
+}
+_NAMES = ("model", "project_id", "user_id", "api_key_id", "service_tier", "size", "source")
+# What is not counted in tokens: field, meter, and how many of the meter's units one is.
+_COUNTED = {
+    "images": ("images", "image", 1),
+    "audio_speeches": ("characters", "character", 1),
+    "audio_transcriptions": ("seconds", "audio", 1000),
+}
+
+
+def sniff(record: Mapping[str, Any]) -> bool:
+    """Tell a result of usage or of costs, or what a page says of itself."""
+    kind = record.get("object")
+    return kind in ("page", "bucket") or (isinstance(kind, str) and kind.startswith("organization."))
+
+
+def open_page(record: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the results in a page or bucket, and the page without them where it says that others follow."""
+    if record["object"] not in ("page", "bucket"):
+        yield record
+        return
+    buckets = record.get("data") if record["object"] == "page" else [record]
+    for bucket in buckets if isinstance(buckets, list) else ():
+        results = bucket.get("results") if isinstance(bucket, dict) else None
+        if not isinstance(results, list):
+            raise RowError("a bucket of the page has no results")
+        times = {name: bucket.get(name) for name in ("start_time", "end_time")}
+        for result in results:
+            yield {**result, **times} if isinstance(result, dict) else result
+    if record.get("has_more"):
+        yield {"object": "page"}
+
+
+def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
+    """Read one sum; None for costs and for what is not of a model, such as storage."""
+    kind = record.get("object")
+    if kind == "page":
+        raise RowError("the page says that more follow (has_more); the log is whole only if they are in it")
+    name = kind.removeprefix(_PREFIX).removesuffix(_SUFFIX) if isinstance(kind, str) else None
+    if name not in _APIS:
+        return None
+    start, end = (to_timestamp_us(record.get(one), one) for one in ("start_time", "end_time"))
+    if start is None:
+        raise RowError("start_time is absent")
+    names = {one: to_text(record.get(one), one) for one in _NAMES}
+    model, version = served_model(names["model"])
+    batch, tier = to_flag(record.get("batch")), names["service_tier"]
+    facets = Facets(
+        model=model,
+        version=version,
+        api=_APIS[name],
+        service_tier="batch" if batch else tier.lower() if tier is not None else None,
+        user=names["user_id"] or names["api_key_id"],
+        app=names["project_id"],
+    )
+    quantities: tuple[tuple[str, str, str, int], ...] = ()
+    if name in _COUNTED:
+        field, meter, units = _COUNTED[name]
+        counted = to_count(record.get(field), field)
+        variant = image_variant(model, None, names["size"]) if name == "images" else ""
+        quantities = ((meter, "text", variant, counted * units),) if counted else ()
+    part = Part(
+        PartKind.USAGE,
+        "",
+        facets,
+        start,
+        _tokens(record),
+        quantities=quantities,
+        quality="aggregated",
+        requests=to_count(record.get("num_model_requests"), "num_model_requests"),
+    )
+    # The same bucket fetched again, while it was filling, is the same sum.
+    return (name, str(start), str(end), str(batch), *(str(one) for one in names.values())), part
+
+
+def _tokens(record: Mapping[str, Any]) -> Tokens:
+    def of(name: str) -> int | None:
+        return to_count(record.get(name), name)
+
+    # Totals hold text, audio and images. Where the cached part of a modality is told, its own count leaves it out.
+    cached_audio, cached_image = of("input_cached_audio_tokens"), of("input_cached_image_tokens")
+    audio, image = of("input_audio_tokens"), of("input_image_tokens")
+    return Tokens(
+        prompt_tokens=of("input_tokens"),
+        cached_tokens=of("input_cached_tokens"),
+        cache_write_tokens=of("input_cache_write_tokens"),
+        completion_tokens=of("output_tokens"),
+        audio_in=audio if audio is None else audio + (cached_audio or 0),
+        audio_out=of("output_audio_tokens"),
+        image_in=image if image is None else image + (cached_image or 0),
+        image_out=of("output_image_tokens"),
+        cached_audio=cached_audio,
+        cached_image=cached_image,
+    ).checked()
+
+
+FORMAT = LogFormat("openai-usage-page", sniff, read, names_deployment=False, names_resource=False, open=open_page)
