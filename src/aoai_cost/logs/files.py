@@ -184,11 +184,14 @@ def _read_document(first: Raw, lines: Iterator[Raw]) -> Iterator[Raw]:
 
 
 def open_text(text: str) -> Iterator[Any]:
-    """Yield the records in a text that a field of a record holds: a document, or an event stream as far as it goes."""
+    """Yield the records in a text that a field of a record holds: a document, or an event stream as far as it goes.
+
+    What cannot be made out in it is left out: the record around it is read by what the rest says.
+    """
     data = text.encode("utf-8", "surrogatepass")
     value, reason = _parse(data)
     if reason is None:
-        yield from _opened(value)
+        yield from (one for one in records_in(value) if not isinstance(one, Unreadable))
         return
     for line in data.split(b"\n"):
         if line.startswith(b"data:"):

@@ -177,6 +177,8 @@ class _Reading:
         self.counts: list[FileCounts] = []
         self.rejected: list[tuple[str, int | None, int | None, str]] = []
         self.shared = Shared(formats, keep_texts=keep_texts)
+        # Formats that share calls are asked for by the name of the first of them.
+        self.asked = formats[0].name if len(set(self.shared.families)) == 1 else "a known log format"
         self.table = PartTable()
         self.readers = [one.lines(self.shared, i) for i, one in enumerate(formats) if one.lines is not None]
         self.recognised = False
@@ -253,8 +255,7 @@ class _Reading:
                 if one.sniff(record):
                     self.recognised = True
                     return source, one
-            named = self.formats[0].name if len(self.formats) == 1 else "a known log format"
-            raise RowError(f"the row is not of {named}")
+            raise RowError(f"the row is not of {self.asked}")
         raise RowError("the row is not a JSON object")
 
     def _add(self, source: int, one: LogFormat, record: Any, counts: FileCounts, place: Place) -> None:
@@ -285,8 +286,8 @@ class _Reading:
         if self.rejected and not self.recognised:
             source, line, _, reason = self.rejected[0]
             more = f" (and {len(self.rejected) - 1:,} more rows)" if len(self.rejected) > 1 else ""
-            formats = ", ".join(one.name for one in self.formats)
-            raise UsageFormatError(source, f"{reason}{more}; no row is of a known log format ({formats})", line or 0)
+            page = "; see docs/log-formats.md" if len(set(self.shared.families)) > 1 else ""
+            raise UsageFormatError(source, f"{reason}{more}; no row is of {self.asked}{page}", line or 0)
         joiner = Joiner(self.shared, self.counts, self.given)
         logged = LoggedHours(self.shared, self.counts)
         sums = PartTable()
