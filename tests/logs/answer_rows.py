@@ -213,6 +213,25 @@ def logged_row(
     return changed(row, changes)
 
 
+def event_hub_row(call: str = "a") -> dict[str, Any]:
+    """A row of the gateway's tokens as an event hub gets it."""
+    return {
+        "category": "GatewayLlmLogs",
+        "correlationId": call,
+        "operationName": "Microsoft.ApiManagement/GatewayLlmLogs",
+        "properties": {
+            "requestId": f"chatcmpl-{call}",
+            "modelName": "gpt-4o-2024-11-20",
+            "promptTokens": 100,
+            "promptCachedTokens": 64,
+            "completionTokens": 10,
+            "requestMessages": "secret",
+        },
+        "resourceId": GATEWAY.upper(),
+        "time": "2026-10-14T02:03:59.9460000Z",
+    }
+
+
 def stream_of(*rows: Any, done: bool = True) -> str:
     """Rows as an event stream."""
     lines = [f"event: message\ndata: {json.dumps(row)}\n\n" for row in rows]

@@ -17,6 +17,7 @@ from answer_rows import (
     batch_row,
     chunk_row,
     companion_row,
+    event_hub_row,
     event_row,
     expired_row,
     logged_row,
@@ -29,7 +30,7 @@ from answer_rows import (
     transcribed_row,
     usage_of,
 )
-from log_rows import ACCOUNT, GATEWAY, body_row, calls_of, check_counts, gateway_row, read_bytes, read_rows, total
+from log_rows import ACCOUNT, body_row, calls_of, check_counts, gateway_row, read_bytes, read_rows, total
 
 from aoai_cost import UsageLog, cost_report
 from aoai_cost.catalog import Deployment, Deployments
@@ -483,22 +484,7 @@ def test_both_tables_of_the_gateway_are_one_call(tmp_path: Path) -> None:
 
 
 def test_an_event_hub_tells_cached_tokens_that_the_table_drops(tmp_path: Path) -> None:
-    hub = {
-        "category": "GatewayLlmLogs",
-        "correlationId": "a",
-        "operationName": "Microsoft.ApiManagement/GatewayLlmLogs",
-        "properties": {
-            "requestId": "chatcmpl-a",
-            "modelName": "gpt-4o-2024-11-20",
-            "promptTokens": 100,
-            "promptCachedTokens": 64,
-            "completionTokens": 10,
-            "requestMessages": "secret",
-        },
-        "resourceId": GATEWAY.upper(),
-        "time": "2026-10-14T02:03:59.9460000Z",
-    }
-    log = read_rows(tmp_path, [{"records": [hub, logged_row(body="{}")]}], [gateway_row()])
+    log = read_rows(tmp_path, [{"records": [event_hub_row(), logged_row(body="{}")]}], [gateway_row()])
     call = only(log)
     assert (call["prompt_tokens"], call["cached_tokens"], call["deployment"], call["status"]) == (100, 64, "chat", 200)
     assert (log.counts.total.duplicates, log.counts.total.conflicts) == (1, 0)

@@ -53,17 +53,25 @@ SAMPLES = {
         point_row(),
         point_row("GeneratedTokens", 10),
         point_row("TokenTransaction", 110, dimensions={"modeldeploymentname": "chat"}, location="eastus"),
+        point_row(time="2026-10-14T03:03:00Z", dimensions={"modeldeploymentname": "chat", "modelname": "gpt-4o"}),
         point_row("Latency"),
         {"Type": "AzureMetrics", "MetricName": "Latency", "Total": 1},
     ],
     "app-insights": [
         emitted_row(),
         emitted_row("Completion Tokens", 10),
+        emitted_row("Prompt Cached Tokens", 60),
         emitted_row("Total Tokens", "110"),
         emitted_row("Duration", 1.5),
-        {"Type": "AppMetrics", "Name": "Prompt Tokens", "Sum": 5.0, "TimeGenerated": "2026-10-14T02:03:59Z"},
+        {"Type": "AppMetrics", "Name": "Prompt Tokens", "Sum": 5.0, "TimeGenerated": "2026-10-14T02:03:59Z"}
+        | {"Properties": {"Model": "gpt-4o"}},
     ],
-    "apim-llm-log": [gateway_row(), gateway_row(sequence=1)],
+    "apim-llm-log": [
+        gateway_row(),
+        gateway_row(sequence=1),
+        gateway_row("b", ApimSubscriptionId="team-a"),
+        answer_rows.event_hub_row("c"),
+    ],
     "openai-response": [body_row(), {"error": {"code": "429"}}, {"model": "m", "usage": {"input_tokens": 1}}],
     "client-log": [
         attempt_row(

@@ -36,7 +36,7 @@ def _refuse_overwriting(outputs: Sequence[str], inputs: Sequence[str | None]) ->
     callback=options.log_format,
     default="auto",
     show_default=True,
-    help="auto, azure-monitor, azure-metrics, apim-llm-log, app-insights, openai-response or client-log.",
+    help="auto, or the one format that counts: azure-monitor, openai-response, ...; docs/log-formats.md lists them.",
 )
 @click.option(
     "--by",
