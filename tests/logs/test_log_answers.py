@@ -418,7 +418,8 @@ def test_a_stream_in_a_body(tmp_path: Path, body: str, tokens: int | None, quali
 
 
 def test_a_body_that_was_cut_or_is_no_json_is_a_call_without_tokens(tmp_path: Path) -> None:
-    for body in (json.dumps(body_row())[:-40], "<html>", ""):
+    ragged = {"tables": [{"columns": [{"name": "secret"}], "rows": [[1, 2]]}]}
+    for body in (json.dumps(body_row())[:-40], "<html>", "", json.dumps(ragged)):
         call = only(read_rows(tmp_path, [logged_row(body=body)]))
         assert (call["usage_quality"], call["deployment"], call["api"]) == ("missing", "chat", "chat")
 

@@ -282,8 +282,13 @@ def test_only_the_chosen_format_counts(tmp_path: Path) -> None:
     check_counts(log)
     assert [call["source_format"] for call in calls_of(log)] == ["azure-monitor"]
     assert log.rejected["reason"].tolist() == ["the row is not of azure-monitor"]
-    with pytest.raises(AoaiCostError, match="apim-llm-log"):
-        read_usage(tmp_path, format="apim-llm-log")
+    # Asked for by the name of the first of those that share its calls.
+    for name in ("apim-llm-log", "openai-stream"):
+        with pytest.raises(AoaiCostError, match=f"no row is of {name}$"):
+            read_usage(tmp_path, format=name)
+    (tmp_path / "000.jsonl").write_bytes(b"{}")
+    with pytest.raises(AoaiCostError, match=r"no row is of a known log format; see docs/log-formats\.md$"):
+        read_usage(tmp_path)
 
 
 def test_the_counts_are_plain_data(tmp_path: Path) -> None:
