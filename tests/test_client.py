@@ -65,6 +65,7 @@ NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
 DEPLOYMENTS = Deployments(
     [
         Deployment("contoso", "chat", "gpt-4o", version="2024-11-20", sku="GlobalStandard"),
+        Deployment("contoso", "cheap", "gpt-4o-mini", version="2024-07-18", sku="GlobalStandard"),
         Deployment("contoso", "embed", "text-embedding-3-small", sku="GlobalStandard"),
         Deployment("contoso", "think", "o3-mini", version="2025-01-31", sku="GlobalStandard"),
     ]
@@ -245,6 +246,7 @@ def test_what_bills_nothing_passes(client: AzureOpenAI, server: AzureServer, log
         ("/threads/thread_1/runs", True),
         ("/threads/thread_1/runs/run_1/cancel", False),
         ("/responses/resp_1/cancel", False),
+        ("/chat/completions/chatcmpl_1", False),
         ("/responses/input_tokens", False),
         ("/responses/compact", True),
         ("/audio/speech", True),
@@ -295,6 +297,27 @@ def test_the_deployment_of_the_path_wins(server: AzureServer, log: Path) -> None
         )
     assert server.paths == ["/openai/deployments/chat/chat/completions", "/openai/responses"]
     assert [line["deployment"] for line in lines(log)] == ["chat", "chat"]
+
+
+def test_the_deployment_is_the_one_that_is_sent_to_whatever_the_body_says(
+    client: AzureOpenAI, server: AzureServer, log: Path
+) -> None:
+    elsewhere = {"extra_body": {"model": "cheap"}}
+    with pytest.raises(BudgetExceeded):
+        create(watched(client, budget=Budget(per_call="0.0001")), **elsewhere)
+    assert server.paths == []
+    create(watched(client, budget=ONE, log=log), **elsewhere)
+    with OpenAI(base_url=f"{server.endpoint}/openai/v1/", api_key=KEY) as plain:
+        create(watched(plain, budget=ONE, log=log), **elsewhere)
+    assert server.paths == ["/openai/deployments/chat/chat/completions", "/openai/v1/chat/completions"]
+    assert [line["deployment"] for line in lines(log)] == ["chat", "cheap"]
+
+
+def test_the_deployment_is_the_last_of_the_path(server: AzureServer, log: Path) -> None:
+    behind = f"{server.endpoint}/deployments/all/openai/deployments/chat"
+    with OpenAI(base_url=behind, api_key=KEY) as plain, pytest.raises(openai.NotFoundError):
+        create(watched(plain, log=log), model="whatever")
+    assert (one_line(log)["deployment"], one_line(log)["operation"]) == ("chat", "chat/completions")
 
 
 def test_the_client_of_openai_on_the_v1_route_is_watched(server: AzureServer, log: Path) -> None:

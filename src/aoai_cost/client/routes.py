@@ -11,12 +11,26 @@ import orjson
 __all__ = ["Route", "body_of", "find_route"]
 
 _COUNTED = frozenset(("chat/completions", "responses", "embeddings", "completions"))
-_DEPLOYMENT = re.compile(r"/deployments/([^/]+)/(.+)$")
+# The last one: a gateway may have a folder of that name before it.
+_DEPLOYMENT = re.compile(r"^.*/deployments/([^/]+)/(.+)$")
+# What AzureOpenAI sends to the deployment that its argument ``model`` names, in the path.
+_IN_PATH = frozenset(
+    (
+        "/completions",
+        "/chat/completions",
+        "/embeddings",
+        "/audio/transcriptions",
+        "/audio/translations",
+        "/audio/speech",
+        "/images/generations",
+        "/images/edits",
+    )
+)
 _BELOW = re.compile(r"^.*/openai/(?:v\d+/)?")
-# What changes nothing but the books. Creating a thread and running it at once is billed.
+# What changes nothing but the books, as the metadata of a stored chat. Creating a thread and running it at once is billed.
 _FREE = re.compile(
     r"(?:files|uploads|conversations|vector_stores|assistants|models)(?:/.*)?"
-    r"|threads(?:/(?!runs$)[^/]+(?:/messages(?:/[^/]+)?)?)?|responses/input_tokens|.*/cancel"
+    r"|threads(?:/(?!runs$)[^/]+(?:/messages(?:/[^/]+)?)?)?|responses/input_tokens|chat/completions/[^/]+|.*/cancel"
 )
 _ID = re.compile(r"(?<=/)[a-z]+[_-][^/]*\d[^/]*")
 _AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com", ".openai.azure.us")
@@ -44,10 +58,13 @@ def find_route(client: Any, options: Any, body: Mapping[str, Any] | None) -> Rou
     url = client._prepare_url(options.url)
     path = url.path
     found = _DEPLOYMENT.search(path)
+    name: Any
     if found is not None:
         name, operation = found.groups()
     else:
-        name = body.get("model") if body is not None else None
+        name = _put_in_path(client, options)
+        if name is None and body is not None:
+            name = body.get("model")
         operation = _BELOW.sub("", path) if _BELOW.match(path) else options.url.partition("?")[0]
     operation = operation.strip("/")
     if _FREE.fullmatch(operation):
@@ -59,6 +76,18 @@ def find_route(client: Any, options: Any, body: Mapping[str, Any] | None) -> Rou
         deployment=name if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME else None,
         resource=host.partition(".")[0] if host.endswith(_AZURE) else None,
     )
+
+
+def _put_in_path(client: Any, options: Any) -> str | None:
+    """Return the deployment that AzureOpenAI puts in the path of a request; None where it leaves the path alone.
+
+    It takes the argument ``model``, whatever ``extra_body`` puts in its place in the body.
+    """
+    sent = options.json_data
+    if not hasattr(client, "_azure_deployment") or options.url not in _IN_PATH or not isinstance(sent, Mapping):
+        return None
+    model = sent.get("model")
+    return str(model) if model is not None and "/deployments" not in client.base_url.path else None
 
 
 def body_of(options: Any) -> Mapping[str, Any] | None:
