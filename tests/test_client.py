@@ -15,10 +15,11 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import openai
@@ -58,6 +59,7 @@ from aoai_cost import (
     watch,
 )
 from aoai_cost.client.answers import Answer, EventReader
+from aoai_cost.client.ledger import Ledger, append_line
 
 KEY = "key-that-nobody-may-see"
 ONE = Budget(per_call=1)
@@ -467,7 +469,8 @@ def test_a_reservation_that_nobody_settled_stands(client: AzureOpenAI, server: A
     [
         pytest.param(b'{"aoai_cost_ledger": 1, "day": "2026', id="an unfinished last line"),
         pytest.param(b"not a line\n", id="a strange line"),
-        pytest.param(b"\n", id="an empty line"),
+        pytest.param(b'{"aoai_cost_ledger":1,"day":"2026-10-01"}\n', id="a line without an amount"),
+        pytest.param(b'{"aoai_cost_ledger":1,"day":"2026-10\0\0\0\n', id="zeros that a crash left"),
         pytest.param(b"[]\n", id="a list"),
         pytest.param(
             b'{"aoai_cost_ledger":1,"day":"2026-10-01","call":"a","cost":"-1","currency":"USD"}\n', id="a negative cost"
@@ -488,6 +491,104 @@ def test_a_damaged_ledger_stops_all_sending(
         with pytest.raises(LedgerError, match="line 3"):
             create(guarded)
     assert len(server.paths) == 1
+
+
+LINE = b'{"aoai_cost_ledger":1,"day":"2026-10-01","call":"a","reserved":"0.0001","currency":"USD"}'
+
+
+@pytest.mark.parametrize("behind", [b"", b"\n", LINE + b"\n"], ids=["nothing", "its end", "another line"])
+@given(cut=st.integers(0, len(LINE)))
+def test_a_line_that_a_full_disk_cut_stops_nothing(cut: int, behind: bytes) -> None:
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aoai_cost.client.ledger._WHOLE_AFTER_S", 0.0)
+        path = Path(folder) / "spent.jsonl"
+        path.write_bytes(LINE.replace(b"0.0001", b"0.001") + b"\n" + LINE[:cut] + behind)
+        ledger = Ledger(path, "USD")
+        for call in ("b", "c"):
+            ledger.reserve(NOON.date(), call, Decimal("0.0002"), Decimal(1))
+        whole = Decimal("0.0014") + Decimal("0.0001") * ((cut == len(LINE)) + (LINE in behind))
+        with pytest.raises(BudgetExceeded, match=f"of which {whole} is"):
+            ledger.reserve(NOON.date(), "d", Decimal(1), Decimal(1))
+
+
+def test_a_line_behind_one_that_was_cut_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "usage.jsonl"
+    path.write_bytes(b'{"aoai_cost_log":1,"id":"cut off by a full d')
+    append_line(path, {"aoai_cost_log": 1, "id": "whole"})
+    assert json.loads(path.read_bytes().splitlines()[-1]) == {"aoai_cost_log": 1, "id": "whole"}
+
+
+def test_a_full_disk_is_said_to_be_full(tmp_path: Path) -> None:
+    program = """
+import resource, signal, sys
+from pathlib import Path
+from aoai_cost.client.ledger import append_line
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+append_line(Path(sys.argv[1]), {"id": "a" * 50})
+append_line(Path(sys.argv[1]), {"id": "b" * 50})
+"""
+    told = subprocess.run([sys.executable, "-c", program, str(tmp_path / "log")], capture_output=True, text=True)
+    assert "OSError: [Errno 28] No space left on device" in told.stderr
+    assert (tmp_path / "log").stat().st_size == 100
+
+
+def test_a_clock_about_midnight_reads_the_ledger_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "spent.jsonl"
+    path.write_bytes(b"".join(LINE.replace(b"10-01", f"10-{day:02}".encode()) + b"\n" for day in range(1, 31)))
+    ledger, read = Ledger(path, "USD"), []
+    monkeypatch.setattr(Ledger, "_add", lambda *given, add=Ledger._add: read.append(given) or add(*given))
+    for i in range(6):
+        ledger.reserve(date(2026, 10, 29 + i % 2), str(i), Decimal("0.0001"), Decimal("0.0004"))
+    assert len(read) == 30 + 5
+    with pytest.raises(BudgetExceeded, match=r"of which 0\.0001 is"):
+        ledger.reserve(date(2026, 10, 3), "old", Decimal(1), Decimal(1))
+    with pytest.raises(BudgetExceeded, match=r"of which 0\.0004 is"):
+        ledger.reserve(date(2026, 10, 30), "new", Decimal(1), Decimal(1))
+
+
+FORK = """
+import os, sys
+from datetime import UTC, datetime
+from openai import AzureOpenAI, DefaultHttpxClient
+from aoai_cost import Budget, Deployment, watch
+endpoint, ledger, before = sys.argv[1:]
+chat = Deployment("contoso", "chat", "gpt-4o", version="2024-11-20", sku="GlobalStandard")
+client = AzureOpenAI(azure_endpoint=endpoint, api_version="2024-10-21", api_key="k", max_retries=0)
+one = watch(client, deployments=chat, budget=Budget(per_day="0.0015", ledger=ledger),
+            clock=lambda: datetime(2026, 10, 1, 12, tzinfo=UTC))
+def call(client):
+    client.chat.completions.create(model="chat", messages=[{"role": "user", "content": "Hello"}], max_tokens=50)
+for _ in range(int(before)):
+    call(one)
+# Another thread's turn at the moment of the fork, which in the child would never end.
+with one._aoai_cost_watch.ledger._turn:
+    child = os.fork()
+call(one if child else one.with_options(http_client=DefaultHttpxClient()))
+if child:
+    sys.exit(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_watched_client_works_in_a_process_that_was_forked(server: AzureServer, tmp_path: Path, before: int) -> None:
+    ledger = tmp_path / "spent.jsonl"
+    command = [sys.executable, "-W", "error", "-c", FORK, server.endpoint, str(ledger), str(before)]
+    assert subprocess.run(command, timeout=60).returncode == 0
+    assert len(server.paths) == before + 2
+    check_never_over(ledger, Decimal("0.0015"))
+
+
+def test_a_ledger_where_nothing_can_be_locked_stops_sending(
+    client: AzureOpenAI, server: AzureServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def acquire(self: Any, *how: Any, **more: Any) -> None:
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr(FileLock, "acquire", acquire)
+    with pytest.raises(LedgerError, match="cannot be locked: FileSystem"):
+        create(watched(client, budget=day_budget(tmp_path)))
+    assert server.paths == []
 
 
 def test_a_ledger_that_somebody_holds_stops_sending(
