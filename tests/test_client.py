@@ -1002,6 +1002,42 @@ def test_a_log_that_cannot_be_written_is_found_at_once(client: AzureOpenAI, tmp_
         watched(client, log=tmp_path / "nowhere" / "usage.jsonl")
 
 
+@pytest.mark.parametrize("path", ["nowhere/spent.jsonl", ".", "/dev/zero", "file/spent.jsonl"])
+def test_a_ledger_that_can_be_none_is_found_at_once(client: AzureOpenAI, tmp_path: Path, path: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LedgerError, match=r"is not a regular file|its folder does not exist"):
+        watched(client, budget=Budget(per_day=1, ledger=tmp_path / path))
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("kind", ["the same path", "another way to it", "a link", "a hard link"])
+def test_the_log_and_the_ledger_are_two_files(client: AzureOpenAI, tmp_path: Path, kind: str) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    if kind == "the same path":
+        other = one
+    elif kind == "another way to it":
+        other = tmp_path / ".." / tmp_path.name / "one"
+    elif kind == "a link":
+        other.symlink_to(one)
+    else:
+        one.touch()
+        other.hardlink_to(one)
+    with pytest.raises(RequestError, match="two files"):
+        watched(client, budget=Budget(per_day=1, ledger=one), log=other)
+
+
+def test_the_log_and_the_ledger_stay_where_they_were(
+    client: AzureOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    guarded = watched(client, budget=Budget(per_day=1, ledger="spent.jsonl"), log="usage.jsonl")
+    monkeypatch.chdir("elsewhere")
+    create(guarded)
+    assert list(Path().iterdir()) == []
+    assert (len(lines(tmp_path / "spent.jsonl")), len(lines(tmp_path / "usage.jsonl"))) == (2, 1)
+
+
 def test_a_clock_without_a_time_zone_is_refused(client: AzureOpenAI, server: AzureServer, log: Path) -> None:
     with pytest.raises(RequestError, match="time zone"):
         create(watched(client, log=log, clock=lambda: NOON.replace(tzinfo=None)))
@@ -1018,6 +1054,9 @@ def test_a_clock_without_a_time_zone_is_refused(client: AzureOpenAI, server: Azu
         pytest.param({"per_call": "-1"}, "must be a Decimal", id="negative"),
         pytest.param({"per_call": "NaN"}, "must be a Decimal", id="not a number"),
         pytest.param({"per_call": "much"}, "must be a Decimal", id="a word"),
+        pytest.param({"per_day": 1, "ledger": ""}, "must be the path", id="a ledger without a name"),
+        pytest.param({"per_day": 1, "ledger": 3}, "must be the path", id="a number for a ledger"),
+        pytest.param({"per_day": 1, "ledger": b"spent"}, "must be the path", id="bytes for a ledger"),
         pytest.param({"per_call": 1, "against": "mean"}, "must be high or low", id="against what nobody knows"),
         pytest.param({"per_call": 1, "unpriced": "warn"}, "must be refuse or send", id="unpriced what"),
     ],

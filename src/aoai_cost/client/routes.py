@@ -27,7 +27,7 @@ _IN_PATH = frozenset(
     )
 )
 _BELOW = re.compile(r"^.*/openai/(?:v\d+/)?")
-# What changes nothing but the books, such as metadata of a stored chat. Creating a thread and running it at once is billed.
+# What changes nothing but the books; a stored chat takes new metadata. Creating a thread and running it is billed.
 _FREE = re.compile(
     r"(?:files|uploads|conversations|vector_stores|assistants|models)(?:/.*)?"
     r"|threads(?:/(?!runs$)[^/]+(?:/messages(?:/[^/]+)?)?)?|responses/input_tokens|chat/completions/[^/]+|.*/cancel"

@@ -80,8 +80,10 @@ def watch(
     Raises
     ------
     RequestError
-        For no budget and no log, a budget without deployments or in another currency than the prices, something that
-        is no client of the SDK, or a client that is watched already.
+        For no budget and no log, one file for both, a budget without deployments or in another currency than the
+        prices, something that is no client of the SDK, or a client that is watched already.
+    LedgerError
+        If the ledger is no regular file, or its folder does not exist.
     OSError
         If the log cannot be written.
 
@@ -130,17 +132,22 @@ def watch(
     book = prices if prices is not None else PriceBook.current(budget.currency if budget is not None else "USD")
     if budget is not None and book.currency != budget.currency:
         raise RequestError("currency", f"the prices are in {book.currency}, the budget is in {budget.currency}")
-    if log is not None:
-        Path(log).open("ab").close()  # what cannot be written is found now, and not after the first answer
+    # Absolute, as the process may go to another folder.
+    log_path = Path(log).absolute() if log is not None else None
     ledger = None
     if budget is not None and budget.ledger is not None:
-        ledger = Ledger(Path(budget.ledger), budget.currency)
+        ledger_path = Path(budget.ledger).absolute()
+        if log_path is not None and _is_same(log_path, ledger_path):
+            raise RequestError("log", "is the ledger of the budget; they are two files")
+        ledger = Ledger(ledger_path, budget.currency)
+    if log_path is not None:
+        log_path.open("ab").close()  # what cannot be written is found now, and not after the first answer
     shared = Watch(
         deployments=deployments if deployments is not None else Deployments(()),
         prices=book,
         budget=budget,
         ledger=ledger,
-        log=Path(log) if log is not None else None,
+        log=log_path,
         resource=resource,
         clock=clock if clock is not None else lambda: datetime.now(UTC),
     )
@@ -153,6 +160,11 @@ def watch(
     copy._client = http
     watched: _Client = copy
     return watched
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Tell whether two paths lead to one file, or would."""
+    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
 
 
 def _watched_class(base: Any, shared: Watch) -> type[Any]:
