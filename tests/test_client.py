@@ -32,6 +32,7 @@ from azure_server import (
     broken_stream,
     chat_events,
     error,
+    event,
     hang_up,
     held_stream,
     response_events,
@@ -810,7 +811,7 @@ def test_arguments_of_tool_calls_count_in_a_stream_without_usage(client: AzureOp
 
 
 @pytest.mark.parametrize("how", ["closed", "left", "never read"])
-def test_a_stream_that_is_given_up_is_counted_so_far(
+def test_a_stream_that_is_given_up_is_counted_so_far_and_its_reservation_stands(
     client: AzureOpenAI, server: AzureServer, tmp_path: Path, log: Path, how: str
 ) -> None:
     rest = threading.Event()
@@ -830,7 +831,126 @@ def test_a_stream_that_is_given_up_is_counted_so_far(
     assert (line["usage_source"], line["status"]) == ("estimated", 200)
     seen = 0 if how == "never read" else get_encoding("o200k_base").count(MARK)
     assert line["usage"]["completion_tokens"] == seen
-    assert Decimal(lines(tmp_path / "spent.jsonl")[-1]["cost"]) < COST
+    assert "reserved" in one_line(tmp_path / "spent.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("upto", "more"),
+    [
+        pytest.param('"finish_reason": "stop"', {}, id="its choice is finished"),
+        pytest.param("[DONE]", {"n": 2}, id="the last word"),
+        pytest.param('"finish_reason": "stop"', {"n": 2}, id="one choice of two is finished"),
+    ],
+)
+def test_a_stream_is_settled_where_its_end_was_seen(
+    client: AzureOpenAI, server: AzureServer, tmp_path: Path, upto: str, more: dict[str, Any]
+) -> None:
+    whole = b"".join(chat_events({})).decode()
+    told = whole[: whole.index("\n", whole.index(upto)) + 1] + "\n"
+    server.script.append(lambda _: (200, {"content-type": "text/event-stream"}, [told.encode()]))
+    list(create(watched(client, budget=day_budget(tmp_path)), stream=True, **more))
+    settled = [line for line in lines(tmp_path / "spent.jsonl") if "cost" in line]
+    assert len(settled) == (upto == "[DONE]" or not more)
+
+
+def test_a_stream_costs_at_least_what_came_of_it(client: AzureOpenAI, server: AzureServer, tmp_path: Path) -> None:
+    # The reservation is the input alone.
+    server.script.append(lambda _: (200, {"content-type": "text/event-stream"}, list(chat_events({}))[:-2]))
+    list(create(watched(client, budget=day_budget(tmp_path, against="low")), stream=True))
+    reserved, settled = lines(tmp_path / "spent.jsonl")
+    output = get_encoding("o200k_base").count(ANSWER) * Decimal("0.00001")
+    assert Decimal(settled["cost"]) == Decimal(reserved["reserved"]) + output
+
+
+SPOKEN = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
+HEARD = [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}]}]
+
+
+@pytest.mark.parametrize(
+    ("asked", "delta", "known"),
+    [
+        pytest.param(SPOKEN, {"content": MARK}, ["prompt_tokens"], id="asked for"),
+        pytest.param({}, {"audio": {"id": "a", "transcript": MARK}}, ["prompt_tokens"], id="given"),
+        pytest.param({"messages": HEARD}, {"content": MARK}, ["completion_tokens"], id="heard"),
+        pytest.param(
+            {"messages": [*HELLO, {"role": "assistant", "audio": {"id": "a"}}, *HELLO]},
+            {"content": MARK},
+            ["completion_tokens"],
+            id="given before",
+        ),
+    ],
+)
+def test_the_tokens_of_audio_are_never_guessed_from_texts(
+    client: AzureOpenAI, server: AzureServer, log: Path, asked: Any, delta: Any, known: list[str]
+) -> None:
+    chunk = {"object": "chat.completion.chunk", "created": 1, "id": "c", "model": "gpt-4o-audio-preview-2024-12-17"}
+    choice = {"index": 0, "delta": delta, "finish_reason": "stop"}
+    told = [event({**chunk, "choices": [choice]}), b"data: [DONE]\n\n"]
+    server.script.append(lambda _: (200, {"content-type": "text/event-stream"}, told))
+    list(create(watched(client, log=log), stream=True, **asked))
+    assert [name for name, value in one_line(log)["usage"].items() if value is not None] == known
+    assert read_usage(log).frame["usage_quality"].tolist() == ["missing"]
+
+
+def test_the_reservation_of_a_spoken_stream_stands(client: AzureOpenAI, server: AzureServer, tmp_path: Path) -> None:
+    chunk = {"object": "chat.completion.chunk", "created": 1, "id": "c", "model": "gpt-4o-2024-11-20"}
+    choice = {"index": 0, "delta": {"audio": {"id": "a", "transcript": MARK}}, "finish_reason": "stop"}
+    told = [event({**chunk, "choices": [choice]}), b"data: [DONE]\n\n"]
+    server.script.append(lambda _: (200, {"content-type": "text/event-stream"}, told))
+    list(create(watched(client, budget=day_budget(tmp_path)), stream=True))
+    assert "reserved" in one_line(tmp_path / "spent.jsonl")
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("more", [WITH_USAGE, {}], ids=["streaming", "whole"])
+def test_an_answer_whose_raw_bytes_are_read_is_not_seen(
+    server: AzureServer, tmp_path: Path, log: Path, is_async: bool, more: dict[str, Any]
+) -> None:
+    budget = day_budget(tmp_path, "1")
+    if is_async:
+
+        async def use(one: Any) -> None:
+            async with one.chat.completions.with_streaming_response.create(
+                model="chat", messages=HELLO, **more
+            ) as response:
+                assert b"prompt_tokens" in b"".join([piece async for piece in response.http_response.aiter_raw()])
+
+        run_async(server, use, budget=budget, log=log)
+    else:
+        with azure(server) as client:
+            sender = watched(client, budget=budget, log=log).chat.completions.with_streaming_response
+            with sender.create(model="chat", messages=HELLO, **more) as response:
+                assert b"prompt_tokens" in b"".join(response.http_response.iter_raw())
+    assert (one_line(log)["usage"], one_line(log)["usage_source"], one_line(log)["status"]) == (None, None, 200)
+    assert "reserved" in one_line(tmp_path / "spent.jsonl")
+
+
+FUNCTION = {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}}
+
+
+@pytest.mark.parametrize(
+    ("tools", "fees"),
+    [
+        pytest.param([{"type": "web_search"}], True, id="a search"),
+        pytest.param([FUNCTION, {"type": "code_interpreter", "container": {"type": "auto"}}], True, id="code"),
+        pytest.param([FUNCTION], False, id="a function"),
+    ],
+)
+def test_a_call_with_tools_of_the_service_costs_at_least_its_reservation(
+    client: AzureOpenAI, tmp_path: Path, tools: list[Any], fees: bool
+) -> None:
+    guarded = watched(client, budget=day_budget(tmp_path, "1", against="low"))
+    # More input than the answer will tell of: 400 words cost 0.001.
+    guarded.responses.create(model="chat", input="word " * 400, tools=tools)
+    assert len(lines(tmp_path / "spent.jsonl")) == 2 - fees
+    guarded.responses.create(model="chat", input="word", tools=tools)
+    assert Decimal(lines(tmp_path / "spent.jsonl")[-1]["cost"]) == COST
+
+
+def test_a_chat_that_searches_costs_at_least_its_reservation(client: AzureOpenAI, tmp_path: Path) -> None:
+    guarded = watched(client, budget=day_budget(tmp_path, "1", against="low"))
+    create(guarded, messages=[{"role": "user", "content": "word " * 400}], web_search_options={})
+    assert "reserved" in one_line(tmp_path / "spent.jsonl")
 
 
 def test_a_stream_is_settled_while_its_thread_holds_the_lock(client: AzureOpenAI, tmp_path: Path) -> None:

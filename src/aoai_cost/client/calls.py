@@ -22,7 +22,7 @@ from ..usage import Usage
 from .answers import Answer, BodyReader, EventReader
 from .budget import Budget
 from .ledger import Ledger, append_line
-from .routes import Route, body_of, find_route
+from .routes import Route, asks_for_audio, body_of, carries_audio, find_route, has_fees
 
 __all__ = ["Attempt", "Call", "Watch"]
 
@@ -141,13 +141,25 @@ class Call:
     def cost(self, status: int | None, usage: Mapping[str, Any] | None, answer: Answer | None) -> Decimal | None:
         """Return what an attempt cost, in the currency of the prices; None where that is not known."""
         if usage is not None and self.deployment is not None:
-            return self._priced(usage, answer, self.deployment)
+            cost = self._priced(usage, answer, self.deployment)
+            if cost is not None and self.reserved is not None and not self._told_all(answer):
+                return max(cost, self.reserved)
+            return cost
         if status is not None and (status in _REFUSED or status >= 500):
             return Decimal(0)
         if status is not None and status >= 400 and self.estimate is not None:
             # Refused by a filter after it was read: the input is billed. What was malformed costs less than that.
             return self.estimate.low
         return None
+
+    def _told_all(self, answer: Answer | None) -> bool:
+        """Tell whether the tokens of an answer are all that is billed: its end was seen, and no tool has a fee."""
+        body = self.body or {}
+        if has_fees(body):
+            return False
+        if answer is None or not answer.streamed or answer.ended:
+            return True
+        return self.route.operation == "chat/completions" and len(answer.finished) >= (body.get("n") or 1)
 
     def _priced(self, usage: Mapping[str, Any], answer: Answer | None, deployment: Deployment) -> Decimal | None:
         try:
@@ -166,17 +178,20 @@ class Call:
     def estimated_usage(self, answer: Answer) -> dict[str, int | None]:
         """Count what a stream did not tell: the input of the request and the texts that came; None where it cannot be.
 
-        What a model reasons is billed and never shown, so of such a model the output is not known.
+        What a model reasons is billed and never shown, so of such a model the output is not known; nor is it how many
+        tokens audio has.
         """
         found, prompt, completion = self.deployment, None, None
+        body = self.body or {}
         name, version = (answer.model, None) if found is None else (found.model, found.version)
         try:
             model = get_model(name or "", version)
-            if not model.reasoning and model.encoding is not None:
+            spoken = answer.spoke or asks_for_audio(body)
+            if not model.reasoning and model.encoding is not None and not spoken:
                 encoding = get_encoding(model.encoding)
                 completion = sum(encoding.count("".join(pieces)) for pieces in answer.texts.values())
             count = self.estimate or (count_request(self.body, model=model) if self.body is not None else None)
-            if count is not None and count.certainty != "lower_bound":
+            if count is not None and count.certainty != "lower_bound" and not carries_audio(body):
                 prompt = count.input_tokens
         except AoaiCostError:
             pass  # no model is named, or one that nobody knows, or a body that cannot be counted
@@ -206,6 +221,10 @@ class Attempt:
         if self._reader is not None and not self._ended:
             with _as_warning("the usage of an answer was not read"):
                 self._reader.feed(piece)
+
+    def not_seen(self) -> None:
+        """Note that the answer is read past this one."""
+        self._reader = None
 
     def failed(self, error: BaseException) -> None:
         """Note that no answer came."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-__all__ = ["Route", "body_of", "find_route"]
+__all__ = ["Route", "asks_for_audio", "body_of", "carries_audio", "find_route", "has_fees"]
 
 _COUNTED = frozenset(("chat/completions", "responses", "embeddings", "completions"))
 # The last one: a gateway may have a folder of that name before it.
@@ -35,6 +35,7 @@ _FREE = re.compile(
 _ID = re.compile(r"(?<=/)[a-z]+[_-][^/]*\d[^/]*")
 _AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com", ".openai.azure.us")
 _LONGEST_NAME = 256
+_CALLERS_TOOLS = ("function", "custom")
 
 
 class Route(NamedTuple):
@@ -104,3 +105,26 @@ def body_of(options: Any) -> Mapping[str, Any] | None:
     if not isinstance(body, Mapping):
         return extra if body is None and isinstance(extra, Mapping) else None
     return {**body, **extra} if isinstance(extra, Mapping) else body
+
+
+def has_fees(body: Mapping[str, Any]) -> bool:
+    """Tell whether a request brings tools that the service runs, as searches: these cost more than tokens."""
+    kinds = [one.get("type") for one in _objects(body.get("tools"))]
+    return body.get("web_search_options") is not None or any(kind not in _CALLERS_TOOLS for kind in kinds)
+
+
+def asks_for_audio(body: Mapping[str, Any]) -> bool:
+    """Tell whether a chat may be answered with audio."""
+    modalities = body.get("modalities")
+    return bool(body.get("audio")) or (isinstance(modalities, (list, tuple)) and "audio" in modalities)
+
+
+def carries_audio(body: Mapping[str, Any]) -> bool:
+    """Tell whether a chat holds audio, or refers to some that was spoken before."""
+    messages = _objects(body.get("messages"))
+    parts = [part for message in messages for part in _objects(message.get("content"))]
+    return any(part.get("type") == "input_audio" for part in parts) or any(one.get("audio") for one in messages)
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, (list, tuple)) else []

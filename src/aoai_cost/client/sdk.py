@@ -57,7 +57,8 @@ def watch(
 
     After each answer, and each attempt that failed, one line is appended to the log, which `read_usage` reads. The
     bytes of a stream are read as they pass; a stream without usage (no ``stream_options={"include_usage": True}``, or
-    not read to its end) is counted here and marked ``estimated``. Close streams, or read them to their end: before that
+    not read to its end) is counted here and marked ``estimated``; of one whose end was not seen the reservation stands.
+    Close streams, or read them to their end: before that
     no line is written and the reservation stands. No prompt, answer or key enters the log or the ledger.
 
     Parameters
@@ -94,9 +95,10 @@ def watch(
 
     Notes
     -----
-    Requests whose cost cannot be told before (images, audio, websockets, ...) are refused under a budget, see `Budget`.
-    Where the SDK repeats an attempt that timed out, the first one may be billed too and counts in full, but the second
-    is not checked again. A stream that is given up is settled with what came of it. Websockets are not logged.
+    What cannot be priced before (images, speech, websockets, ...) is refused under a budget: see `Budget`. The fees of
+    tools that the service runs, such as searches, are in no estimate and in no ledger. Where the SDK repeats an attempt
+    that timed out, the first one may be billed too and counts in full, but the second is not checked again. Websockets
+    are not logged.
 
     Examples
     --------
@@ -276,9 +278,18 @@ class _AsyncSender(_Sender):
 
 
 def _tee(response: Any, attempt: Attempt) -> None:
-    """Let an unread response tell the attempt its decoded bytes as somebody reads them, and when that is over."""
-    read, close = response.iter_bytes, response.close
+    """Let an unread response tell the attempt its decoded bytes as somebody reads them, and when that is over.
+
+    Who reads the raw bytes decodes them himself, or not at all: of these it tells only that they were read.
+    """
+    read, read_raw, close = response.iter_bytes, response.iter_raw, response.close
     reading = False
+
+    def iter_raw(chunk_size: int | None = None) -> Iterator[bytes]:
+        if not reading:
+            attempt.not_seen()
+        raw: Iterator[bytes] = read_raw(chunk_size)
+        return raw
 
     def iter_bytes(chunk_size: int | None = None) -> Iterator[bytes]:
         nonlocal reading
@@ -307,13 +318,19 @@ def _tee(response: Any, attempt: Attempt) -> None:
             if not reading:
                 attempt.end()
 
-    response.iter_bytes, response.close = iter_bytes, close_and_end
+    response.iter_bytes, response.iter_raw, response.close = iter_bytes, iter_raw, close_and_end
 
 
 def _tee_async(response: Any, attempt: Attempt) -> None:
     """As `_tee`, for an asynchronous response."""
-    read, close = response.aiter_bytes, response.aclose
+    read, read_raw, close = response.aiter_bytes, response.aiter_raw, response.aclose
     reading = False
+
+    def aiter_raw(chunk_size: int | None = None) -> AsyncIterator[bytes]:
+        if not reading:
+            attempt.not_seen()
+        raw: AsyncIterator[bytes] = read_raw(chunk_size)
+        return raw
 
     async def aiter_bytes(chunk_size: int | None = None) -> AsyncIterator[bytes]:
         nonlocal reading
@@ -341,4 +358,4 @@ def _tee_async(response: Any, attempt: Attempt) -> None:
             if not reading:
                 attempt.end()
 
-    response.aiter_bytes, response.aclose = aiter_bytes, close_and_end
+    response.aiter_bytes, response.aiter_raw, response.aclose = aiter_bytes, aiter_raw, close_and_end
