@@ -580,6 +580,39 @@ def test_a_watched_client_works_in_a_process_that_was_forked(server: AzureServer
     check_never_over(ledger, Decimal("0.0015"))
 
 
+@pytest.mark.parametrize("cancelled", [False, True], ids=["and goes on", "unless it is cancelled"])
+def test_an_asynchronous_call_waits_for_the_ledger_and_lets_others_run(
+    server: AzureServer, tmp_path: Path, cancelled: bool
+) -> None:
+    async def use(one: Any) -> None:
+        with FileLock(tmp_path / "spent.jsonl.lock"):
+            waiting = asyncio.ensure_future(create(one))
+            for _ in range(20):
+                await asyncio.sleep(0.001)
+            assert not waiting.done()
+            if cancelled:
+                waiting.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await waiting
+        if not cancelled:
+            assert (await waiting).choices[0].message.content == ANSWER
+
+    run_async(server, use, budget=day_budget(tmp_path))
+    assert len(server.paths) == (not cancelled)
+    # What was reserved after all is released, as it was never sent.
+    assert Decimal(lines(tmp_path / "spent.jsonl")[-1]["cost"]) == (0 if cancelled else COST)
+
+
+def test_asynchronous_calls_that_share_a_budget_never_exceed_it(server: AzureServer, tmp_path: Path) -> None:
+    async def use(one: Any) -> list[Any]:
+        return await asyncio.gather(*(create(one) for _ in range(24)), return_exceptions=True)
+
+    told = run_async(server, use, budget=day_budget(tmp_path, "0.004"))
+    assert {type(one) for one in told if isinstance(one, BaseException)} == {BudgetExceeded}
+    check_never_over(tmp_path / "spent.jsonl", Decimal("0.004"))
+    assert 4 <= len(server.paths) <= 9
+
+
 def test_a_ledger_where_nothing_can_be_locked_stops_sending(
     client: AzureOpenAI, server: AzureServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 import uuid
@@ -61,13 +62,37 @@ class Watch:
         AoaiCostError
             If its cost cannot be told, and the budget refuses such requests.
         """
+        call = self._checked(client, options)
+        if call is not None:
+            call.reserve()
+        return call
+
+    async def begin_async(self, client: Any, options: Any) -> Call | None:
+        """As `begin`, but waits for the ledger in a thread: another process may hold it."""
+        call = self._checked(client, options)
+        if call is None or call.to_reserve is None:
+            return call
+        try:
+            reserving = asyncio.get_running_loop().run_in_executor(None, call.reserve)
+        except RuntimeError:  # the loop is not one of asyncio, or ends
+            call.reserve()
+            return call
+        try:
+            await asyncio.shield(reserving)
+        except asyncio.CancelledError:
+            # The thread goes on: what it reserves is for a request that is never sent.
+            reserving.add_done_callback(lambda done: None if done.cancelled() or done.exception() else call.returned())
+            raise
+        return call
+
+    def _checked(self, client: Any, options: Any) -> Call | None:
         body = body_of(options)
         route = find_route(client, options, body)
         if route is None:
             return None
         call = Call(self, route if self.resource is None else route._replace(resource=self.resource), body)
         if self.budget is not None:
-            call.reserve(self.budget)
+            call.check(self.budget)
         return call
 
 
@@ -80,13 +105,14 @@ class Call:
         self.day = watch.now().date()
         self.deployment = watch.deployments.find(route.resource, route.deployment, self.day)
         self.estimate: Estimate | None = None
+        self.to_reserve: Decimal | None = None
         self.reserved: Decimal | None = None
         self._cost = Decimal(0)
         self._attempts = self._running = 0
         self._returned = False
 
-    def reserve(self, budget: Budget) -> None:
-        """Estimate the call and reserve it, or raise what `Watch.begin` says."""
+    def check(self, budget: Budget) -> None:
+        """Estimate the call, or raise what `Watch.begin` says."""
         try:
             self.estimate = estimate = self._estimated()
         except AoaiCostError:
@@ -97,8 +123,14 @@ class Call:
         for limit, period in ((budget.per_call, "one call"), (budget.per_day, self.day.isoformat())):
             if limit is not None and (amount is None or amount > Decimal(limit)):
                 raise BudgetExceeded(amount, Decimal(limit), period)
-        if self.watch.ledger is not None and budget.per_day is not None and amount is not None:
-            self.watch.ledger.reserve(self.day, self.call_id, amount, Decimal(budget.per_day))
+        if budget.per_day is not None:
+            self.to_reserve = amount
+
+    def reserve(self) -> None:
+        """Reserve what was estimated, or raise what `Watch.begin` says."""
+        budget, ledger, amount = self.watch.budget, self.watch.ledger, self.to_reserve
+        if budget is not None and budget.per_day is not None and ledger is not None and amount is not None:
+            ledger.reserve(self.day, self.call_id, amount, Decimal(budget.per_day))
             self.reserved = amount
 
     def _estimated(self) -> Estimate:

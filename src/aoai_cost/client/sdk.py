@@ -191,7 +191,7 @@ def _watched_class(base: Any, shared: Watch) -> type[Any]:
             call.returned()
 
     async def request_async(self: Any, cast_to: Any, options: Any, *args: Any, **more: Any) -> Any:
-        call = shared.begin(self, options)
+        call = await shared.begin_async(self, options)
         if call is None:
             return await base.request(self, cast_to, options, *args, **more)
         token = _CALL.set(call)
