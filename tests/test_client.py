@@ -35,6 +35,7 @@ from azure_server import (
     event,
     hang_up,
     held_stream,
+    response_body,
     response_events,
     silence,
     squeezed,
@@ -984,6 +985,65 @@ def test_a_chat_that_searches_costs_at_least_its_reservation(client: AzureOpenAI
     guarded = watched(client, budget=day_budget(tmp_path, "1", against="low"))
     create(guarded, messages=[{"role": "user", "content": "word " * 400}], web_search_options={})
     assert "reserved" in one_line(tmp_path / "spent.jsonl")
+
+
+BACKGROUND = {"background": True}
+
+
+def json_reply(body: Any) -> Any:
+    return lambda _: (200, {"content-type": "application/json"}, [json.dumps(body).encode()])
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streaming"])
+def test_a_look_at_a_response_in_the_background_tells_its_usage(
+    client: AzureOpenAI, server: AzureServer, tmp_path: Path, log: Path, stream: bool
+) -> None:
+    running = response_body(status="in_progress", output=[], usage=None, background=True)
+    server.script.append(json_reply({**running, "status": "queued"}))
+    server.script.append(json_reply(running))
+    events = (200, {"content-type": "text/event-stream"}, response_events())
+    server.script += [lambda _: events] if stream else [json_reply(response_body(background=True))]
+    server.script += [json_reply(response_body(background=True))] * 2
+    guarded = watched(client, budget=day_budget(tmp_path), log=log)
+    guarded.responses.create(model="chat", input=MARK, max_output_tokens=50, extra_body=BACKGROUND)
+    guarded.responses.retrieve("resp_1")
+    # Neither is it told yet, nor is what one looks at billed.
+    assert one_line(log)["usage"] is None
+    assert "reserved" in one_line(tmp_path / "spent.jsonl")
+    with guarded.responses.with_streaming_response.retrieve("resp_1") as response:
+        response.read()
+    guarded.responses.retrieve("resp_1")
+    guarded.responses.retrieve("resp_other")
+    begun, told = lines(log)
+    assert begun["id"] == told["id"]
+    frame = read_usage(log).frame
+    assert frame[["prompt_tokens", "completion_tokens", "usage_quality"]].to_numpy().tolist() == [[100, 20, "measured"]]
+    assert [line.get("cost") for line in lines(tmp_path / "spent.jsonl")] == [None, "0.00040"]
+
+
+def test_an_asynchronous_look_tells_the_usage_too(server: AzureServer, tmp_path: Path, log: Path) -> None:
+    server.script.append(json_reply(response_body(status="queued", output=[], usage=None, background=True)))
+    server.script.append(json_reply(response_body(background=True)))
+
+    async def use(one: Any) -> None:
+        await one.responses.create(model="chat", input=MARK, max_output_tokens=50, extra_body=BACKGROUND)
+        await one.responses.retrieve("resp_1")
+
+    run_async(server, use, budget=day_budget(tmp_path), log=log)
+    assert Decimal(lines(tmp_path / "spent.jsonl")[-1]["cost"]) == COST
+    assert [line["usage_source"] for line in lines(log)] == [None, "service"]
+
+
+def test_a_stream_in_the_background_that_is_given_up_is_not_counted_but_awaited(
+    client: AzureOpenAI, server: AzureServer, tmp_path: Path, log: Path
+) -> None:
+    server.script.append(lambda _: (200, {"content-type": "text/event-stream"}, list(response_events())[:4]))
+    server.script.append(json_reply(response_body(background=True)))
+    guarded = watched(client, budget=day_budget(tmp_path), log=log)
+    list(guarded.responses.create(model="chat", input=MARK, max_output_tokens=50, extra_body=BACKGROUND, stream=True))
+    guarded.responses.retrieve("resp_1")
+    assert [line["usage_source"] for line in lines(log)] == [None, "service"]
+    assert Decimal(lines(tmp_path / "spent.jsonl")[-1]["cost"]) == COST
 
 
 def test_a_stream_is_settled_while_its_thread_holds_the_lock(client: AzureOpenAI, tmp_path: Path) -> None:

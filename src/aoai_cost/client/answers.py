@@ -31,9 +31,10 @@ class Answer:
     its choices did; ``spoke`` whether there was audio in it.
     """
 
-    __slots__ = ("ended", "finished", "model", "service_tier", "spoke", "streamed", "texts", "usage")
+    __slots__ = ("ended", "finished", "id", "model", "service_tier", "spoke", "streamed", "texts", "usage")
 
     def __init__(self, *, streamed: bool = False) -> None:
+        self.id: str | None = None
         self.model: str | None = None
         self.service_tier: str | None = None
         self.usage: dict[str, Any] | None = None
@@ -49,6 +50,7 @@ class Answer:
         # Events of Responses carry the whole response, those of images and audio the fields themselves.
         whole = record.get("response")
         body = whole if isinstance(whole, dict) else record
+        self.id = _name(body.get("id")) or self.id
         self.model = _name(body.get("model")) or self.model
         self.service_tier = _name(body.get("service_tier")) or self.service_tier
         usage = body.get("usage")

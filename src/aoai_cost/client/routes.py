@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-__all__ = ["Route", "asks_for_audio", "body_of", "carries_audio", "find_route", "has_fees"]
+__all__ = ["Route", "asks_for_audio", "body_of", "carries_audio", "find_route", "has_fees", "polled_response"]
 
 _COUNTED = frozenset(("chat/completions", "responses", "embeddings", "completions"))
 # The last one: a gateway may have a folder of that name before it.
@@ -32,6 +32,7 @@ _FREE = re.compile(
     r"(?:files|uploads|conversations|vector_stores|assistants|models)(?:/.*)?"
     r"|threads(?:/(?!runs$)[^/]+(?:/messages(?:/[^/]+)?)?)?|responses/input_tokens|chat/completions/[^/]+|.*/cancel"
 )
+_POLLED = re.compile(r"/?responses/([^/?]+)(?:\?.*)?")
 _ID = re.compile(r"(?<=/)[a-z]+[_-][^/]*\d[^/]*")
 _AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com", ".openai.azure.us")
 _LONGEST_NAME = 256
@@ -89,6 +90,12 @@ def _put_in_path(client: Any, options: Any) -> str | None:
         return None
     model = sent.get("model")
     return str(model) if model is not None and "/deployments" not in client.base_url.path else None
+
+
+def polled_response(options: Any) -> str | None:
+    """Return the id of the response that a request asks for; None for a request of another kind."""
+    found = _POLLED.fullmatch(options.url) if options.method.upper() == "GET" else None
+    return found.group(1) if found is not None else None
 
 
 def body_of(options: Any) -> Mapping[str, Any] | None:

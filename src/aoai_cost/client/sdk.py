@@ -21,13 +21,13 @@ from ..catalog import Deployment, Deployments, read_deployments
 from ..errors import RequestError
 from ..prices import PriceBook
 from .budget import Budget
-from .calls import Attempt, Call, Watch
+from .calls import Attempt, Call, Poll, Watch
 from .ledger import Ledger
 
 __all__ = ["watch"]
 
 _Client = TypeVar("_Client")
-_CALL: ContextVar[Call | None] = ContextVar("aoai_cost_call", default=None)
+_CALL: ContextVar[Call | Poll | None] = ContextVar("aoai_cost_call", default=None)
 # Where the SDK opens a websocket (realtime and the like): nothing on it can be priced before it is sent.
 _WEBSOCKETS = (
     "_configure_realtime",
