@@ -926,6 +926,17 @@ def test_the_tokens_of_audio_are_never_guessed_from_texts(
     assert read_usage(log).frame["usage_quality"].tolist() == ["missing"]
 
 
+def test_a_spoken_answer_keeps_to_the_budget(client: AzureOpenAI, server: AzureServer) -> None:
+    audio = Deployment("contoso", "audio", "gpt-4o-audio-preview", version="2024-12-17", sku="GlobalStandard")
+    # As text 1,000 tokens are 0.01; spoken they are 0.08.
+    spoken = watched(client, deployments=audio, budget=Budget(per_call="0.02"))
+    with pytest.raises(BudgetExceeded):
+        create(spoken, model="audio", max_tokens=1_000, **SPOKEN)
+    assert not server.bodies
+    create(spoken, model="audio", max_tokens=1_000)
+    assert len(server.bodies) == 1
+
+
 def test_the_reservation_of_a_spoken_stream_stands(client: AzureOpenAI, server: AzureServer, tmp_path: Path) -> None:
     chunk = {"object": "chat.completion.chunk", "created": 1, "id": "c", "model": "gpt-4o-2024-11-20"}
     choice = {"index": 0, "delta": {"audio": {"id": "a", "transcript": MARK}}, "finish_reason": "stop"}

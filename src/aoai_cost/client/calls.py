@@ -228,9 +228,8 @@ class Call:
                 return None
             billed = Usage.from_api(usage)
             served = _served(deployment, answer)
-            above = get_model(served.model, served.version).long_context_above
             prompt = sum(quantity for key, quantity in billed.items() if key.meter != "output")
-            band = "long" if above is not None and prompt > above else "short"
+            band = get_model(served.model, served.version).band(prompt)
             cost = self.watch.prices.price(billed, served, on=self.day, band=band)
         except AoaiCostError:
             return None
