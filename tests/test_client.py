@@ -15,10 +15,11 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import openai
@@ -31,8 +32,10 @@ from azure_server import (
     broken_stream,
     chat_events,
     error,
+    event,
     hang_up,
     held_stream,
+    response_body,
     response_events,
     silence,
     squeezed,
@@ -58,6 +61,7 @@ from aoai_cost import (
     watch,
 )
 from aoai_cost.client.answers import Answer, EventReader
+from aoai_cost.client.ledger import Ledger, append_line
 
 KEY = "key-that-nobody-may-see"
 ONE = Budget(per_call=1)
@@ -65,6 +69,7 @@ NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
 DEPLOYMENTS = Deployments(
     [
         Deployment("contoso", "chat", "gpt-4o", version="2024-11-20", sku="GlobalStandard"),
+        Deployment("contoso", "cheap", "gpt-4o-mini", version="2024-07-18", sku="GlobalStandard"),
         Deployment("contoso", "embed", "text-embedding-3-small", sku="GlobalStandard"),
         Deployment("contoso", "think", "o3-mini", version="2025-01-31", sku="GlobalStandard"),
     ]
@@ -245,6 +250,7 @@ def test_what_bills_nothing_passes(client: AzureOpenAI, server: AzureServer, log
         ("/threads/thread_1/runs", True),
         ("/threads/thread_1/runs/run_1/cancel", False),
         ("/responses/resp_1/cancel", False),
+        ("/chat/completions/chatcmpl_1", False),
         ("/responses/input_tokens", False),
         ("/responses/compact", True),
         ("/audio/speech", True),
@@ -295,6 +301,27 @@ def test_the_deployment_of_the_path_wins(server: AzureServer, log: Path) -> None
         )
     assert server.paths == ["/openai/deployments/chat/chat/completions", "/openai/responses"]
     assert [line["deployment"] for line in lines(log)] == ["chat", "chat"]
+
+
+def test_the_deployment_is_the_one_that_is_sent_to_whatever_the_body_says(
+    client: AzureOpenAI, server: AzureServer, log: Path
+) -> None:
+    elsewhere = {"extra_body": {"model": "cheap"}}
+    with pytest.raises(BudgetExceeded):
+        create(watched(client, budget=Budget(per_call="0.0001")), **elsewhere)
+    assert server.paths == []
+    create(watched(client, budget=ONE, log=log), **elsewhere)
+    with OpenAI(base_url=f"{server.endpoint}/openai/v1/", api_key=KEY) as plain:
+        create(watched(plain, budget=ONE, log=log), **elsewhere)
+    assert server.paths == ["/openai/deployments/chat/chat/completions", "/openai/v1/chat/completions"]
+    assert [line["deployment"] for line in lines(log)] == ["chat", "cheap"]
+
+
+def test_the_deployment_is_the_last_of_the_path(server: AzureServer, log: Path) -> None:
+    behind = f"{server.endpoint}/deployments/all/openai/deployments/chat"
+    with OpenAI(base_url=behind, api_key=KEY) as plain, pytest.raises(openai.NotFoundError):
+        create(watched(plain, log=log), model="whatever")
+    assert (one_line(log)["deployment"], one_line(log)["operation"]) == ("chat", "chat/completions")
 
 
 def test_the_client_of_openai_on_the_v1_route_is_watched(server: AzureServer, log: Path) -> None:
@@ -444,7 +471,8 @@ def test_a_reservation_that_nobody_settled_stands(client: AzureOpenAI, server: A
     [
         pytest.param(b'{"aoai_cost_ledger": 1, "day": "2026', id="an unfinished last line"),
         pytest.param(b"not a line\n", id="a strange line"),
-        pytest.param(b"\n", id="an empty line"),
+        pytest.param(b'{"aoai_cost_ledger":1,"day":"2026-10-01"}\n', id="a line without an amount"),
+        pytest.param(b'{"aoai_cost_ledger":1,"day":"2026-10\0\0\0\n', id="zeros that a crash left"),
         pytest.param(b"[]\n", id="a list"),
         pytest.param(
             b'{"aoai_cost_ledger":1,"day":"2026-10-01","call":"a","cost":"-1","currency":"USD"}\n', id="a negative cost"
@@ -465,6 +493,137 @@ def test_a_damaged_ledger_stops_all_sending(
         with pytest.raises(LedgerError, match="line 3"):
             create(guarded)
     assert len(server.paths) == 1
+
+
+LINE = b'{"aoai_cost_ledger":1,"day":"2026-10-01","call":"a","reserved":"0.0001","currency":"USD"}'
+
+
+@pytest.mark.parametrize("behind", [b"", b"\n", LINE + b"\n"], ids=["nothing", "its end", "another line"])
+@given(cut=st.integers(0, len(LINE)))
+def test_a_line_that_a_full_disk_cut_stops_nothing(cut: int, behind: bytes) -> None:
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aoai_cost.client.ledger._WHOLE_AFTER_S", 0.0)
+        path = Path(folder) / "spent.jsonl"
+        path.write_bytes(LINE.replace(b"0.0001", b"0.001") + b"\n" + LINE[:cut] + behind)
+        ledger = Ledger(path, "USD")
+        for call in ("b", "c"):
+            ledger.reserve(NOON.date(), call, Decimal("0.0002"), Decimal(1))
+        whole = Decimal("0.0014") + Decimal("0.0001") * ((cut == len(LINE)) + (LINE in behind))
+        with pytest.raises(BudgetExceeded, match=f"of which {whole} is"):
+            ledger.reserve(NOON.date(), "d", Decimal(1), Decimal(1))
+
+
+def test_a_line_behind_one_that_was_cut_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "usage.jsonl"
+    path.write_bytes(b'{"aoai_cost_log":1,"id":"cut off by a full d')
+    append_line(path, {"aoai_cost_log": 1, "id": "whole"})
+    assert json.loads(path.read_bytes().splitlines()[-1]) == {"aoai_cost_log": 1, "id": "whole"}
+
+
+def test_a_full_disk_is_said_to_be_full(tmp_path: Path) -> None:
+    program = """
+import resource, signal, sys
+from pathlib import Path
+from aoai_cost.client.ledger import append_line
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+append_line(Path(sys.argv[1]), {"id": "a" * 50})
+append_line(Path(sys.argv[1]), {"id": "b" * 50})
+"""
+    told = subprocess.run([sys.executable, "-c", program, str(tmp_path / "log")], capture_output=True, text=True)
+    assert "OSError: [Errno 28] No space left on device" in told.stderr
+    assert (tmp_path / "log").stat().st_size == 100
+
+
+def test_a_clock_about_midnight_reads_the_ledger_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "spent.jsonl"
+    path.write_bytes(b"".join(LINE.replace(b"10-01", f"10-{day:02}".encode()) + b"\n" for day in range(1, 31)))
+    ledger, read = Ledger(path, "USD"), []
+    monkeypatch.setattr(Ledger, "_add", lambda *given, add=Ledger._add: read.append(given) or add(*given))
+    for i in range(6):
+        ledger.reserve(date(2026, 10, 29 + i % 2), str(i), Decimal("0.0001"), Decimal("0.0004"))
+    assert len(read) == 30 + 5
+    with pytest.raises(BudgetExceeded, match=r"of which 0\.0001 is"):
+        ledger.reserve(date(2026, 10, 3), "old", Decimal(1), Decimal(1))
+    with pytest.raises(BudgetExceeded, match=r"of which 0\.0004 is"):
+        ledger.reserve(date(2026, 10, 30), "new", Decimal(1), Decimal(1))
+
+
+FORK = """
+import os, sys
+from datetime import UTC, datetime
+from openai import AzureOpenAI, DefaultHttpxClient
+from aoai_cost import Budget, Deployment, watch
+endpoint, ledger, before = sys.argv[1:]
+chat = Deployment("contoso", "chat", "gpt-4o", version="2024-11-20", sku="GlobalStandard")
+client = AzureOpenAI(azure_endpoint=endpoint, api_version="2024-10-21", api_key="k", max_retries=0)
+one = watch(client, deployments=chat, budget=Budget(per_day="0.0015", ledger=ledger),
+            clock=lambda: datetime(2026, 10, 1, 12, tzinfo=UTC))
+def call(client):
+    client.chat.completions.create(model="chat", messages=[{"role": "user", "content": "Hello"}], max_tokens=50)
+for _ in range(int(before)):
+    call(one)
+# Another thread's turn at the moment of the fork, which in the child would never end.
+with one._aoai_cost_watch.ledger._turn:
+    child = os.fork()
+call(one if child else one.with_options(http_client=DefaultHttpxClient()))
+if child:
+    sys.exit(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_watched_client_works_in_a_process_that_was_forked(server: AzureServer, tmp_path: Path, before: int) -> None:
+    ledger = tmp_path / "spent.jsonl"
+    command = [sys.executable, "-W", "error", "-c", FORK, server.endpoint, str(ledger), str(before)]
+    assert subprocess.run(command, timeout=60).returncode == 0
+    assert len(server.paths) == before + 2
+    check_never_over(ledger, Decimal("0.0015"))
+
+
+@pytest.mark.parametrize("cancelled", [False, True], ids=["and goes on", "unless it is cancelled"])
+def test_an_asynchronous_call_waits_for_the_ledger_and_lets_others_run(
+    server: AzureServer, tmp_path: Path, cancelled: bool
+) -> None:
+    async def use(one: Any) -> None:
+        with FileLock(tmp_path / "spent.jsonl.lock"):
+            waiting = asyncio.ensure_future(create(one))
+            for _ in range(20):
+                await asyncio.sleep(0.001)
+            assert not waiting.done()
+            if cancelled:
+                waiting.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await waiting
+        if not cancelled:
+            assert (await waiting).choices[0].message.content == ANSWER
+
+    run_async(server, use, budget=day_budget(tmp_path))
+    assert len(server.paths) == (not cancelled)
+    # What was reserved after all is released, as it was never sent.
+    assert Decimal(lines(tmp_path / "spent.jsonl")[-1]["cost"]) == (0 if cancelled else COST)
+
+
+def test_asynchronous_calls_that_share_a_budget_never_exceed_it(server: AzureServer, tmp_path: Path) -> None:
+    async def use(one: Any) -> list[Any]:
+        return await asyncio.gather(*(create(one) for _ in range(24)), return_exceptions=True)
+
+    told = run_async(server, use, budget=day_budget(tmp_path, "0.004"))
+    assert {type(one) for one in told if isinstance(one, BaseException)} == {BudgetExceeded}
+    check_never_over(tmp_path / "spent.jsonl", Decimal("0.004"))
+    assert 4 <= len(server.paths) <= 9
+
+
+def test_a_ledger_where_nothing_can_be_locked_stops_sending(
+    client: AzureOpenAI, server: AzureServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def acquire(self: Any, *how: Any, **more: Any) -> None:
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr(FileLock, "acquire", acquire)
+    with pytest.raises(LedgerError, match="cannot be locked: FileSystem"):
+        create(watched(client, budget=day_budget(tmp_path)))
+    assert server.paths == []
 
 
 def test_a_ledger_that_somebody_holds_stops_sending(
@@ -686,7 +845,7 @@ def test_arguments_of_tool_calls_count_in_a_stream_without_usage(client: AzureOp
 
 
 @pytest.mark.parametrize("how", ["closed", "left", "never read"])
-def test_a_stream_that_is_given_up_is_counted_so_far(
+def test_a_stream_that_is_given_up_is_counted_so_far_and_its_reservation_stands(
     client: AzureOpenAI, server: AzureServer, tmp_path: Path, log: Path, how: str
 ) -> None:
     rest = threading.Event()
@@ -706,7 +865,196 @@ def test_a_stream_that_is_given_up_is_counted_so_far(
     assert (line["usage_source"], line["status"]) == ("estimated", 200)
     seen = 0 if how == "never read" else get_encoding("o200k_base").count(MARK)
     assert line["usage"]["completion_tokens"] == seen
-    assert Decimal(lines(tmp_path / "spent.jsonl")[-1]["cost"]) < COST
+    assert "reserved" in one_line(tmp_path / "spent.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("upto", "more"),
+    [
+        pytest.param('"finish_reason": "stop"', {}, id="its choice is finished"),
+        pytest.param("[DONE]", {"n": 2}, id="the last word"),
+        pytest.param('"finish_reason": "stop"', {"n": 2}, id="one choice of two is finished"),
+    ],
+)
+def test_a_stream_is_settled_where_its_end_was_seen(
+    client: AzureOpenAI, server: AzureServer, tmp_path: Path, upto: str, more: dict[str, Any]
+) -> None:
+    whole = b"".join(chat_events({})).decode()
+    told = whole[: whole.index("\n", whole.index(upto)) + 1] + "\n"
+    server.script.append(lambda _: (200, {"content-type": "text/event-stream"}, [told.encode()]))
+    list(create(watched(client, budget=day_budget(tmp_path)), stream=True, **more))
+    settled = [line for line in lines(tmp_path / "spent.jsonl") if "cost" in line]
+    assert len(settled) == (upto == "[DONE]" or not more)
+
+
+def test_a_stream_costs_at_least_what_came_of_it(client: AzureOpenAI, server: AzureServer, tmp_path: Path) -> None:
+    # The reservation is the input alone.
+    server.script.append(lambda _: (200, {"content-type": "text/event-stream"}, list(chat_events({}))[:-2]))
+    list(create(watched(client, budget=day_budget(tmp_path, against="low")), stream=True))
+    reserved, settled = lines(tmp_path / "spent.jsonl")
+    output = get_encoding("o200k_base").count(ANSWER) * Decimal("0.00001")
+    assert Decimal(settled["cost"]) == Decimal(reserved["reserved"]) + output
+
+
+SPOKEN = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
+HEARD = [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}]}]
+
+
+@pytest.mark.parametrize(
+    ("asked", "delta", "known"),
+    [
+        pytest.param(SPOKEN, {"content": MARK}, ["prompt_tokens"], id="asked for"),
+        pytest.param({}, {"audio": {"id": "a", "transcript": MARK}}, ["prompt_tokens"], id="given"),
+        pytest.param({"messages": HEARD}, {"content": MARK}, ["completion_tokens"], id="heard"),
+        pytest.param(
+            {"messages": [*HELLO, {"role": "assistant", "audio": {"id": "a"}}, *HELLO]},
+            {"content": MARK},
+            ["completion_tokens"],
+            id="given before",
+        ),
+    ],
+)
+def test_the_tokens_of_audio_are_never_guessed_from_texts(
+    client: AzureOpenAI, server: AzureServer, log: Path, asked: Any, delta: Any, known: list[str]
+) -> None:
+    chunk = {"object": "chat.completion.chunk", "created": 1, "id": "c", "model": "gpt-4o-audio-preview-2024-12-17"}
+    choice = {"index": 0, "delta": delta, "finish_reason": "stop"}
+    told = [event({**chunk, "choices": [choice]}), b"data: [DONE]\n\n"]
+    server.script.append(lambda _: (200, {"content-type": "text/event-stream"}, told))
+    list(create(watched(client, log=log), stream=True, **asked))
+    assert [name for name, value in one_line(log)["usage"].items() if value is not None] == known
+    assert read_usage(log).frame["usage_quality"].tolist() == ["missing"]
+
+
+def test_a_spoken_answer_keeps_to_the_budget(client: AzureOpenAI, server: AzureServer) -> None:
+    audio = Deployment("contoso", "audio", "gpt-4o-audio-preview", version="2024-12-17", sku="GlobalStandard")
+    # As text 1,000 tokens are 0.01; spoken they are 0.08.
+    spoken = watched(client, deployments=audio, budget=Budget(per_call="0.02"))
+    with pytest.raises(BudgetExceeded):
+        create(spoken, model="audio", max_tokens=1_000, **SPOKEN)
+    assert not server.bodies
+    create(spoken, model="audio", max_tokens=1_000)
+    assert len(server.bodies) == 1
+
+
+def test_the_reservation_of_a_spoken_stream_stands(client: AzureOpenAI, server: AzureServer, tmp_path: Path) -> None:
+    chunk = {"object": "chat.completion.chunk", "created": 1, "id": "c", "model": "gpt-4o-2024-11-20"}
+    choice = {"index": 0, "delta": {"audio": {"id": "a", "transcript": MARK}}, "finish_reason": "stop"}
+    told = [event({**chunk, "choices": [choice]}), b"data: [DONE]\n\n"]
+    server.script.append(lambda _: (200, {"content-type": "text/event-stream"}, told))
+    list(create(watched(client, budget=day_budget(tmp_path)), stream=True))
+    assert "reserved" in one_line(tmp_path / "spent.jsonl")
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("more", [WITH_USAGE, {}], ids=["streaming", "whole"])
+def test_an_answer_whose_raw_bytes_are_read_is_not_seen(
+    server: AzureServer, tmp_path: Path, log: Path, is_async: bool, more: dict[str, Any]
+) -> None:
+    budget = day_budget(tmp_path, "1")
+    if is_async:
+
+        async def use(one: Any) -> None:
+            async with one.chat.completions.with_streaming_response.create(
+                model="chat", messages=HELLO, **more
+            ) as response:
+                assert b"prompt_tokens" in b"".join([piece async for piece in response.http_response.aiter_raw()])
+
+        run_async(server, use, budget=budget, log=log)
+    else:
+        with azure(server) as client:
+            sender = watched(client, budget=budget, log=log).chat.completions.with_streaming_response
+            with sender.create(model="chat", messages=HELLO, **more) as response:
+                assert b"prompt_tokens" in b"".join(response.http_response.iter_raw())
+    assert (one_line(log)["usage"], one_line(log)["usage_source"], one_line(log)["status"]) == (None, None, 200)
+    assert "reserved" in one_line(tmp_path / "spent.jsonl")
+
+
+FUNCTION = {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}}
+
+
+@pytest.mark.parametrize(
+    ("tools", "fees"),
+    [
+        pytest.param([{"type": "web_search"}], True, id="a search"),
+        pytest.param([FUNCTION, {"type": "code_interpreter", "container": {"type": "auto"}}], True, id="code"),
+        pytest.param([FUNCTION], False, id="a function"),
+    ],
+)
+def test_a_call_with_tools_of_the_service_costs_at_least_its_reservation(
+    client: AzureOpenAI, tmp_path: Path, tools: list[Any], fees: bool
+) -> None:
+    guarded = watched(client, budget=day_budget(tmp_path, "1", against="low"))
+    # More input than the answer will tell of: 400 words cost 0.001.
+    guarded.responses.create(model="chat", input="word " * 400, tools=tools)
+    assert len(lines(tmp_path / "spent.jsonl")) == 2 - fees
+    guarded.responses.create(model="chat", input="word", tools=tools)
+    assert Decimal(lines(tmp_path / "spent.jsonl")[-1]["cost"]) == COST
+
+
+def test_a_chat_that_searches_costs_at_least_its_reservation(client: AzureOpenAI, tmp_path: Path) -> None:
+    guarded = watched(client, budget=day_budget(tmp_path, "1", against="low"))
+    create(guarded, messages=[{"role": "user", "content": "word " * 400}], web_search_options={})
+    assert "reserved" in one_line(tmp_path / "spent.jsonl")
+
+
+BACKGROUND = {"background": True}
+
+
+def json_reply(body: Any) -> Any:
+    return lambda _: (200, {"content-type": "application/json"}, [json.dumps(body).encode()])
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streaming"])
+def test_a_look_at_a_response_in_the_background_tells_its_usage(
+    client: AzureOpenAI, server: AzureServer, tmp_path: Path, log: Path, stream: bool
+) -> None:
+    running = response_body(status="in_progress", output=[], usage=None, background=True)
+    server.script.append(json_reply({**running, "status": "queued"}))
+    server.script.append(json_reply(running))
+    events = (200, {"content-type": "text/event-stream"}, response_events())
+    server.script += [lambda _: events] if stream else [json_reply(response_body(background=True))]
+    server.script += [json_reply(response_body(background=True))] * 2
+    guarded = watched(client, budget=day_budget(tmp_path), log=log)
+    guarded.responses.create(model="chat", input=MARK, max_output_tokens=50, extra_body=BACKGROUND)
+    guarded.responses.retrieve("resp_1")
+    # Neither is it told yet, nor is what one looks at billed.
+    assert one_line(log)["usage"] is None
+    assert "reserved" in one_line(tmp_path / "spent.jsonl")
+    with guarded.responses.with_streaming_response.retrieve("resp_1") as response:
+        response.read()
+    guarded.responses.retrieve("resp_1")
+    guarded.responses.retrieve("resp_other")
+    begun, told = lines(log)
+    assert begun["id"] == told["id"]
+    frame = read_usage(log).frame
+    assert frame[["prompt_tokens", "completion_tokens", "usage_quality"]].to_numpy().tolist() == [[100, 20, "measured"]]
+    assert [line.get("cost") for line in lines(tmp_path / "spent.jsonl")] == [None, "0.00040"]
+
+
+def test_an_asynchronous_look_tells_the_usage_too(server: AzureServer, tmp_path: Path, log: Path) -> None:
+    server.script.append(json_reply(response_body(status="queued", output=[], usage=None, background=True)))
+    server.script.append(json_reply(response_body(background=True)))
+
+    async def use(one: Any) -> None:
+        await one.responses.create(model="chat", input=MARK, max_output_tokens=50, extra_body=BACKGROUND)
+        await one.responses.retrieve("resp_1")
+
+    run_async(server, use, budget=day_budget(tmp_path), log=log)
+    assert Decimal(lines(tmp_path / "spent.jsonl")[-1]["cost"]) == COST
+    assert [line["usage_source"] for line in lines(log)] == [None, "service"]
+
+
+def test_a_stream_in_the_background_that_is_given_up_is_not_counted_but_awaited(
+    client: AzureOpenAI, server: AzureServer, tmp_path: Path, log: Path
+) -> None:
+    server.script.append(lambda _: (200, {"content-type": "text/event-stream"}, list(response_events())[:4]))
+    server.script.append(json_reply(response_body(background=True)))
+    guarded = watched(client, budget=day_budget(tmp_path), log=log)
+    list(guarded.responses.create(model="chat", input=MARK, max_output_tokens=50, extra_body=BACKGROUND, stream=True))
+    guarded.responses.retrieve("resp_1")
+    assert [line["usage_source"] for line in lines(log)] == [None, "service"]
+    assert Decimal(lines(tmp_path / "spent.jsonl")[-1]["cost"]) == COST
 
 
 def test_a_stream_is_settled_while_its_thread_holds_the_lock(client: AzureOpenAI, tmp_path: Path) -> None:
@@ -878,6 +1226,42 @@ def test_a_log_that_cannot_be_written_is_found_at_once(client: AzureOpenAI, tmp_
         watched(client, log=tmp_path / "nowhere" / "usage.jsonl")
 
 
+@pytest.mark.parametrize("path", ["nowhere/spent.jsonl", ".", "/dev/zero", "file/spent.jsonl"])
+def test_a_ledger_that_can_be_none_is_found_at_once(client: AzureOpenAI, tmp_path: Path, path: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LedgerError, match=r"is not a regular file|its folder does not exist"):
+        watched(client, budget=Budget(per_day=1, ledger=tmp_path / path))
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("kind", ["the same path", "another way to it", "a link", "a hard link"])
+def test_the_log_and_the_ledger_are_two_files(client: AzureOpenAI, tmp_path: Path, kind: str) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    if kind == "the same path":
+        other = one
+    elif kind == "another way to it":
+        other = tmp_path / ".." / tmp_path.name / "one"
+    elif kind == "a link":
+        other.symlink_to(one)
+    else:
+        one.touch()
+        other.hardlink_to(one)
+    with pytest.raises(RequestError, match="two files"):
+        watched(client, budget=Budget(per_day=1, ledger=one), log=other)
+
+
+def test_the_log_and_the_ledger_stay_where_they_were(
+    client: AzureOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    guarded = watched(client, budget=Budget(per_day=1, ledger="spent.jsonl"), log="usage.jsonl")
+    monkeypatch.chdir("elsewhere")
+    create(guarded)
+    assert list(Path().iterdir()) == []
+    assert (len(lines(tmp_path / "spent.jsonl")), len(lines(tmp_path / "usage.jsonl"))) == (2, 1)
+
+
 def test_a_clock_without_a_time_zone_is_refused(client: AzureOpenAI, server: AzureServer, log: Path) -> None:
     with pytest.raises(RequestError, match="time zone"):
         create(watched(client, log=log, clock=lambda: NOON.replace(tzinfo=None)))
@@ -894,6 +1278,9 @@ def test_a_clock_without_a_time_zone_is_refused(client: AzureOpenAI, server: Azu
         pytest.param({"per_call": "-1"}, "must be a Decimal", id="negative"),
         pytest.param({"per_call": "NaN"}, "must be a Decimal", id="not a number"),
         pytest.param({"per_call": "much"}, "must be a Decimal", id="a word"),
+        pytest.param({"per_day": 1, "ledger": ""}, "must be the path", id="a ledger without a name"),
+        pytest.param({"per_day": 1, "ledger": 3}, "must be the path", id="a number for a ledger"),
+        pytest.param({"per_day": 1, "ledger": b"spent"}, "must be the path", id="bytes for a ledger"),
         pytest.param({"per_call": 1, "against": "mean"}, "must be high or low", id="against what nobody knows"),
         pytest.param({"per_call": 1, "unpriced": "warn"}, "must be refuse or send", id="unpriced what"),
     ],

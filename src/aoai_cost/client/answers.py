@@ -19,6 +19,7 @@ _TEXT_EVENTS = (
     "response.function_call_arguments.delta",
     "response.custom_tool_call_input.delta",
 )
+_LAST_EVENTS = ("response.completed", "response.incomplete", "response.failed")
 _DEEPEST_USAGE = 4
 
 
@@ -26,17 +27,21 @@ class Answer:
     """The facts of one answer.
 
     ``texts`` are the pieces that a stream wrote so far, by the choice or item that they belong to: what there is to
-    count where it never tells its usage.
+    count where it never tells its usage. ``ended`` tells whether it said that nothing follows, ``finished`` which of
+    its choices did; ``spoke`` whether there was audio in it.
     """
 
-    __slots__ = ("model", "service_tier", "streamed", "texts", "usage")
+    __slots__ = ("ended", "finished", "id", "model", "service_tier", "spoke", "streamed", "texts", "usage")
 
     def __init__(self, *, streamed: bool = False) -> None:
+        self.id: str | None = None
         self.model: str | None = None
         self.service_tier: str | None = None
         self.usage: dict[str, Any] | None = None
         self.streamed = streamed
         self.texts: dict[Any, list[str]] = {}
+        self.ended = self.spoke = False
+        self.finished: set[str] = set()
 
     def take(self, record: Any) -> None:
         """Take in a body, a chunk of a stream or an event of one."""
@@ -45,12 +50,26 @@ class Answer:
         # Events of Responses carry the whole response, those of images and audio the fields themselves.
         whole = record.get("response")
         body = whole if isinstance(whole, dict) else record
+        self.id = _name(body.get("id")) or self.id
         self.model = _name(body.get("model")) or self.model
         self.service_tier = _name(body.get("service_tier")) or self.service_tier
         usage = body.get("usage")
         if isinstance(usage, dict) and usage:
             self.usage = _numbers(usage)
             self.texts.clear()
+        if self.streamed:
+            self._follow(record)
+
+    def _follow(self, record: Mapping[str, Any]) -> None:
+        event = record.get("type")
+        if isinstance(event, str):
+            self.ended = self.ended or event in _LAST_EVENTS
+            self.spoke = self.spoke or event.startswith(("response.audio.", "response.output_audio."))
+        for choice in _objects(record.get("choices")):
+            if choice.get("finish_reason"):
+                self.finished.add(str(choice.get("index")))
+            delta = choice.get("delta")
+            self.spoke = self.spoke or (isinstance(delta, dict) and bool(delta.get("audio")))
         if self.usage is None:
             for place, text in _texts(record):
                 self.texts.setdefault(place, []).append(text)
@@ -71,18 +90,24 @@ class EventReader:
         *lines, rest = _LINE_END.split(b"".join((*self._rest, piece)))
         self._rest = [rest]
         for line in lines:
-            if line.startswith(b"data:"):
-                self._take(line[5:].strip())
+            self._take(line)
 
     def end(self) -> Answer:
         """Return what was read."""
+        self._take(b"".join(self._rest))
+        self._rest = []
         return self.answer
 
-    def _take(self, data: bytes) -> None:
-        try:
+    def _take(self, line: bytes) -> None:
+        if not line.startswith(b"data:"):
+            return
+        data = line[5:].strip()
+        if data == b"[DONE]":
+            self.answer.ended = True
+            return
+        # What is no JSON, the SDK will complain about.
+        with suppress(orjson.JSONDecodeError):
             self.answer.take(orjson.loads(data))
-        except orjson.JSONDecodeError:
-            return  # [DONE], or what the SDK will complain about
 
 
 class BodyReader:

@@ -29,14 +29,14 @@ class Budget:
         What is checked and reserved: ``high``, the cost of the longest answer, which the bill cannot exceed, or
         ``low``, that of the input alone, for requests whose answer nothing bounds.
     unpriced : str
-        What becomes of a request whose cost cannot be told before (images, audio, batches, a deployment or a model
+        What becomes of a request whose cost cannot be told before (images, speech, batches, a deployment or a model
         without a price): ``refuse`` raises what says why, ``send`` sends it outside the budget.
 
     Raises
     ------
     RequestError
-        For an amount that is no number of at least 0 (a float is refused), no amount at all, or `per_day` without
-        `ledger`.
+        For an amount that is no number of at least 0 (a float is refused), no amount at all, `per_day` without
+        `ledger`, or a `ledger` that is no path.
 
     Examples
     --------
@@ -56,11 +56,18 @@ class Budget:
             object.__setattr__(self, name, _amount(getattr(self, name), name))
         if self.per_call is None and self.per_day is None:
             raise RequestError("budget", "has neither per_call nor per_day")
+        if self.ledger is not None and not _is_path(self.ledger):
+            raise RequestError("ledger", f"must be the path of a file, found {shorten(self.ledger)}")
         if self.per_day is not None and self.ledger is None:
             raise RequestError("ledger", "per_day needs a file that keeps what was spent on the day")
         for name, allowed in (("against", ("high", "low")), ("unpriced", ("refuse", "send"))):
             if getattr(self, name) not in allowed:
                 raise RequestError(name, f"must be {' or '.join(allowed)}, found {shorten(getattr(self, name))}")
+
+
+def _is_path(value: object) -> bool:
+    path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    return isinstance(path, str) and path != ""
 
 
 def _amount(value: Decimal | int | str | None, name: str) -> Decimal | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -22,14 +23,16 @@ from ..usage import Usage
 from .answers import Answer, BodyReader, EventReader
 from .budget import Budget
 from .ledger import Ledger, append_line
-from .routes import Route, body_of, find_route
+from .routes import Route, asks_for_audio, body_of, carries_audio, find_route, has_fees, polled_response
 
-__all__ = ["Attempt", "Call", "Watch"]
+__all__ = ["Attempt", "Call", "Poll", "Watch"]
 
 # Refused before a model was asked, as the readers of logs have it; a failure of the service (5xx) is not billed either.
 _REFUSED = frozenset((401, 403, 404, 429))
 # What httpx and httpx2 raise before a byte of the request is sent.
 _UNSENT = frozenset(("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"))
+# Responses in the background of which the usage is awaited; of older ones the reservation stands.
+_MOST_AWAITED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class Watch:
     log: Path | None
     resource: str | None
     clock: Callable[[], datetime]
+    # The attempts whose usage a later look at their response will tell, by the id of the response.
+    awaited: dict[str, Attempt] = field(default_factory=dict)
 
     def now(self) -> datetime:
         """Return the time in UTC."""
@@ -51,8 +56,8 @@ class Watch:
             raise RequestError("clock", "must give a time with a time zone")
         return now.astimezone(UTC)
 
-    def begin(self, client: Any, options: Any) -> Call | None:
-        """Check a request against the budget and reserve its cost; None where nothing is billed.
+    def begin(self, client: Any, options: Any) -> Call | Poll | None:
+        """Check a request against the budget and reserve its cost; None where nothing is billed or told.
 
         Raises
         ------
@@ -61,13 +66,41 @@ class Watch:
         AoaiCostError
             If its cost cannot be told, and the budget refuses such requests.
         """
+        call = self._checked(client, options)
+        if isinstance(call, Call):
+            call.reserve()
+        return call
+
+    async def begin_async(self, client: Any, options: Any) -> Call | Poll | None:
+        """As `begin`, but waits for the ledger in a thread: another process may hold it."""
+        call = self._checked(client, options)
+        if not isinstance(call, Call) or call.to_reserve is None:
+            return call
+        try:
+            reserving = asyncio.get_running_loop().run_in_executor(None, call.reserve)
+        except RuntimeError:  # the loop is not one of asyncio, or ends
+            call.reserve()
+            return call
+        try:
+            await asyncio.shield(reserving)
+        except asyncio.CancelledError:
+            # The thread goes on: what it reserves is for a request that is never sent.
+            reserving.add_done_callback(lambda done: None if done.cancelled() or done.exception() else call.returned())
+            raise
+        return call
+
+    def _checked(self, client: Any, options: Any) -> Call | Poll | None:
+        polled = polled_response(options) if self.awaited else None
+        begun = self.awaited.get(polled) if polled is not None else None
+        if polled is not None and begun is not None:
+            return Poll(begun, polled)
         body = body_of(options)
         route = find_route(client, options, body)
         if route is None:
             return None
         call = Call(self, route if self.resource is None else route._replace(resource=self.resource), body)
         if self.budget is not None:
-            call.reserve(self.budget)
+            call.check(self.budget)
         return call
 
 
@@ -77,16 +110,20 @@ class Call:
     def __init__(self, watch: Watch, route: Route, body: Mapping[str, Any] | None) -> None:
         self.watch, self.route, self.body = watch, route, body
         self.call_id = uuid.uuid4().hex
+        self.stream = body is not None and body.get("stream") is True
+        self.background = route.operation == "responses" and body is not None and body.get("background") is True
+        self._has_fees = body is not None and has_fees(body)
         self.day = watch.now().date()
         self.deployment = watch.deployments.find(route.resource, route.deployment, self.day)
         self.estimate: Estimate | None = None
+        self.to_reserve: Decimal | None = None
         self.reserved: Decimal | None = None
         self._cost = Decimal(0)
         self._attempts = self._running = 0
         self._returned = False
 
-    def reserve(self, budget: Budget) -> None:
-        """Estimate the call and reserve it, or raise what `Watch.begin` says."""
+    def check(self, budget: Budget) -> None:
+        """Estimate the call, or raise what `Watch.begin` says."""
         try:
             self.estimate = estimate = self._estimated()
         except AoaiCostError:
@@ -97,8 +134,14 @@ class Call:
         for limit, period in ((budget.per_call, "one call"), (budget.per_day, self.day.isoformat())):
             if limit is not None and (amount is None or amount > Decimal(limit)):
                 raise BudgetExceeded(amount, Decimal(limit), period)
-        if self.watch.ledger is not None and budget.per_day is not None and amount is not None:
-            self.watch.ledger.reserve(self.day, self.call_id, amount, Decimal(budget.per_day))
+        if budget.per_day is not None:
+            self.to_reserve = amount
+
+    def reserve(self) -> None:
+        """Reserve what was estimated, or raise what `Watch.begin` says."""
+        budget, ledger, amount = self.watch.budget, self.watch.ledger, self.to_reserve
+        if budget is not None and budget.per_day is not None and ledger is not None and amount is not None:
+            ledger.reserve(self.day, self.call_id, amount, Decimal(budget.per_day))
             self.reserved = amount
 
     def _estimated(self) -> Estimate:
@@ -125,23 +168,44 @@ class Call:
             self._cost += self.reserved if cost is None else cost
         self._settle()
 
+    def wait_for(self, response: str, attempt: Attempt) -> None:
+        """Keep an attempt until somebody looks at its response, which runs in the background."""
+        # What was asked may be large, and is of no use any more.
+        self.body = self.estimate = None
+        awaited = self.watch.awaited
+        awaited[response] = attempt
+        with contextlib.suppress(StopIteration, RuntimeError):  # of two threads one may find it emptied or changed
+            while len(awaited) > _MOST_AWAITED:
+                awaited.pop(next(iter(awaited)), None)
+
+    def ended_later(self, cost: Decimal | None) -> None:
+        """Take what the call cost after all, of which only the reservation was known."""
+        if cost is not None and self.reserved is not None and self._cost == self.reserved:
+            self._cost = cost
+            self._settle()
+
     def returned(self) -> None:
         """Note that the SDK makes no further attempt."""
         self._returned = True
         self._settle()
 
     def _settle(self) -> None:
-        if self._returned and not self._running and self.reserved is not None and self.watch.ledger is not None:
-            # With nothing to put in its place, the line would only say the same again.
-            if self._cost != self.reserved:
-                with _as_warning("the budget's ledger was not settled, so the reservation stands"):
-                    self.watch.ledger.settle(self.day, self.call_id, self._cost)
+        ledger, reserved = self.watch.ledger, self.reserved
+        if ledger is None or reserved is None or self._running or not self._returned:
+            return
+        # With nothing to put in the reservation's place, the line would only say the same again.
+        if self._cost != reserved:
+            with _as_warning("the budget's ledger was not settled, so the reservation stands"):
+                ledger.settle(self.day, self.call_id, self._cost)
             self.reserved = None
 
     def cost(self, status: int | None, usage: Mapping[str, Any] | None, answer: Answer | None) -> Decimal | None:
         """Return what an attempt cost, in the currency of the prices; None where that is not known."""
         if usage is not None and self.deployment is not None:
-            return self._priced(usage, answer, self.deployment)
+            cost = self._priced(usage, answer, self.deployment)
+            if cost is not None and self.reserved is not None and not self._told_all(answer):
+                return max(cost, self.reserved)
+            return cost
         if status is not None and (status in _REFUSED or status >= 500):
             return Decimal(0)
         if status is not None and status >= 400 and self.estimate is not None:
@@ -149,15 +213,23 @@ class Call:
             return self.estimate.low
         return None
 
+    def _told_all(self, answer: Answer | None) -> bool:
+        """Tell whether the tokens of an answer are all that is billed: its end was seen, and no tool has a fee."""
+        if self._has_fees:
+            return False
+        if answer is None or not answer.streamed or answer.ended:
+            return True
+        answers = (self.body or {}).get("n") or 1
+        return self.route.operation == "chat/completions" and len(answer.finished) >= answers
+
     def _priced(self, usage: Mapping[str, Any], answer: Answer | None, deployment: Deployment) -> Decimal | None:
         try:
             if any(usage.get(name, 0) is None for name in ("prompt_tokens", "completion_tokens")):
                 return None
             billed = Usage.from_api(usage)
             served = _served(deployment, answer)
-            above = get_model(served.model, served.version).long_context_above
             prompt = sum(quantity for key, quantity in billed.items() if key.meter != "output")
-            band = "long" if above is not None and prompt > above else "short"
+            band = get_model(served.model, served.version).band(prompt)
             cost = self.watch.prices.price(billed, served, on=self.day, band=band)
         except AoaiCostError:
             return None
@@ -166,17 +238,20 @@ class Call:
     def estimated_usage(self, answer: Answer) -> dict[str, int | None]:
         """Count what a stream did not tell: the input of the request and the texts that came; None where it cannot be.
 
-        What a model reasons is billed and never shown, so of such a model the output is not known.
+        What a model reasons is billed and never shown, so of such a model the output is not known; nor is it how many
+        tokens audio has.
         """
         found, prompt, completion = self.deployment, None, None
+        body = self.body or {}
         name, version = (answer.model, None) if found is None else (found.model, found.version)
         try:
             model = get_model(name or "", version)
-            if not model.reasoning and model.encoding is not None:
+            spoken = answer.spoke or asks_for_audio(body)
+            if not model.reasoning and model.encoding is not None and not spoken:
                 encoding = get_encoding(model.encoding)
                 completion = sum(encoding.count("".join(pieces)) for pieces in answer.texts.values())
             count = self.estimate or (count_request(self.body, model=model) if self.body is not None else None)
-            if count is not None and count.certainty != "lower_bound":
+            if count is not None and count.certainty != "lower_bound" and not carries_audio(body):
                 prompt = count.input_tokens
         except AoaiCostError:
             pass  # no model is named, or one that nobody knows, or a body that cannot be counted
@@ -193,6 +268,7 @@ class Attempt:
         self._headers: Mapping[str, str] = {}
         self._reader: EventReader | BodyReader | None = None
         self._ended = False
+        self._line: dict[str, Any] = {}
 
     def answered(self, status: int, headers: Mapping[str, str]) -> None:
         """Note the head of the answer."""
@@ -207,6 +283,10 @@ class Attempt:
             with _as_warning("the usage of an answer was not read"):
                 self._reader.feed(piece)
 
+    def not_seen(self) -> None:
+        """Note that the answer is read past this one."""
+        self._reader = None
+
     def failed(self, error: BaseException) -> None:
         """Note that no answer came."""
         self.end(sent=_UNSENT.isdisjoint(one.__name__ for one in type(error).__mro__))
@@ -220,18 +300,38 @@ class Attempt:
         answer = self._reader.end() if self._reader is not None else None
         usage: Mapping[str, Any] | None = answer.usage if answer is not None else None
         source = "service" if usage is not None else None
-        if usage is None and answer is not None and answer.streamed and self.call.route.counted:
+        response = answer.id if answer is not None and usage is None and self.call.background else None
+        counted = self.call.route.counted and response is None
+        if usage is None and answer is not None and answer.streamed and counted:
             with _as_warning("a stream without usage was not counted"):
                 usage, source = self.call.estimated_usage(answer), "estimated"
         if sent:
             with _as_warning("what an answer cost was not told, so the reservation stands"):
                 cost = self.call.cost(self._status, usage, answer)
+        self._line = self._told(answer, usage, source, sent)
+        self._log()
+        self.call.ended(cost)
+        if response is not None:
+            self.call.wait_for(response, self)
+
+    def told_later(self, answer: Answer) -> None:
+        """Take the usage of a response that ran in the background: a second line of the same id, which readers join."""
+        self._line |= {
+            "model": answer.model,
+            "service_tier": answer.service_tier,
+            "usage": answer.usage,
+            "usage_source": "service",
+        }
+        with _as_warning("what a response cost was not told, so the reservation stands"):
+            self.call.ended_later(self.call.cost(self._status, answer.usage, answer))
+        self._log()
+
+    def _log(self) -> None:
         if self.call.watch.log is not None:
             with _as_warning("a line of the usage log was not written"):
-                append_line(self.call.watch.log, self._line(answer, usage, source, sent))
-        self.call.ended(cost)
+                append_line(self.call.watch.log, self._line)
 
-    def _line(
+    def _told(
         self, answer: Answer | None, usage: Mapping[str, Any] | None, source: str | None, sent: bool
     ) -> dict[str, Any]:
         call, header = self.call, self._headers.get
@@ -244,7 +344,7 @@ class Attempt:
             "deployment": call.route.deployment,
             "operation": call.route.operation,
             "model": answer.model if answer is not None else None,
-            "stream": call.body is not None and call.body.get("stream") is True,
+            "stream": call.stream,
             "sent": sent,
             "status": self._status,
             "latency_ms": round((time.perf_counter() - self._started_s) * 1000, 3),
@@ -254,6 +354,37 @@ class Attempt:
             "usage": usage,
             "usage_source": source,
         }
+
+
+class Poll:
+    """A look at a response that was begun in the background: it is not billed, and may tell the usage."""
+
+    def __init__(self, begun: Attempt, response: str) -> None:
+        self._begun, self._response = begun, response
+
+    def attempt(self) -> Attempt:
+        """Begin to look once more."""
+        return _Look(self._begun, self._response)
+
+    def returned(self) -> None:
+        """Note that the SDK looks no more."""
+
+
+class _Look(Attempt):
+    def __init__(self, begun: Attempt, response: str) -> None:
+        super().__init__(begun.call, begun.number)
+        self._begun, self._response = begun, response
+
+    def end(self, *, sent: bool = True) -> None:
+        """Tell the usage to the attempt that began the response; only the first that saw it."""
+        if self._ended:
+            return
+        self._ended = True
+        answer = self._reader.end() if self._reader is not None else None
+        if answer is None or answer.usage is None:
+            return
+        if self.call.watch.awaited.pop(self._response, None) is not None:
+            self._begun.told_later(answer)
 
 
 def _served(deployment: Deployment, answer: Answer | None) -> Deployment:

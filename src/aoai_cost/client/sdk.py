@@ -21,13 +21,13 @@ from ..catalog import Deployment, Deployments, read_deployments
 from ..errors import RequestError
 from ..prices import PriceBook
 from .budget import Budget
-from .calls import Attempt, Call, Watch
+from .calls import Attempt, Call, Poll, Watch
 from .ledger import Ledger
 
 __all__ = ["watch"]
 
 _Client = TypeVar("_Client")
-_CALL: ContextVar[Call | None] = ContextVar("aoai_cost_call", default=None)
+_CALL: ContextVar[Call | Poll | None] = ContextVar("aoai_cost_call", default=None)
 # Where the SDK opens a websocket (realtime and the like): nothing on it can be priced before it is sent.
 _WEBSOCKETS = (
     "_configure_realtime",
@@ -57,7 +57,8 @@ def watch(
 
     After each answer, and each attempt that failed, one line is appended to the log, which `read_usage` reads. The
     bytes of a stream are read as they pass; a stream without usage (no ``stream_options={"include_usage": True}``, or
-    not read to its end) is counted here and marked ``estimated``. Close streams, or read them to their end: before that
+    not read to its end) is counted here and marked ``estimated``; of one whose end was not seen the reservation stands.
+    Close streams, or read them to their end: before that
     no line is written and the reservation stands. No prompt, answer or key enters the log or the ledger.
 
     Parameters
@@ -80,8 +81,10 @@ def watch(
     Raises
     ------
     RequestError
-        For no budget and no log, a budget without deployments or in another currency than the prices, something that
-        is no client of the SDK, or a client that is watched already.
+        For no budget and no log, one file for both, a budget without deployments or in another currency than the
+        prices, something that is no client of the SDK, or a client that is watched already.
+    LedgerError
+        If the ledger is no regular file, or its folder does not exist.
     OSError
         If the log cannot be written.
 
@@ -92,9 +95,10 @@ def watch(
 
     Notes
     -----
-    Requests whose cost cannot be told before (images, audio, websockets, ...) are refused under a budget, see `Budget`.
-    Where the SDK repeats an attempt that timed out, the first one may be billed too and counts in full, but the second
-    is not checked again. A stream that is given up is settled with what came of it. Websockets are not logged.
+    What cannot be priced before (images, speech, websockets, ...) is refused under a budget: see `Budget`. The fees of
+    tools that the service runs, such as searches, are in no estimate and in no ledger. Where the SDK repeats an attempt
+    that timed out, the first one may be billed too and counts in full, but the second is not checked again. Websockets
+    are not logged.
 
     Examples
     --------
@@ -130,17 +134,22 @@ def watch(
     book = prices if prices is not None else PriceBook.current(budget.currency if budget is not None else "USD")
     if budget is not None and book.currency != budget.currency:
         raise RequestError("currency", f"the prices are in {book.currency}, the budget is in {budget.currency}")
-    if log is not None:
-        Path(log).open("ab").close()  # what cannot be written is found now, and not after the first answer
+    # Absolute, as the process may go to another folder.
+    log_path = Path(log).absolute() if log is not None else None
     ledger = None
     if budget is not None and budget.ledger is not None:
-        ledger = Ledger(Path(budget.ledger), budget.currency)
+        ledger_path = Path(budget.ledger).absolute()
+        if log_path is not None and _is_same(log_path, ledger_path):
+            raise RequestError("log", "is the ledger of the budget; they are two files")
+        ledger = Ledger(ledger_path, budget.currency)
+    if log_path is not None:
+        log_path.open("ab").close()  # what cannot be written is found now, and not after the first answer
     shared = Watch(
         deployments=deployments if deployments is not None else Deployments(()),
         prices=book,
         budget=budget,
         ledger=ledger,
-        log=Path(log) if log is not None else None,
+        log=log_path,
         resource=resource,
         clock=clock if clock is not None else lambda: datetime.now(UTC),
     )
@@ -153,6 +162,11 @@ def watch(
     copy._client = http
     watched: _Client = copy
     return watched
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Tell whether two paths lead to one file, or would."""
+    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
 
 
 def _watched_class(base: Any, shared: Watch) -> type[Any]:
@@ -177,7 +191,7 @@ def _watched_class(base: Any, shared: Watch) -> type[Any]:
             call.returned()
 
     async def request_async(self: Any, cast_to: Any, options: Any, *args: Any, **more: Any) -> Any:
-        call = shared.begin(self, options)
+        call = await shared.begin_async(self, options)
         if call is None:
             return await base.request(self, cast_to, options, *args, **more)
         token = _CALL.set(call)
@@ -264,9 +278,18 @@ class _AsyncSender(_Sender):
 
 
 def _tee(response: Any, attempt: Attempt) -> None:
-    """Let an unread response tell the attempt its decoded bytes as somebody reads them, and when that is over."""
-    read, close = response.iter_bytes, response.close
+    """Let an unread response tell the attempt its decoded bytes as somebody reads them, and when that is over.
+
+    Who reads the raw bytes decodes them himself, or not at all: of these it tells only that they were read.
+    """
+    read, read_raw, close = response.iter_bytes, response.iter_raw, response.close
     reading = False
+
+    def iter_raw(chunk_size: int | None = None) -> Iterator[bytes]:
+        if not reading:
+            attempt.not_seen()
+        raw: Iterator[bytes] = read_raw(chunk_size)
+        return raw
 
     def iter_bytes(chunk_size: int | None = None) -> Iterator[bytes]:
         nonlocal reading
@@ -295,13 +318,19 @@ def _tee(response: Any, attempt: Attempt) -> None:
             if not reading:
                 attempt.end()
 
-    response.iter_bytes, response.close = iter_bytes, close_and_end
+    response.iter_bytes, response.iter_raw, response.close = iter_bytes, iter_raw, close_and_end
 
 
 def _tee_async(response: Any, attempt: Attempt) -> None:
     """As `_tee`, for an asynchronous response."""
-    read, close = response.aiter_bytes, response.aclose
+    read, read_raw, close = response.aiter_bytes, response.aiter_raw, response.aclose
     reading = False
+
+    def aiter_raw(chunk_size: int | None = None) -> AsyncIterator[bytes]:
+        if not reading:
+            attempt.not_seen()
+        raw: AsyncIterator[bytes] = read_raw(chunk_size)
+        return raw
 
     async def aiter_bytes(chunk_size: int | None = None) -> AsyncIterator[bytes]:
         nonlocal reading
@@ -329,4 +358,4 @@ def _tee_async(response: Any, attempt: Attempt) -> None:
             if not reading:
                 attempt.end()
 
-    response.aiter_bytes, response.aclose = aiter_bytes, close_and_end
+    response.aiter_bytes, response.aiter_raw, response.aclose = aiter_bytes, aiter_raw, close_and_end
