@@ -75,6 +75,7 @@ types: $(VENV)/.dev  ## mypy strict, and the stubs against the compiled modules
 bench: $(VENV)/.peers  ## time the tokenizer beside its peers, and the rest, after checking that the answers are equal
 	$(BIN)/python benchmarks/table.py --json build/bench.json $(BENCH)
 	$(BIN)/python benchmarks/bench_requests.py
+	$(BIN)/python benchmarks/bench_logs.py
 	$(BIN)/python -m pytest benchmarks -q --benchmark-enable --benchmark-only
 
 compare: $(VENV)/.installed  ## the last `make bench` against the saved run
@@ -82,7 +83,7 @@ compare: $(VENV)/.installed  ## the last `make bench` against the saved run
 
 checked: $(VENV)/.dev  ## the kernels' tests on a build with bounds and overflow checks
 	AOAI_COST_CHECKED=1 $(BIN)/python setup.py --quiet build --build-base $(CHECKED) --build-lib $(CHECKED)/lib
-	PYTHONPATH=$(CHECKED)/lib $(BIN)/python -m pytest -q tests/tokens
+	PYTHONPATH=$(CHECKED)/lib $(BIN)/python -m pytest -q tests/tokens tests/logs/test_columns.py
 
 # Memory from malloc, so that the end of a str is the end of its block.
 WATCHED = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
@@ -93,7 +94,7 @@ WATCHED = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-nam
 sanitized: $(VENV)/.dev  ## the kernels' tests under the address and the undefined-behaviour sanitizer
 	AOAI_COST_SANITIZED=1 $(BIN)/python setup.py --quiet build --build-base $(SANITIZED) --build-lib $(SANITIZED)/lib
 	$(WATCHED) $(BIN)/python -c 'from aoai_cost._fast import split; assert "$(SANITIZED)" in split.__file__, split.__file__'
-	$(WATCHED) $(BIN)/python -m pytest --capture=sys -q tests/tokens --ignore tests/tokens/test_corpora.py \
+	$(WATCHED) $(BIN)/python -m pytest --capture=sys -q tests/tokens tests/logs/test_columns.py --ignore tests/tokens/test_corpora.py \
 		--deselect tests/tokens/test_vocabulary.py::test_the_build_writes_every_vocabulary
 
 deep: $(VENV)/.dev checked sanitized  ## many examples, and the slow checks

@@ -340,15 +340,16 @@ cdef inline int _two(const uint8_t* at) noexcept nogil:
 
 cdef int _time(Span* span, int64_t* value) noexcept nogil:
     """Read ISO 8601 as microseconds since 1970: the extended form, whole or with a fraction, UTC or with an offset."""
-    cdef const uint8_t* at = span.at + 1
-    cdef const uint8_t* end = span.at + span.size - 1
+    cdef const uint8_t* at
+    cdef const uint8_t* end
     cdef int64_t year, month, day, hour, minute, second, micros = 0, days, era, of_era, offset = 0
     cdef int64_t scale = 100_000
     cdef int sign
     if span.kind == ABSENT or span.kind == NULL_VALUE or (span.kind == TEXT and span.size == 2):
         return NO_VALUE
-    if span.kind != TEXT or end - at < 19 or end - at > 40:
+    if span.kind != TEXT or span.size < 21 or span.size > 42:
         return STRANGE
+    at, end = span.at + 1, span.at + span.size - 1
     year = _two(at) * 100 + _two(at + 2)
     month, day, hour = _two(at + 5), _two(at + 8), _two(at + 11)
     minute, second = _two(at + 14), _two(at + 17)
@@ -769,7 +770,7 @@ cdef class Columns:
                         high = 0x80
                         break
                     length = span.size - 2 if span.kind == TEXT else 0
-                    text = span.at + 1
+                    text = span.at + (span.kind == TEXT)
                     while is_path_[j] and length > 0 and text[length - 1] == c"/":
                         length -= 1
                     joined[size], joined[size + 1] = length & 0xFF, length >> 8
