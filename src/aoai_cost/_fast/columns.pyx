@@ -532,7 +532,7 @@ cdef class Columns:
             return False
         at = self._side + self._side_used
         end = _unescaped(span.at + 1, span.at + span.size - 1, self._side + self._side_used)
-        self._side_used += end - at
+        self._side_used = self._side_used + <size_t> (end - at)
         at = _skip(at, end)
         if at >= end or at[0] != c"{":
             return False
