@@ -335,6 +335,12 @@ def test_a_page_is_its_sums(tmp_path: Path) -> None:
     assert {stamp.timestamp() for stamp in log.frame["timestamp"]} == {CREATED}
 
 
+def test_a_bucket_may_sum_more_requests_than_32_bits_hold(tmp_path: Path) -> None:
+    log = read_rows(tmp_path, [page_of(sum_row(num_model_requests=3_000_000_000))])
+    assert total(log, "requests") == 3_000_000_000
+    assert [group.requests for _, group in log.sums.groups] == [3_000_000_000]
+
+
 def test_a_page_that_was_fetched_again_counts_once_and_hours_count_each(tmp_path: Path) -> None:
     first, later = page_of(sum_row()), page_of(sum_row(output_tokens=700))
     log = read_rows(tmp_path, [first], [first, later], [page_of(sum_row(), start=CREATED + 3600)])
