@@ -117,10 +117,9 @@ class Joiner:
         Processed and refused by a filter or a timeout (400, 408) is billed; refused before (401, 403, 404, 429) is not;
         a failure of the service is billed only where usage was counted.
         """
-        for number in range(len(self._asked), len(self._shared.facets.all)):
-            facets = self._shared.facets.all[number]
-            self._asked = np.append(self._asked, np.int8(_asked(facets)))
-            self._embeds = np.append(self._embeds, facets.api == "embeddings")
+        new = self._shared.facets.all[len(self._asked) :]
+        self._asked = np.append(self._asked, np.array([_asked(facets) for facets in new], np.int8))
+        self._embeds = np.append(self._embeds, np.array([facets.api == "embeddings" for facets in new], bool))
         status, known = rows["status"], rows["known"]
         refused = np.isin(status, _REFUSED)
         prompt, completion = known & _PROMPT != 0, known & _COMPLETION != 0
