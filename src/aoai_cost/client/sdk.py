@@ -246,12 +246,7 @@ class _Sender:
         except BaseException as error:
             attempt.failed(error)
             raise
-        attempt.answered(response.status_code, response.headers)
-        if how.get("stream"):
-            _tee(response, attempt)
-        else:
-            attempt.feed(response.content)
-            attempt.end()
+        _answered(attempt, response, _tee if how.get("stream") else None)
         return response
 
 
@@ -268,13 +263,18 @@ class _AsyncSender(_Sender):
         except BaseException as error:
             attempt.failed(error)
             raise
-        attempt.answered(response.status_code, response.headers)
-        if how.get("stream"):
-            _tee_async(response, attempt)
-        else:
-            attempt.feed(response.content)
-            attempt.end()
+        _answered(attempt, response, _tee_async if how.get("stream") else None)
         return response
+
+
+def _answered(attempt: Attempt, response: Any, tee: Callable[[Any, Attempt], None] | None) -> None:
+    """Tell the attempt its answer: the whole of it, or by `tee` as it will be read."""
+    attempt.answered(response.status_code, response.headers)
+    if tee is not None:
+        tee(response, attempt)
+    else:
+        attempt.feed(response.content)
+        attempt.end()
 
 
 def _tee(response: Any, attempt: Attempt) -> None:
