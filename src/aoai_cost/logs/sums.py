@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from .join import Calls
 from .parts import NOT_A_TIME, Parts, Shared
 from .schema import QUALITIES, Counts, Tokens
 
-__all__ = ["Group", "GroupKey", "Sums", "UsageSums"]
+__all__ = ["Group", "GroupKey", "Sums", "UsageSums", "sortable"]
 
 _DAY_US = 86_400_000_000
 _EPOCH = date(1970, 1, 1)
@@ -135,7 +135,7 @@ class Sums:
             key = self._key(number)
             before = groups.get(key)
             groups[key] = group if before is None else before.plus(group)
-        for key in sorted(groups, key=_sortable):
+        for key in sorted(groups, key=sortable):
             yield key, groups[key]
 
     def add(self, calls: Calls) -> None:
@@ -234,5 +234,6 @@ def _day(number: int) -> date:
     return _EPOCH + timedelta(days=number - 1)
 
 
-def _sortable(key: GroupKey) -> tuple[tuple[bool, str], ...]:
+def sortable(key: Iterable[object]) -> tuple[tuple[bool, str], ...]:
+    """Return what sorts a key by its names, what has none first."""
     return tuple((part is not None, str(part)) for part in key)

@@ -16,6 +16,7 @@ from .. import markup
 from ..catalog import Deployment, Deployments, read_deployments, same_resource, split_model_name
 from ..errors import RequestError, shorten
 from ..logs import Group, GroupKey, UsageLog, UsageSums, sum_usage
+from ..logs.sums import sortable
 from ..prices import Cost, PriceBook, exact_sum
 from ..usage import METER_UNITS, MeterKey, Usage
 
@@ -348,7 +349,7 @@ class _Pricing:
     def _frame(self) -> pd.DataFrame:
         records = [
             (*key, *row.counted, *(row.tokens[meter] for meter in TOKEN_METERS), row.cost(), row.complete)
-            for key, row in sorted(self.rows.items(), key=lambda item: _sortable(item[0]))
+            for key, row in sorted(self.rows.items(), key=lambda item: sortable(item[0]))
         ]
         whole = ("requests", "unmetered", "not_billed", *TOKEN_METERS)
         frame = _object_frame(records, ["period", *self.columns, *whole, "cost", "complete"])
@@ -356,7 +357,7 @@ class _Pricing:
 
     def _lines_frame(self) -> pd.DataFrame:
         records = []
-        for (*key, rate), (quantity, amounts) in sorted(self.lines.items(), key=lambda item: _sortable(item[0][:-1])):
+        for (*key, rate), (quantity, amounts) in sorted(self.lines.items(), key=lambda item: sortable(item[0][:-1])):
             unit = METER_UNITS[key[-3]]
             records.append(
                 (
@@ -376,7 +377,7 @@ class _Pricing:
 
     def _unpriced_frame(self) -> pd.DataFrame:
         records = []
-        for (*key, _), (quantity, reason) in sorted(self.unpriced.items(), key=lambda item: _sortable(item[0])):
+        for (*key, _), (quantity, reason) in sorted(self.unpriced.items(), key=lambda item: sortable(item[0])):
             records.append((*key, quantity, METER_UNITS[key[-3]], reason))
         return _object_frame(records, ["period", *BY, "meter", "modality", "variant", "quantity", "unit", "reason"])
 
@@ -389,7 +390,3 @@ def _object_frame(records: list[tuple[Any, ...]], columns: list[str]) -> pd.Data
 def _some(names: Iterable[str], most: int = 3) -> str:
     found = list(names)
     return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")
-
-
-def _sortable(key: Iterable[object]) -> tuple[tuple[bool, str], ...]:
-    return tuple((part is not None, str(part)) for part in key)
