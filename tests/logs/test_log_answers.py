@@ -50,8 +50,6 @@ def counted(log: UsageLog) -> tuple[int, int, int, int, int]:
     return found.requests, found.unmetered, found.joined, found.duplicates, found.ignored
 
 
-# --- streams -------------------------------------------------------------------------------------------------------
-
 STREAM = [NAMELESS, chunk_row(), chunk_row(), chunk_row(usage=usage_of(cached=64))]
 
 
@@ -134,9 +132,6 @@ def test_events_of_responses_are_one_call(tmp_path: Path, end: str) -> None:
     assert (call["prompt_tokens"], call["cached_tokens"], call["completion_tokens"]) == (100, 64, 10)
     assert (call["api"], call["stream"], call["request_id"]) == ("responses", True, "resp_a")
     assert counted(read_rows(tmp_path, rows[:3])) == (1, 1, 1, 0, 1)
-
-
-# --- sessions, audio, images, runs -----------------------------------------------------------------------------------
 
 
 def test_an_answer_of_a_session_has_its_modalities(tmp_path: Path) -> None:
@@ -255,9 +250,6 @@ def test_steps_are_not_added_to_their_run(tmp_path: Path) -> None:
     assert counted(read_rows(tmp_path, rows[1:3])) == (1, 1, 1, 0, 0)
 
 
-# --- batches -------------------------------------------------------------------------------------------------------
-
-
 def test_a_line_of_a_batch_has_batch_prices_and_the_deployment_of_its_input(tmp_path: Path) -> None:
     log = read_rows(tmp_path, [batch_row()], [asked_row()])
     call = only(log)
@@ -317,9 +309,6 @@ def test_a_task_that_expired_and_was_asked_again_is_two_calls(tmp_path: Path) ->
 def test_the_batch_object_adds_nothing(tmp_path: Path) -> None:
     batch = {"object": "batch", "id": "batch_a", "usage": {"input_tokens": 100, "output_tokens": 10}}
     assert counted(read_rows(tmp_path, [batch, batch_row()])) == (1, 0, 0, 0, 1)
-
-
-# --- usage pages ---------------------------------------------------------------------------------------------------
 
 
 def test_a_page_is_its_sums(tmp_path: Path) -> None:
@@ -390,9 +379,6 @@ def test_audio_in_sums_has_its_cached_part_back(tmp_path: Path) -> None:
 def test_costs_are_no_usage(tmp_path: Path) -> None:
     cost = {"object": "organization.costs.result", "amount": {"value": 0.06, "currency": "usd"}}
     assert counted(read_rows(tmp_path, [page_of(cost), page_of(sum_row())])) == (1, 0, 0, 0, 1)
-
-
-# --- gateways ------------------------------------------------------------------------------------------------------
 
 
 def test_a_body_that_is_logged_twice_counts_once(tmp_path: Path) -> None:
@@ -519,9 +505,6 @@ def test_tokens_in_a_body_stand_in_for_zeros_of_the_table(tmp_path: Path) -> Non
 def test_asking_for_the_table_asks_for_its_companion(tmp_path: Path) -> None:
     log = read_rows(tmp_path, [gateway_row(), companion_row(), logged_row("b")], format="apim-llm-log")
     assert (log.counts.total.requests, log.counts.total.rejected) == (2, 0)
-
-
-# --- contents ------------------------------------------------------------------------------------------------------
 
 
 def test_no_content_is_kept_and_no_reason_quotes_one(tmp_path: Path) -> None:

@@ -181,9 +181,6 @@ def test_a_document_beyond_the_limit_says_so(tmp_path: Path, monkeypatch: pytest
         read_bytes(tmp_path, json.dumps(ROWS * 10, indent=1).encode())
 
 
-# --- folders and paths ---------------------------------------------------------------------------------------------
-
-
 def test_a_folder_is_walked_in_order_and_hidden_files_are_left_out(tmp_path: Path) -> None:
     for name, call in (("b/2.json", "b"), ("a/x/1.txt", "a"), (".hidden/3.json", "c"), ("a/.4.json", "d"), ("5", "e")):
         path = tmp_path / name
@@ -263,9 +260,6 @@ def test_a_name_that_no_terminal_can_print_is_shown_escaped(tmp_path: Path) -> N
     log = read_usage(path)
     assert log.rejected["source_file"].iloc[0].endswith("\\udcff.jsonl")
     log.counts.files[0].source_file.encode()
-
-
-# --- the formats ---------------------------------------------------------------------------------------------------
 
 
 def test_an_unknown_format_names_those_that_look_alike(tmp_path: Path) -> None:

@@ -47,9 +47,6 @@ def tokens_of(log: UsageLog) -> tuple[int, int]:
     return total(log, "prompt_tokens"), total(log, "completion_tokens")
 
 
-# --- metrics -------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("dimensions", [CHAT, LOWER], ids=["as documented", "in lower case"])
 def test_an_answer_of_the_older_family_is_one_row_per_interval_and_series(tmp_path: Path, dimensions: Any) -> None:
     answer = metrics_answer(
@@ -294,9 +291,6 @@ def test_any_order_and_any_files_give_the_same_sums(tmp_path: Path, data: st.Dat
         check_counts(log)
     assert sorted(map(str, calls_of(one))) == sorted(map(str, calls_of(other)))
     assert one.sums.groups == other.sums.groups
-
-
-# --- token metrics of gateways -------------------------------------------------------------------------------------
 
 
 def test_rows_of_a_call_are_one_sum_and_its_total_is_in_no_sum(tmp_path: Path) -> None:

@@ -205,9 +205,6 @@ def test_a_row_that_is_too_long_costs_no_other(tmp_path: Path, monkeypatch: pyte
         assert log.counts.total.rejected >= 1
 
 
-# --- Log Analytics -------------------------------------------------------------------------------------------------
-
-
 def test_a_table_has_the_calls_of_the_storage_account(tmp_path: Path) -> None:
     rows = [usage_row("a", cached=40), status_row("a"), usage_row("b"), status_row("b", "429", properties={})]
     exported = [diagnostics_row(row) for row in rows]
@@ -323,9 +320,6 @@ def test_rows_of_the_table_about_other_things_are_not_calls(tmp_path: Path) -> N
     assert (log.counts.total.requests, log.counts.total.ignored, log.counts.total.rejected) == (1, 1, 1)
 
 
-# --- Parquet -------------------------------------------------------------------------------------------------------
-
-
 def write_parquet(path: Path, rows: list[dict[str, Any]], **options: Any) -> bytes:
     parquet.write_table(pa.Table.from_pylist(rows), path, **options)
     return path.read_bytes()
@@ -378,8 +372,6 @@ def test_without_pyarrow_a_parquet_file_says_what_to_install(tmp_path: Path, mon
     with pytest.raises(UsageFormatError, match=r'pip install "aoai-cost\[parquet\]"'):
         read_usage(tmp_path / "log")
 
-
-# --- zstd ----------------------------------------------------------------------------------------------------------
 
 SKIPPED = b"\x52\x2a\x4d\x18\x04\0\0\0junk"
 

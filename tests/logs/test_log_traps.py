@@ -26,8 +26,6 @@ from log_rows import (
 from aoai_cost import Deployment, Deployments, PriceBook, UsageFormatError, cost_report, read_usage
 from aoai_cost.usage import split_totals
 
-# --- one field -----------------------------------------------------------------------------------------------------
-
 
 @pytest.mark.parametrize(
     ("written", "count"),
@@ -177,9 +175,6 @@ def test_other_names_of_the_token_fields_are_known(tmp_path: Path) -> None:
     assert calls_of(log)[0]["image_in"] == 30
 
 
-# --- two rows of one call ------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("files", [1, 2], ids=["in one file", "in two files"])
 @pytest.mark.parametrize("order", [1, -1], ids=["usage first", "status first"])
 def test_the_halves_of_a_call_are_one_call(tmp_path: Path, files: int, order: int) -> None:
@@ -254,9 +249,6 @@ def test_a_row_that_can_be_joined_to_nothing_is_rejected(tmp_path: Path) -> None
     assert "duplicate" in log.rejected["reason"].iloc[0]
 
 
-# --- what is billed ------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("status", "with_tokens", "without"),
     [
@@ -325,9 +317,6 @@ def test_a_metric_of_no_tokens_is_ignored_and_another_category_is_rejected(tmp_p
     assert (log.counts.total.ignored, log.counts.total.rejected) == (1, 1)
 
 
-# --- the gateway ---------------------------------------------------------------------------------------------------
-
-
 def test_pieces_of_messages_are_parts_of_their_call(tmp_path: Path) -> None:
     pieces = [gateway_row(sequence=i) for i in (3, 1, 0, 2)]
     log = read_rows(tmp_path, pieces[:2], pieces[2:])
@@ -364,9 +353,6 @@ def test_resource_and_region_of_the_gateway_are_not_the_models(tmp_path: Path) -
     assert (call["resource"], call["region"], call["deployment"]) == (None, None, "chat")
     (call,) = calls_of(read_rows(tmp_path, [gateway_row()], resource="My-Account", deployment="ignored"))
     assert (call["resource"], call["deployment"]) == ("my-account", "chat")
-
-
-# --- bodies --------------------------------------------------------------------------------------------------------
 
 
 def test_a_body_names_the_model_and_the_user_the_deployment(tmp_path: Path) -> None:
@@ -456,9 +442,6 @@ def test_no_prompt_and_no_answer_is_kept(tmp_path: Path) -> None:
     assert "secret" not in shown
 
 
-# --- parts that overlap --------------------------------------------------------------------------------------------
-
-
 def meters(log: Any) -> dict[str, int]:
     deployments = Deployments([Deployment("", "chat", "gpt-4o", version="2024-11-20", sku="GlobalStandard")])
     unpriced = cost_report(log, deployments=deployments, prices=PriceBook([])).unpriced
@@ -514,9 +497,6 @@ def test_parts_that_exceed_their_total_are_rejected(tmp_path: Path, properties: 
     log = read_rows(tmp_path, [changed(usage_row("a"), {"properties": properties}), usage_row("b")])
     check_counts(log)
     assert (len(log.rejected), total(log, "prompt_tokens")) == (1, 100)
-
-
-# --- rows of a call that know different things ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -575,9 +555,6 @@ def test_of_two_instant_rows_the_refusal_is_the_real_one(tmp_path: Path) -> None
 def test_an_empty_row_before_the_real_one_is_no_contradiction(tmp_path: Path) -> None:
     log = read_rows(tmp_path, [usage_row(prompt=0, completion=0), usage_row()])
     assert (log.counts.total.conflicts, total(log, "prompt_tokens")) == (0, 100)
-
-
-# --- names and times -----------------------------------------------------------------------------------------------
 
 
 def test_a_fine_tuned_model_is_not_priced_as_its_base_model(tmp_path: Path) -> None:

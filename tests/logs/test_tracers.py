@@ -47,9 +47,6 @@ def counts(call: dict[str, Any]) -> dict[str, Any]:
     return {name: call[name] for name in COUNTED if call[name] is not None}
 
 
-# --- all of them ---------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("make", [*MAKERS, lambda call="a": otlp(span(call))])
 def test_two_rows_of_one_identity_are_one_call(tmp_path: Path, make: Any) -> None:
     log = read_rows(tmp_path, [make("a"), make("a"), make("b")], [make("a")])
@@ -127,9 +124,6 @@ FLOW_ZERO = {"llm.usage.prompt_tokens": 0, "llm.usage.completion_tokens": 0}
 def test_zeros_alone_are_no_usage(tmp_path: Path, row: dict[str, Any]) -> None:
     call = read_one(tmp_path, row)
     assert (call["prompt_tokens"], call["usage_quality"]) == (None, "missing")
-
-
-# --- LiteLLM -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("as_text", [False, True], ids=["an object", "a text"])
@@ -235,9 +229,6 @@ def test_an_embedding_has_no_output(tmp_path: Path) -> None:
     assert (call["api"], call["operation"], call["usage_quality"]) == ("embeddings", "embedding", "measured")
 
 
-# --- Langfuse ------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("usage", "wanted"),
     [
@@ -322,9 +313,6 @@ def test_the_api_of_langfuse_writes_other_names(tmp_path: Path) -> None:
     assert (found.rows, found.requests, found.ignored, found.duplicates, found.rejected) == (4, 1, 1, 1, 1)
     assert calls_of(log)[0]["prompt_tokens"] == 100
     assert calls_of(log) == calls_of(read_rows(tmp_path, [one]))
-
-
-# --- OpenTelemetry -------------------------------------------------------------------------------------------------
 
 
 def test_each_span_is_a_row_and_only_inference_counts(tmp_path: Path) -> None:
@@ -479,9 +467,6 @@ def test_times_of_spans_are_nanoseconds(tmp_path: Path, written: Any, reason: st
     assert reason_of(tmp_path, otlp(span(startTimeUnixNano=written))) == reason
 
 
-# --- Helicone ------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("changes", "wanted"),
     [
@@ -556,9 +541,6 @@ def test_the_route_tells_the_api(tmp_path: Path, path: str, api: str | None) -> 
     assert read_one(tmp_path, helicone_row(request_path=path))["api"] == api
 
 
-# --- prompt flow ---------------------------------------------------------------------------------------------------
-
-
 def test_cumulative_counts_of_parents_are_never_counted(tmp_path: Path) -> None:
     kinds = ["Flow", "Function", "LangChain", "Retrieval", "LLM", "Embedding"]
     log = read_rows(tmp_path, [promptflow_row(kind, kind) for kind in kinds])
@@ -576,9 +558,6 @@ def test_a_stream_without_usage_is_unmetered(tmp_path: Path) -> None:
 def test_an_embedding_of_prompt_flow_has_no_completion(tmp_path: Path) -> None:
     call = read_one(tmp_path, promptflow_row(kind="Embedding", attributes={"llm.usage.completion_tokens": ...}))
     assert (call["api"], call["usage_quality"], call["completion_tokens"]) == ("embeddings", "measured", None)
-
-
-# --- AI hub --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("as_text", [False, True], ids=["numbers", "texts"])
