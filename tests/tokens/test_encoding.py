@@ -247,10 +247,10 @@ def test_threads_that_share_an_encoding() -> None:
 
 
 @contextmanager
-def alarms(handler: Callable[..., None], every: float) -> Iterator[None]:
-    """Let a signal come after 10 milliseconds, and then every so many seconds."""
+def alarms(handler: Callable[..., None], after: float, every: float) -> Iterator[None]:
+    """Let a signal come after so many seconds, and then again and again."""
     before = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.01, every)
+    signal.setitimer(signal.ITIMER_REAL, after, every)
     try:
         yield
     finally:
@@ -262,11 +262,12 @@ def test_signals_are_answered_during_a_long_text() -> None:
     encoding = get_encoding("o200k_base")
     text = "no end of words in sight, " * 1_000_000
     for work in (encoding.count, encoding.encode_ordinary, lambda text: encoding.count_batch([text])):
+        # Each comes as soon as the one before was answered, however fast the machine is.
         calls: list[int] = []
-        with alarms(lambda number, frame, calls=calls: calls.append(number), every=0.001):
+        with alarms(lambda number, frame, calls=calls: calls.append(number), after=0.001, every=0.0001):
             work(text)
-        # Between two steps of Python the handler runs once, however many signals came.
-        assert len(calls) > 5
+        # Between two steps of Python the handler runs once, however many signals came: before, after and that is all.
+        assert len(calls) > 3
 
 
 def test_an_interrupted_batch_is_left_where_it_was() -> None:
@@ -279,7 +280,7 @@ def test_an_interrupted_batch_is_left_where_it_was() -> None:
     many = ("no end of words in sight, " * 40_000,) * 100
     out = np.zeros(len(many), dtype=np.int64)
     counts = Counts(get_encoding("o200k_base")._vocabulary, many, out)
-    with alarms(stop, every=10), pytest.raises(StopError):
+    with alarms(stop, after=0.01, every=10), pytest.raises(StopError):
         counts.run(0, len(many))
     assert out[-1] == 0
 

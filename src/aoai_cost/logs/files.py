@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import orjson
@@ -38,6 +38,10 @@ class LogFile(NamedTuple):
 
     path: Path
     shown: str
+
+    def open(self) -> BinaryIO:
+        """Open the file for reading; it can seek unless it is a pipe."""
+        return self.path.open("rb")
 
 
 def find_files(paths: tuple[str | os.PathLike[str], ...]) -> list[LogFile]:
@@ -96,7 +100,8 @@ def read_pieces(file: LogFile) -> Iterator[Piece | Raw]:
         If the file cannot be opened or the system fails to read it.
     """
     try:
-        yield from _read(file)
+        with file.open() as opened:
+            yield from _read(opened)
     except OSError as error:
         raise UsageFormatError(file.shown, f"cannot be read: {_why(error)}") from None
 
@@ -107,12 +112,12 @@ def open_line(piece: Piece, start: int, end: int, number: int) -> Iterator[Raw]:
     return _open_line(Raw(piece.line + number, piece.offset + start, line)) if line else iter(())
 
 
-def _read(file: LogFile) -> Iterator[Piece | Raw]:
-    chunks = text_chunks(file.path)
+def _read(file: BinaryIO) -> Iterator[Piece | Raw]:
+    chunks = text_chunks(file)
     try:
         head = next(chunks, b"")
     except ParquetError:
-        yield from read_parquet(file.path)
+        yield from read_parquet(file)
         return
     except DamageError as damage:
         yield Raw(None, 0, None, str(damage), damaged=True)

@@ -7,8 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..errors import MissingExtraError
 from .raw import Raw
@@ -302,7 +301,7 @@ def _cells(text: str, delimiter: str) -> list[str] | None:
         at = end + 1
 
 
-def read_parquet(path: Path) -> Iterator[Raw]:
+def read_parquet(file: BinaryIO) -> Iterator[Raw]:
     """Yield the rows of a Parquet file as dictionaries of what JSON could hold."""
     try:
         import pyarrow
@@ -313,17 +312,17 @@ def read_parquet(path: Path) -> Iterator[Raw]:
         return
     number = 0
     try:
-        with parquet.ParquetFile(path, page_checksum_verification=True) as file:
-            names = file.schema_arrow.names
+        with parquet.ParquetFile(file, page_checksum_verification=True) as table:
+            names = table.schema_arrow.names
             if not names or len(set(names)) != len(names) or len(names) > _MOST_COLUMNS:
                 yield Raw(None, None, None, "the Parquet file has no columns, too many, or two of a name", damaged=True)
                 return
             wanted = [name for name in names if name not in _MESSAGES] if _MESSAGES.intersection(names) else None
-            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=wanted, use_threads=False):
+            for batch in table.iter_batches(_ROWS_AT_ONCE, columns=wanted, use_threads=False):
                 for row in batch.to_pylist():
                     number += 1
                     yield Raw(number, None, {name: _as_json(value) for name, value in row.items()})
-            if number != file.metadata.num_rows:
+            if number != table.metadata.num_rows:
                 yield Raw(None, None, None, "the Parquet file has not as many rows as it says", damaged=True)
     # Damage shows itself as any of these, of which many are ValueError too.
     except (pyarrow.ArrowException, OSError, ValueError, LookupError, OverflowError, MemoryError, TypeError):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import codecs
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import zstandard
 
@@ -40,9 +39,9 @@ class ParquetError(Exception):
     """The file is no text but a Parquet file."""
 
 
-def text_chunks(path: Path) -> Iterator[bytes]:
-    """Yield the file as UTF-8 without a byte order mark."""
-    chunks = _chunks(path)
+def text_chunks(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the rest of an open file as UTF-8 without a byte order mark."""
+    chunks = _chunks(file)
     head = next(chunks, b"")
     for magic, reason in _BINARY.items():
         if head.startswith(magic):
@@ -65,24 +64,23 @@ def text_chunks(path: Path) -> Iterator[bytes]:
     yield from chunks
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
     """Yield the bytes of a file, unpacked if they are gzip or zstd by their content."""
-    with path.open("rb") as file:
+    head = file.read(CHUNK_BYTES)
+    if head.startswith(_GZIP):
+        yield from _from_gzip(file, head)
+        return
+    if head.startswith(_ZSTD_STARTS):
+        yield from _from_zstd(file, head)
+        return
+    if head.startswith(_PARQUET):
+        raise ParquetError
+    while head:
+        yield head
         head = file.read(CHUNK_BYTES)
-        if head.startswith(_GZIP):
-            yield from _from_gzip(file, head)
-            return
-        if head.startswith(_ZSTD_STARTS):
-            yield from _from_zstd(file, head, path)
-            return
-        if head.startswith(_PARQUET):
-            raise ParquetError
-        while head:
-            yield head
-            head = file.read(CHUNK_BYTES)
 
 
-def _from_gzip(file: Any, data: bytes) -> Iterator[bytes]:
+def _from_gzip(file: BinaryIO, data: bytes) -> Iterator[bytes]:
     unpacker = zlib.decompressobj(wbits=31)
     while True:
         before = unpacker.copy()
@@ -120,7 +118,7 @@ def _unpacked_before_damage(unpacker: Any, data: bytes) -> bytes:
     return b"".join(out)
 
 
-def _from_zstd(file: Any, data: bytes, path: Path) -> Iterator[bytes]:
+def _from_zstd(file: BinaryIO, data: bytes) -> Iterator[bytes]:
     unpacker = _zstd_unpacker()
     begun = False
     at = start = 0
@@ -141,7 +139,7 @@ def _from_zstd(file: Any, data: bytes, path: Path) -> Iterator[bytes]:
                     limit = f"{LARGEST_WINDOW_BYTES >> 20} MB"
                     raise DamageError(f"the zstd data needs a window of more than {limit}; unpack it first") from None
                 if file.seekable():
-                    yield from _unpacked_before_zstd_damage(path, start, at + i, step)
+                    yield from _unpacked_before_zstd_damage(file, start, at + i, step)
                 raise DamageError("the zstd data is damaged; the rows before this point were kept") from None
             i += len(step) - (len(unpacker.unused_data) if unpacker.eof else 0)
             if unpacker.eof:
@@ -160,15 +158,14 @@ def _zstd_unpacker() -> Any:
     return zstandard.ZstdDecompressor(max_window_size=LARGEST_WINDOW_BYTES).decompressobj()
 
 
-def _unpacked_before_zstd_damage(path: Path, start: int, at: int, data: bytes) -> Iterator[bytes]:
+def _unpacked_before_zstd_damage(file: BinaryIO, start: int, at: int, data: bytes) -> Iterator[bytes]:
     """Unpack the frame again up to the bytes that fail, and these one by one: a failure takes its output with it."""
     unpacker = _zstd_unpacker()
-    with path.open("rb") as file:
-        file.seek(start)
-        while start < at:
-            step = file.read(min(_ZSTD_STEP_BYTES, at - start))
-            unpacker.decompress(step)
-            start += len(step)
+    file.seek(start)
+    while start < at:
+        step = file.read(min(_ZSTD_STEP_BYTES, at - start))
+        unpacker.decompress(step)
+        start += len(step)
     try:
         for i in range(len(data)):
             yield unpacker.decompress(data[i : i + 1])
