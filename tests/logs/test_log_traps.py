@@ -592,15 +592,18 @@ def test_what_cannot_be_a_name_is_refused(tmp_path: Path, names: dict[str, Any])
         read_rows(tmp_path, [body_row()], **names)
 
 
-def test_a_file_of_strange_rows_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aoai_cost.logs.reader.MAX_STRANGE_ROWS", 10)
+def test_of_many_strange_rows_all_are_counted_and_the_first_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("reading", "whole"):
+        monkeypatch.setattr(f"aoai_cost.logs.{module}.MOST_LISTED", 10)
     (tmp_path / "a.json").write_bytes(b"1\n" * 1_000)
     (tmp_path / "b.json").write_bytes(b"1\n" * 5 + lines_of([body_row()]) + b"1\n" * 20)
     log = read_usage(tmp_path)
-    check_counts(log)
-    assert [file.rejected for file in log.counts.files] == [11, 25]
-    assert [file.complete for file in log.counts.files] == [False, True]
+    assert [file.rejected for file in log.counts.files] == [1_000, 25]
+    assert log.complete
     assert log.counts.total.requests == 1
+    assert log.rejected["line"].tolist() == [*range(1, 11), *range(1, 6), *range(7, 12)]
 
 
 @pytest.mark.parametrize("table", ["ApiManagementGatewayLlmLog", ...])

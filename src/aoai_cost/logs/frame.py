@@ -60,7 +60,7 @@ def make_frame(calls: Calls, shared: Shared, files: Sequence[str]) -> tuple[pd.D
     columns["latency_ms"] = pd.arrays.FloatingArray(np.nan_to_num(rows["duration_ms"]), np.isnan(rows["duration_ms"]))
     columns["usage_quality"] = pd.Categorical.from_codes(quality.astype(np.int8), pd.Index(QUALITIES, dtype=object))
     columns["source_format"] = _categories(shared.formats, rows["source"].astype(np.int64))
-    columns["source_file"] = _categories(files, rows["file"].astype(np.int64))
+    columns["source_file"] = _categories(files, rows["section"].astype(np.int64))
     columns["source_line"] = pd.array(rows["line"].copy(), dtype="Int64")
     columns["request_id"] = pd.array([shared.texts[i] for i in rows["text"].tolist()], dtype="string")
     return pd.DataFrame({name: columns[name] for name in COLUMNS}), _quantities(rows, shared)
@@ -82,7 +82,7 @@ def _told_order(rows: Parts, shared: Shared) -> Any:
         np.nan_to_num(rows["duration_ms"], nan=-1.0),
         rows["call"],
     ]
-    place = [rows["file"], rows["line"], rows["record"]]
+    place = [rows["section"], rows["line"], rows["record"]]
     return np.lexsort([*reversed([rows["timestamp_us"], resources, ids, by_names, *told, *place])])
 
 

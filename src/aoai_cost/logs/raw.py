@@ -27,5 +27,6 @@ class Piece(NamedTuple):
     data: bytes
     line: int
     """The number of the first of them, from 1."""
+    lines: int
     offset: int
     """Where it begins in the file, in bytes after decompression."""

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
-import pandas as pd
 
 from ..errors import UsageFormatError
-from .column_map import ColumnMap
-from .fields import to_text
-from .files import LogFile, find_files, open_line, read_pieces
-from .formats import find_formats
-from .frame import make_frame, make_rejected
-from .join import Calls, Joiner
-from .meters import LoggedHours
-from .parts import PART, PartTable, Place, Shared, record_of
-from .raw import Piece, Raw
-from .schema import Counts, FileCounts, LogFormat, PartKind, RowError, UsageLog
-from .sums import Sums, UsageSums
+from .files import Section, find_files
+from .join import Calls
+from .parts import PART, PartTable
+from .reading import Options, Progress, Reading, sum_up
+from .schema import UsageLog
+from .sums import UsageSums
+from .whole import Whole
+from .workers import sum_apart
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["read_usage", "sum_usage"]
-
-MAX_STRANGE_ROWS = 100_000
-"""After so many a file without one known row is no log; the rest of it would only fill the memory with rejects."""
 
 
 def read_usage(
@@ -78,14 +73,17 @@ def read_usage(
     >>> log.counts.total.requests == len(log.frame)
     True
     """
-    reading, files = _read(paths, format, columns, deployment, resource, strict, keep_texts=True)
-    calls = list(reading.calls())
+    from .frame import make_frame
+
+    options = Options.of(format, columns, deployment, resource, strict)
+    reading, whole, files = _read_here(paths, options, keep_texts=True)
+    calls = list(whole.calls(reading.table.partitions()))
     everything = Calls(
         np.concatenate([one.rows for one in calls]) if calls else np.empty(0, PART),
         np.concatenate([one.quality for one in calls]) if calls else np.empty(0, np.uint8),
     )
-    frame, quantities = make_frame(everything, reading.shared, [file.shown for file in files])
-    return UsageLog(frame=frame, quantities=quantities, sums=_sums(reading, files, [everything]))
+    frame, quantities = make_frame(everything, whole.shared, files)
+    return UsageLog(frame=frame, quantities=quantities, sums=whole.usage_sums([everything]))
 
 
 def sum_usage(
@@ -95,232 +93,79 @@ def sum_usage(
     deployment: str | None = None,
     resource: str | None = None,
     strict: bool = False,
+    processes: int = 1,
+    work: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
 ) -> UsageSums:
-    """Read usage logs as `read_usage` does, and keep only sums: no frame, and no more memory for a larger log."""
-    reading, files = _read(paths, format, columns, deployment, resource, strict, keep_texts=False)
-    return _sums(reading, files, reading.calls())
+    """Read usage logs as `read_usage` does, and keep only sums: no frame, and no more memory for a larger log.
+
+    Parameters
+    ----------
+    processes : int
+        So many read at once, each with memory of its own; a file with a record per line is read in sections. The sums
+        are the same.
+    work : path, optional
+        A folder where what was read is kept, about a fifth of the bytes of the logs, so that after an interruption the
+        same call goes on from there, and a later one reads only files that are new or changed. It is made, and yours to
+        delete.
+    progress : callable, optional
+        Is called with (bytes read, bytes in all, rows, rejected rows) as reading goes on; packed bytes as they are in
+        the files.
+
+    Raises
+    ------
+    UsageFormatError
+        As `read_usage`; also if `work` cannot be written to, is used by another process, or was given for a DataFrame.
+    """
+    options = Options.of(format, columns, deployment, resource, strict)
+    if type(processes) is not int or processes < 1:
+        raise UsageFormatError("", "processes must be a whole number from 1 on")
+    others, tables = _apart(paths)
+    if work is None and (processes == 1 or tables):
+        reading, whole, _ = _read_here(paths, options, keep_texts=False, progress=progress)
+        return whole.usage_sums(whole.calls(reading.table.partitions()))
+    if tables:
+        raise UsageFormatError("a DataFrame", "work keeps what was read of files, not of DataFrames")
+    return sum_apart(find_files(others), options, processes, work, progress)
 
 
-def _sums(reading: _Reading, files: list[LogFile], calls: Iterable[Calls]) -> UsageSums:
-    sums = Sums(reading.shared)
-    for one in calls:
-        sums.add(one)
-    # Only now is it known which rows were further parts of a call.
-    counts = Counts(tuple(reading.counts))
-    return UsageSums(
-        groups=tuple(sums.groups()),
-        period=sums.period,
-        formats=sums.formats,
-        rejected=make_rejected(reading.rejected, [file.shown for file in files]),
-        counts=counts,
-        complete=counts.total.complete,
-    )
-
-
-def _read(
+def _read_here(
     paths: tuple[str | os.PathLike[str] | pd.DataFrame, ...],
-    format: str,
-    columns: Mapping[str, str] | None,
-    deployment: str | None,
-    resource: str | None,
-    strict: bool,
+    options: Options,
     *,
     keep_texts: bool,
-) -> tuple[_Reading, list[LogFile]]:
-    named = None if columns is None else ColumnMap(columns)
-    if named is not None and format != "auto":
-        raise UsageFormatError("", "format and columns exclude each other: columns say how every row is read")
-    tables = [one for one in paths if isinstance(one, pd.DataFrame)]
-    if tables and named is None:
-        raise UsageFormatError("a DataFrame", "columns must say which of its columns holds what")
-    formats = find_formats(format) if named is None else (named.format,)
-    reading = _Reading(formats, deployment, resource, strict, keep_texts=keep_texts)
-    others = tuple(one for one in paths if not isinstance(one, pd.DataFrame))
+    progress: Progress | None = None,
+) -> tuple[Reading, Whole, list[str]]:
+    """Read everything in this process, into one table; return also the names of the files."""
+    others, tables = _apart(paths)
     files = find_files(others) if others or not tables else []
+    sections = [Section(number, 0, None, file.size()) for number, file in enumerate(files)]
+    advance = None if progress is None else sum_up(progress, sum(one.size for one in sections))
+    reading = Reading(options, PartTable(), keep_texts=keep_texts)
+    shown = [file.shown for file in files]
     try:
-        for number, file in enumerate(files):
-            reading.read_file(number, file.shown, read_pieces(file))
-        if named is not None:
-            for number, table in enumerate(tables, start=1):
-                file = LogFile(Path(), f"DataFrame {number}")
-                reading.read_file(len(files), file.shown, named.rows_of(table))
-                files.append(file)
-            named.check_seen()
+        for section in sections:
+            reading.read(files[section.file], section, str(section.file), advance)
+        for number, table in enumerate(tables, start=len(files)):
+            shown.append(f"DataFrame {number - len(files) + 1}")
+            sections.append(Section(number, 0, None, 0))
+            reading.read_frame(shown[-1], table, str(number))
+        return reading, Whole(shown, sections, [reading.account()], reading.shared, options), shown
     except BaseException:
         reading.table.close()
         raise
-    return reading, files
 
 
-class _Reading:
-    """One run over files."""
-
-    def __init__(
-        self,
-        formats: tuple[LogFormat, ...],
-        deployment: str | None,
-        resource: str | None,
-        strict: bool,
-        *,
-        keep_texts: bool,
-    ) -> None:
-        self.formats, self.strict = formats, strict
-        try:
-            named = to_text(deployment, "deployment")
-            account = to_text(resource, "resource")
-        except RowError as error:
-            raise UsageFormatError("", f"what was given cannot be a name: {error}") from None
-        account = account.lower().rstrip("/") if account else None
-        self.given = [
-            (None if one.names_deployment else named, None if one.names_resource else account) for one in formats
-        ]
-        self.counts: list[FileCounts] = []
-        self.rejected: list[tuple[str, int | None, int | None, str]] = []
-        self.shared = Shared(formats, keep_texts=keep_texts)
-        # Formats that share calls are asked for by the name of the first of them.
-        self.asked = formats[0].name if len(set(self.shared.families)) == 1 else "a known log format"
-        self.table = PartTable()
-        self.readers = [one.lines(self.shared, i) for i, one in enumerate(formats) if one.lines is not None]
-        self.recognised = False
-        self.has_sums = False
-        """Whether rows were read that may sum calls of other rows."""
-
-    def read_file(self, number: int, shown: str, pieces: Iterator[Piece | Raw]) -> None:
-        counts = FileCounts(shown)
-        self.counts.append(counts)
-        at = _At()
-        for piece in pieces:
-            if isinstance(piece, Raw):
-                going_on = self._read_raw(counts, piece, number, at)
-            else:
-                going_on = self._read_piece(counts, piece, number, at)
-            if not going_on:
-                return
-
-    def _read_piece(self, counts: FileCounts, piece: Piece, file: int, at: _At) -> bool:
-        """Read the plain lines of a piece at once, and the others one by one; False where the file is given up."""
-        lines: Iterable[tuple[int, int, int]] = _lines_in(piece.data)
-        for reader in self.readers:
-            if reader.may_read(piece.data):
-                parts = reader.read(piece.data)
-                columns = reader.columns
-                plain = columns.plain
-                parts["file"], parts["line"] = file, columns.lines[plain] + piece.line
-                self.table.add_many(parts)
-                counts.rows += len(parts)
-                self.recognised |= len(parts) > 0
-                others = (one[~plain].tolist() for one in (columns.starts, columns.ends, columns.lines))
-                lines = zip(*others, strict=True)
-                break
-        for start, end, number in lines:
-            for raw in open_line(piece, start, end, number):
-                if not self._read_raw(counts, raw, file, at):
-                    return False
-        return True
-
-    def _read_raw(self, counts: FileCounts, raw: Raw, file: int, at: _At) -> bool:
-        at.record = at.record + 1 if raw.line == at.line else 0
-        at.line = raw.line
-        counts.rows += 1
-        if counts.rows == counts.rejected + 1 > MAX_STRANGE_ROWS:
-            counts.complete = False
-            self._reject(counts, raw, "none of the rows before is of a known log format; the rest was not read")
-            return False
-        if raw.damaged:
-            counts.complete = False
-        if raw.reason is not None:
-            self._reject(counts, raw, raw.reason)
-            return True
-        try:
-            source, one = self._format_of(raw.value)
-            rows = [raw.value] if one.open is None else list(one.open(raw.value))
-        except RowError as error:
-            self._reject(counts, raw, str(error))
-            return True
-        if not rows:
-            counts.ignored += 1  # a record that could hold rows and holds none
-        for i, row in enumerate(rows):
-            if i:
-                counts.rows += 1
-                at.record += 1
-            try:
-                self._add(source, one, row, counts, Place(file, raw.line or 0, at.record))
-            except RowError as error:
-                self._reject(counts, raw, str(error))
-        return True
-
-    def _format_of(self, record: Any) -> tuple[int, LogFormat]:
-        if isinstance(record, dict):
-            for source, one in enumerate(self.formats):
-                if one.sniff(record):
-                    self.recognised = True
-                    return source, one
-            raise RowError(f"the row is not of {self.asked}")
-        raise RowError("the row is not a JSON object")
-
-    def _add(self, source: int, one: LogFormat, record: Any, counts: FileCounts, place: Place) -> None:
-        if not isinstance(record, dict):
-            raise RowError("the row is not a JSON object")
-        found = one.read(record)
-        if found is None:
-            counts.ignored += 1
-            return
-        identity, part = found
-        self.has_sums |= part.kind == PartKind.METER
-        self.table.add(record_of(self.shared, source, identity, part, place))
-
-    def _reject(self, counts: FileCounts, raw: Raw, reason: str) -> None:
-        if self.strict:
-            raise UsageFormatError(counts.source_file, reason, raw.line or 0)
-        counts.rejected += 1
-        self.rejected.append((counts.source_file, raw.line, raw.offset, reason))
-
-    def calls(self) -> Iterator[Calls]:
-        """Yield all calls, once everything is read.
-
-        Raises
-        ------
-        UsageFormatError
-            If no row was of a known format.
-        """
-        if self.rejected and not self.recognised:
-            source, line, _, reason = self.rejected[0]
-            more = f" (and {len(self.rejected) - 1:,} more rows)" if len(self.rejected) > 1 else ""
-            page = "; see docs/log-formats.md" if len(set(self.shared.families)) > 1 else ""
-            raise UsageFormatError(source, f"{reason}{more}; no row is of {self.asked}{page}", line or 0)
-        joiner = Joiner(self.shared, self.counts, self.given)
-        logged = LoggedHours(self.shared, self.counts)
-        sums = PartTable()
-        try:
-            for parts in self.table.partitions():
-                if not self.has_sums:
-                    yield joiner.resolve(parts)
-                    continue
-                of_meters = parts["kind"] == PartKind.METER
-                sums.add_many(parts[of_meters])
-                calls = joiner.resolve(parts[~of_meters])
-                logged.learn(calls)
-                yield calls
-            for parts in sums.partitions():
-                yield joiner.resolve(logged.left_of(parts))
-        finally:
-            sums.close()
-
-
-class _At:
-    """The line that is read, and how many records of it were."""
-
-    __slots__ = ("line", "record")
-
-    def __init__(self) -> None:
-        self.line: int | None = None
-        self.record = 0
-
-
-def _lines_in(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield (start, end, number) of each line of a piece."""
-    start = number = 0
-    while start < len(data):
-        end = data.index(b"\n", start)
-        yield start, end, number
-        start, number = end + 1, number + 1
+def _apart(
+    paths: tuple[str | os.PathLike[str] | pd.DataFrame, ...],
+) -> tuple[tuple[str | os.PathLike[str], ...], list[pd.DataFrame]]:
+    """Tell paths from DataFrames."""
+    others: list[str | os.PathLike[str]] = []
+    tables: list[pd.DataFrame] = []
+    for one in paths:
+        # pandas takes long to load; who gives a DataFrame has done so.
+        if type(one).__module__.startswith("pandas"):
+            tables.append(cast("pd.DataFrame", one))
+        else:
+            others.append(cast("str | os.PathLike[str]", one))
+    return tuple(others), tables

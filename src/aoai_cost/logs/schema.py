@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import pandas as pd
-
 from ..usage import cached_beyond_text, split_totals
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from .._fast.columns import Columns
     from .parts import Parts, Shared
     from .sums import UsageSums
@@ -217,6 +217,15 @@ class FileCounts:
     complete: bool = True
     """Whether the file was read to its end and its last line is whole."""
 
+    def add(self, other: FileCounts) -> None:
+        """Add what became of other rows."""
+        for name in _NUMBERS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.complete &= other.complete
+
+
+_NUMBERS = tuple(one.name for one in fields(FileCounts) if one.type == "int")
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -226,9 +235,9 @@ class Counts:
     total: FileCounts = field(init=False)
 
     def __post_init__(self) -> None:
-        total = FileCounts("", complete=all(one.complete for one in self.files))
-        for name in (one.name for one in fields(FileCounts) if one.type == "int"):
-            setattr(total, name, sum(getattr(one, name) for one in self.files))
+        total = FileCounts("")
+        for one in self.files:
+            total.add(one)
         object.__setattr__(self, "total", total)
 
     def as_dict(self) -> dict[str, Any]:
