@@ -20,7 +20,10 @@ from .operations import api_of
 from .raw import Raw
 from .schema import Facets, Identity, LogFormat, Part, PartKind, Tokens
 
-__all__ = ["TARGETS", "ColumnMap"]
+__all__ = ["MAPPED", "TARGETS", "ColumnMap"]
+
+MAPPED = "columns"
+"""What the format of rows is called that a map reads."""
 
 TARGETS = (
     "timestamp",
@@ -56,7 +59,7 @@ class ColumnMap:
             if not isinstance(column, str):
                 raise UsageFormatError("", f"the column for {target} must be a text")
         self.columns = dict(columns)
-        self.format = LogFormat("columns", self._sniff, self._read, names_deployment=False, names_resource=False)
+        self.format = LogFormat(MAPPED, self._sniff, self._read, names_deployment=False, names_resource=False)
         self._unseen = set(columns.values())
         self._has_rows = False
 

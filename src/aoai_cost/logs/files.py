@@ -15,7 +15,7 @@ import orjson
 
 from ..errors import UsageFormatError
 from .documents import WRAPPERS, Unreadable, records_in
-from .raw import MAX_LINE_BYTES, Piece, Raw
+from .raw import BEGINNING_BYTES, MAX_LINE_BYTES, Piece, Raw
 from .tables import is_table, read_parquet, read_table
 from .unpack import DamageError, ParquetError, text_chunks
 
@@ -25,6 +25,8 @@ MAX_DOCUMENT_BYTES = 512 << 20
 # Lines of an event stream that carry no data: comments, and fields beside it.
 _NO_DATA = (b":", b"event:", b"id:", b"retry:")
 
+_LINES_SHOWN = 60
+"""As many lines of a document that cannot be read are enough to show how it begins."""
 _LINE_COST_BYTES = 200
 """What a line of a document costs beside its bytes while it waits for the end."""
 
@@ -181,7 +183,8 @@ def _read_document(first: Raw, lines: Iterator[Raw]) -> Iterator[Raw]:
     if kept[-1].reason is not None:
         reason = kept[-1].reason
     if not any(isinstance(_parse_line(line.value)[0], dict) for line in kept if line.reason is None):
-        yield Raw(first.line, first.offset, None, f"the JSON document cannot be read: {reason}", damaged=True)
+        begun = b"\n".join((line.value or b"")[:BEGINNING_BYTES] for line in kept[:_LINES_SHOWN])
+        yield Raw(first.line, first.offset, begun, f"the JSON document cannot be read: {reason}", damaged=True)
         return
     # Lines of JSON after all, the first one broken; or an array that breaks off, one record a line.
     for line in chain(kept, lines):
@@ -213,7 +216,7 @@ def _open_line(line: Raw) -> Iterator[Raw]:
     value, reason = _parse_line(data)
     if reason is not None:
         what = "the last line is unfinished" if line.damaged else "the line cannot be read"
-        yield line._replace(value=None, reason=f"{what}: {reason}")
+        yield line._replace(value=data[:BEGINNING_BYTES], reason=f"{what}: {reason}")
     elif isinstance(value, dict) and not any(name in value for name in WRAPPERS):
         yield Raw(line.line, line.offset, value)
     else:
@@ -272,7 +275,7 @@ def _pieces(chunks: Iterable[bytes]) -> Iterator[Piece | Raw]:
     number, offset = 1, 0
     # Of the line that goes on: joining them chunk by chunk would be quadratic in a line of megabytes.
     pending: list[bytes] = []
-    dropped = 0
+    dropped, begun = 0, b""
     try:
         for chunk in chunks:
             if dropped:
@@ -280,7 +283,7 @@ def _pieces(chunks: Iterable[bytes]) -> Iterator[Piece | Raw]:
                 dropped += len(head) + len(newline)
                 if not newline:
                     continue
-                yield Raw(number, offset, None, _too_long())
+                yield Raw(number, offset, begun, _too_long())
                 number, offset, dropped = number + 1, offset + dropped, 0
             cut = chunk.rfind(b"\n") + 1
             if cut:
@@ -290,14 +293,15 @@ def _pieces(chunks: Iterable[bytes]) -> Iterator[Piece | Raw]:
                 pending = []
             pending.append(chunk[cut:])
             if sum(map(len, pending)) > MAX_LINE_BYTES:
-                # The bytes of the line are dropped, its length is kept.
+                # The bytes of the line are dropped; its length and its beginning are kept.
+                begun = b"".join(part[:BEGINNING_BYTES] for part in pending)
                 dropped, pending = sum(map(len, pending)), []
     except DamageError as damage:
         yield Raw(number if number > 1 else None, offset, None, str(damage), damaged=True)
         return
     line = _bare(b"".join(pending))
     if dropped:
-        yield Raw(number, offset, None, _too_long(), damaged=True)
+        yield Raw(number, offset, begun, _too_long(), damaged=True)
     elif line:
         yield Raw(number, offset, line, damaged=True)
 

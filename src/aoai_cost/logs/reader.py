@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
 
-from ..errors import UsageFormatError
-from .column_map import ColumnMap
+from ..errors import RequestError, UsageFormatError
+from .column_map import MAPPED, ColumnMap
 from .fields import to_text
 from .files import LogFile, find_files, open_line, read_pieces
 from .formats import find_formats
@@ -20,13 +20,22 @@ from .join import Calls, Joiner
 from .meters import LoggedHours
 from .parts import PART, PartTable, Place, Shared, record_of
 from .raw import Piece, Raw
+from .rejects import Rejects, RejectsFile, open_rejects
 from .schema import Counts, FileCounts, LogFormat, PartKind, RowError, UsageLog
 from .sums import Sums, UsageSums
 
-__all__ = ["read_usage", "sum_usage"]
+__all__ = ["ReadOptions", "read_usage", "sum_usage"]
 
-MAX_STRANGE_ROWS = 100_000
-"""After so many a file without one known row is no log; the rest of it would only fill the memory with rejects."""
+
+class ReadOptions(TypedDict, total=False):
+    """How a log is read: what `read_usage` takes beside the paths."""
+
+    format: str
+    columns: Mapping[str, str] | None
+    deployment: str | None
+    resource: str | None
+    strict: bool
+    rejects: str | os.PathLike[str] | None
 
 
 def read_usage(
@@ -36,6 +45,7 @@ def read_usage(
     deployment: str | None = None,
     resource: str | None = None,
     strict: bool = False,
+    rejects: str | os.PathLike[str] | None = None,
 ) -> UsageLog:
     """Read usage logs into one row per call.
 
@@ -57,6 +67,9 @@ def read_usage(
         rows have none; nothing is guessed.
     strict : bool
         Raise on the first row that cannot be read, instead of listing it.
+    rejects : path, optional
+        A file to write every row to that cannot be read, as JSON lines with the columns of ``UsageLog.rejected``, which
+        lists the first 100,000 of each file. It is there once everything is read, and not at all after an error.
 
     Returns
     -------
@@ -71,6 +84,10 @@ def read_usage(
         If a package that adds a format cannot be loaded.
     UnknownNameError
         For an unknown `format`.
+    RequestError
+        If `rejects` would overwrite a file that is read.
+    OSError
+        If `rejects` cannot be written.
 
     Examples
     --------
@@ -78,14 +95,17 @@ def read_usage(
     >>> log.counts.total.requests == len(log.frame)
     True
     """
-    reading, files = _read(paths, format, columns, deployment, resource, strict, keep_texts=True)
-    calls = list(reading.calls())
-    everything = Calls(
-        np.concatenate([one.rows for one in calls]) if calls else np.empty(0, PART),
-        np.concatenate([one.quality for one in calls]) if calls else np.empty(0, np.uint8),
-    )
-    frame, quantities = make_frame(everything, reading.shared, [file.shown for file in files])
-    return UsageLog(frame=frame, quantities=quantities, sums=_sums(reading, files, [everything]))
+    with open_rejects(rejects) as rejects_file:
+        reading, files = _read(
+            paths, format, columns, deployment, resource, strict, keep_texts=True, rejects_file=rejects_file
+        )
+        calls = list(reading.calls())
+        everything = Calls(
+            np.concatenate([one.rows for one in calls]) if calls else np.empty(0, PART),
+            np.concatenate([one.quality for one in calls]) if calls else np.empty(0, np.uint8),
+        )
+        frame, quantities = make_frame(everything, reading.shared, [file.shown for file in files])
+        return UsageLog(frame=frame, quantities=quantities, sums=_sums(reading, files, [everything]))
 
 
 def sum_usage(
@@ -95,10 +115,14 @@ def sum_usage(
     deployment: str | None = None,
     resource: str | None = None,
     strict: bool = False,
+    rejects: str | os.PathLike[str] | None = None,
 ) -> UsageSums:
     """Read usage logs as `read_usage` does, and keep only sums: no frame, and no more memory for a larger log."""
-    reading, files = _read(paths, format, columns, deployment, resource, strict, keep_texts=False)
-    return _sums(reading, files, reading.calls())
+    with open_rejects(rejects) as rejects_file:
+        reading, files = _read(
+            paths, format, columns, deployment, resource, strict, keep_texts=False, rejects_file=rejects_file
+        )
+        return _sums(reading, files, reading.calls())
 
 
 def _sums(reading: _Reading, files: list[LogFile], calls: Iterable[Calls]) -> UsageSums:
@@ -106,12 +130,13 @@ def _sums(reading: _Reading, files: list[LogFile], calls: Iterable[Calls]) -> Us
     for one in calls:
         sums.add(one)
     # Only now is it known which rows were further parts of a call.
-    counts = Counts(tuple(reading.counts))
+    reasons = sorted(reading.rejects.reasons.items(), key=lambda one: (-one[1], one[0]))
+    counts = Counts(tuple(reading.counts), tuple(reasons))
     return UsageSums(
         groups=tuple(sums.groups()),
         period=sums.period,
         formats=sums.formats,
-        rejected=make_rejected(reading.rejected, [file.shown for file in files]),
+        rejected=make_rejected(reading.rejects.rows, [file.shown for file in files]),
         counts=counts,
         complete=counts.total.complete,
     )
@@ -126,6 +151,7 @@ def _read(
     strict: bool,
     *,
     keep_texts: bool,
+    rejects_file: RejectsFile | None,
 ) -> tuple[_Reading, list[LogFile]]:
     named = None if columns is None else ColumnMap(columns)
     if named is not None and format != "auto":
@@ -134,9 +160,11 @@ def _read(
     if tables and named is None:
         raise UsageFormatError("a DataFrame", "columns must say which of its columns holds what")
     formats = find_formats(format) if named is None else (named.format,)
-    reading = _Reading(formats, deployment, resource, strict, keep_texts=keep_texts)
+    reading = _Reading(formats, deployment, resource, strict, keep_texts=keep_texts, rejects=Rejects(rejects_file))
     others = tuple(one for one in paths if not isinstance(one, pd.DataFrame))
     files = find_files(others) if others or not tables else []
+    if rejects_file is not None and rejects_file.path.resolve() in {file.path.resolve() for file in files}:
+        raise RequestError("rejects", "names a file that is read and would be overwritten")
     try:
         for number, file in enumerate(files):
             reading.read_file(number, file.shown, read_pieces(file))
@@ -163,6 +191,7 @@ class _Reading:
         strict: bool,
         *,
         keep_texts: bool,
+        rejects: Rejects,
     ) -> None:
         self.formats, self.strict = formats, strict
         try:
@@ -175,10 +204,15 @@ class _Reading:
             (None if one.names_deployment else named, None if one.names_resource else account) for one in formats
         ]
         self.counts: list[FileCounts] = []
-        self.rejected: list[tuple[str, int | None, int | None, str]] = []
+        self.rejects = rejects
         self.shared = Shared(formats, keep_texts=keep_texts)
         # Formats that share calls are asked for by the name of the first of them.
-        self.asked = formats[0].name if len(set(self.shared.families)) == 1 else "a known log format"
+        asked = formats[0].name if len(set(self.shared.families)) == 1 else "a known log format"
+        self.strange, self.all_strange = f"the row is not of {asked}", f"no row is of {asked}"
+        """What is said of a row that nobody asked for, and of a log that has no others."""
+        if formats[0].name == MAPPED:
+            self.strange = "the row has none of the columns that were named"
+            self.all_strange = "no row has any of the columns that were named"
         self.table = PartTable()
         self.readers = [one.lines(self.shared, i) for i, one in enumerate(formats) if one.lines is not None]
         self.recognised = False
@@ -191,14 +225,12 @@ class _Reading:
         at = _At()
         for piece in pieces:
             if isinstance(piece, Raw):
-                going_on = self._read_raw(counts, piece, number, at)
+                self._read_raw(counts, piece, number, at)
             else:
-                going_on = self._read_piece(counts, piece, number, at)
-            if not going_on:
-                return
+                self._read_piece(counts, piece, number, at)
 
-    def _read_piece(self, counts: FileCounts, piece: Piece, file: int, at: _At) -> bool:
-        """Read the plain lines of a piece at once, and the others one by one; False where the file is given up."""
+    def _read_piece(self, counts: FileCounts, piece: Piece, file: int, at: _At) -> None:
+        """Read the plain lines of a piece at once, and the others one by one."""
         lines: Iterable[tuple[int, int, int]] = _lines_in(piece.data)
         for reader in self.readers:
             if reader.may_read(piece.data):
@@ -214,29 +246,23 @@ class _Reading:
                 break
         for start, end, number in lines:
             for raw in open_line(piece, start, end, number):
-                if not self._read_raw(counts, raw, file, at):
-                    return False
-        return True
+                self._read_raw(counts, raw, file, at)
 
-    def _read_raw(self, counts: FileCounts, raw: Raw, file: int, at: _At) -> bool:
+    def _read_raw(self, counts: FileCounts, raw: Raw, file: int, at: _At) -> None:
         at.record = at.record + 1 if raw.line == at.line else 0
         at.line = raw.line
         counts.rows += 1
-        if counts.rows == counts.rejected + 1 > MAX_STRANGE_ROWS:
-            counts.complete = False
-            self._reject(counts, raw, "none of the rows before is of a known log format; the rest was not read")
-            return False
         if raw.damaged:
             counts.complete = False
         if raw.reason is not None:
             self._reject(counts, raw, raw.reason)
-            return True
+            return
         try:
             source, one = self._format_of(raw.value)
             rows = [raw.value] if one.open is None else list(one.open(raw.value))
         except RowError as error:
             self._reject(counts, raw, str(error))
-            return True
+            return
         if not rows:
             counts.ignored += 1  # a record that could hold rows and holds none
         for i, row in enumerate(rows):
@@ -246,8 +272,7 @@ class _Reading:
             try:
                 self._add(source, one, row, counts, Place(file, raw.line or 0, at.record))
             except RowError as error:
-                self._reject(counts, raw, str(error))
-        return True
+                self._reject(counts, raw._replace(value=row), str(error))
 
     def _format_of(self, record: Any) -> tuple[int, LogFormat]:
         if isinstance(record, dict):
@@ -255,7 +280,7 @@ class _Reading:
                 if one.sniff(record):
                     self.recognised = True
                     return source, one
-            raise RowError(f"the row is not of {self.asked}")
+            raise RowError(self.strange)
         raise RowError("the row is not a JSON object")
 
     def _add(self, source: int, one: LogFormat, record: Any, counts: FileCounts, place: Place) -> None:
@@ -273,7 +298,7 @@ class _Reading:
         if self.strict:
             raise UsageFormatError(counts.source_file, reason, raw.line or 0)
         counts.rejected += 1
-        self.rejected.append((counts.source_file, raw.line, raw.offset, reason))
+        self.rejects.add(counts.source_file, raw.line, raw.offset, reason, raw.value)
 
     def calls(self) -> Iterator[Calls]:
         """Yield all calls, once everything is read.
@@ -283,11 +308,13 @@ class _Reading:
         UsageFormatError
             If no row was of a known format.
         """
-        if self.rejected and not self.recognised:
-            source, line, _, reason = self.rejected[0]
-            more = f" (and {len(self.rejected) - 1:,} more rows)" if len(self.rejected) > 1 else ""
+        rejected = sum(one.rejected for one in self.counts)
+        if rejected and not self.recognised:
+            first = self.rejects.rows[0]
+            more = f" (and {rejected - 1:,} more rows)" if rejected > 1 else ""
             page = "; see docs/log-formats.md" if len(set(self.shared.families)) > 1 else ""
-            raise UsageFormatError(source, f"{reason}{more}; no row is of {self.asked}{page}", line or 0)
+            reason = f"{first.reason}{more}; {self.all_strange}{page}"
+            raise UsageFormatError(first.source_file, reason, first.line or 0)
         joiner = Joiner(self.shared, self.counts, self.given)
         logged = LoggedHours(self.shared, self.counts)
         sums = PartTable()
