@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from log_rows import body_row, csv_of, lines_of, status_row, usage_row
 
 from aoai_cost.errors import UsageFormatError
-from aoai_cost.logs import UsageSums, sum_usage, workers
+from aoai_cost.logs import UsageSums, rejects, sum_usage, work_folder, workers
 from aoai_cost.logs.files import Section, cut, find_files, lines_before, open_line, read_pieces
 from aoai_cost.logs.raw import Piece, Raw
 
@@ -120,7 +120,7 @@ def test_what_does_not_stand_in_lines_is_not_cut(tmp_path: Path, data: bytes) ->
 def test_small_files_are_one_task(tmp_path: Path) -> None:
     for i in range(2_500):
         (tmp_path / f"{i}").write_bytes(b"{}\n")
-    tasks = list(workers._tasks(find_files((tmp_path,)), workers.Options()))
+    tasks = list(workers._tasks(find_files((tmp_path,)), workers.Options(), False))
     assert [len(one.sections) for one in tasks] == [1_000, 1_000, 500]
     assert len({one.key for one in tasks}) == 3
 
@@ -134,7 +134,7 @@ def test_several_processes_find_what_one_finds(logs: Path, processes: int) -> No
     assert whole.counts.total.rejected == 5
     assert whole.counts.total.duplicates > 20
     assert whole.counts.total.conflicts == 6
-    tasks = list(workers._tasks(find_files((logs,)), workers.Options()))
+    tasks = list(workers._tasks(find_files((logs,)), workers.Options(), False))
     assert len(tasks) > 10
     check_same(sum_usage(logs, processes=processes), whole)
 
@@ -179,6 +179,26 @@ def test_rows_without_an_identity_are_calls_of_their_own_in_every_section(tmp_pa
     assert sum_usage(tmp_path, processes=2).counts.total.requests == 200
 
 
+@pytest.mark.parametrize("options", [{"processes": 2}, {}])
+def test_every_rejected_row_is_written_and_the_first_are_listed(
+    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    for name in ("c", "d"):
+        (logs / name).write_bytes(b"".join(b'{"strange": %d}\n' % i for i in range(2_000)))
+    whole, written = sum_usage(logs, rejects=tmp_path / "whole"), tmp_path / "apart"
+    check_same(sum_usage(logs, rejects=written, work=tmp_path / "work", **options), whole)
+    assert written.read_bytes() == (tmp_path / "whole").read_bytes()
+    assert whole.counts.total.rejected == 4_005
+    if options:
+        return
+    for module in (rejects, work_folder):
+        monkeypatch.setattr(module, "MAX_LISTED", 300)
+    cut = sum_usage(logs)
+    assert len(cut.rejected) == 605
+    check_same(sum_usage(logs, work=tmp_path / "work"), cut)
+    assert (tmp_path / "whole").read_bytes().count(b"\n") == 4_005
+
+
 # ---- going on
 
 
@@ -217,11 +237,11 @@ def test_what_was_read_before_an_interruption_is_not_read_again(
     work = tmp_path / "work"
     with pytest.raises(StopError):
         sum_usage(logs, work=work, processes=processes, progress=stop_after(4))
-    assert names_in(work) == {".parts", ".json"}
+    assert names_in(work) == {".parts", ".rejects", ".json"}
     kept = {path.name: path.stat().st_mtime_ns for path in work.iterdir()}
     read = watched(monkeypatch)
     check_same(sum_usage(logs, work=work), sum_usage(logs))
-    n_tasks = len(list(workers._tasks(find_files((logs,)), workers.Options())))
+    n_tasks = len(list(workers._tasks(find_files((logs,)), workers.Options(), False)))
     assert 0 < len(read) < n_tasks
     assert all((work / name).stat().st_mtime_ns == when for name, when in kept.items())
     read.clear()
@@ -239,7 +259,7 @@ def test_files_that_changed_are_read_again(logs: Path, tmp_path: Path, monkeypat
     (work / "mine.json").write_text("of the user's")
     read = watched(monkeypatch)
     check_same(sum_usage(logs, work=work), sum_usage(logs))
-    assert 0 < len(read) < len(list(workers._tasks(find_files((logs,)), workers.Options())))
+    assert 0 < len(read) < len(list(workers._tasks(find_files((logs,)), workers.Options(), False)))
     # What was of the file before is gone, and nothing else.
     assert before - {path.name for path in work.iterdir()}
     assert (work / "mine.json").exists()
@@ -301,7 +321,7 @@ def test_ctrl_c_ends_all_processes_and_leaves_nothing_unfinished(logs: Path, tmp
     with pytest.raises(ProcessLookupError):
         os.killpg(child.pid, 0)
     assert list(scratch.iterdir()) == []
-    assert names_in(work) == {".parts", ".json"}
+    assert names_in(work) == {".parts", ".rejects", ".json"}
     check_same(sum_usage(logs, work=work), sum_usage(logs))
 
 
@@ -309,15 +329,12 @@ def test_ctrl_c_ends_all_processes_and_leaves_nothing_unfinished(logs: Path, tmp
 
 
 def test_a_row_that_strict_refuses_is_named_by_its_line_in_the_file(logs: Path) -> None:
-    lines = (logs / "a.jsonl").read_bytes().splitlines()
-    line = max(i for i, one in enumerate(lines, start=1) if one == b"nothing") if b"nothing" in lines else None
-    path = logs / ("a.jsonl" if line else "b.jsonl")
-    lines = [one for one in path.read_bytes().splitlines() if one not in (b'{"a": 1}', b"[1, 2]", b'{"half": ')]
-    path.write_bytes(b"\n".join(lines) + b"\n")
+    lines = [lines_of([usage_row(f"{i}")]) for i in range(50)]
+    (logs / "a.jsonl").write_bytes(b"".join([*lines[:33], b"\n", b"nothing\n", *lines[33:]]))
     for processes in (1, 2):
         with pytest.raises(UsageFormatError) as caught:
-            sum_usage(path, strict=True, processes=processes)
-        assert caught.value.line == lines.index(b"nothing") + 1
+            sum_usage(logs / "a.jsonl", strict=True, processes=processes)
+        assert caught.value.line == 35
 
 
 def test_an_error_passes_from_one_process_to_another() -> None:

@@ -22,7 +22,10 @@ from .schema import Facets, Identity, LogFormat, Part, PartKind, Tokens
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TARGETS", "ColumnMap"]
+__all__ = ["MAPPED", "TARGETS", "ColumnMap"]
+
+MAPPED = "columns"
+"""What the format of rows is called that a map reads."""
 
 TARGETS = (
     "timestamp",
@@ -58,7 +61,7 @@ class ColumnMap:
             if not isinstance(column, str):
                 raise UsageFormatError("", f"the column for {target} must be a text")
         self.columns = dict(columns)
-        self.format = LogFormat("columns", self._sniff, self._read, names_deployment=False, names_resource=False)
+        self.format = LogFormat(MAPPED, self._sniff, self._read, names_deployment=False, names_resource=False)
         self._unseen = set(columns.values())
         self._has_rows = False
 

@@ -16,7 +16,7 @@ import orjson
 
 from ..errors import UsageFormatError
 from .documents import WRAPPERS, Unreadable, records_in
-from .raw import MAX_LINE_BYTES, Piece, Raw
+from .raw import BEGINNING_BYTES, MAX_LINE_BYTES, Piece, Raw
 from .tables import is_table, read_parquet, read_table
 from .unpack import CHUNK_BYTES, DamageError, ParquetError, text_chunks
 
@@ -39,6 +39,8 @@ _LOOK_BYTES = 1 << 16
 # Lines of an event stream that carry no data: comments, and fields beside it.
 _NO_DATA = (b":", b"event:", b"id:", b"retry:")
 
+_LINES_SHOWN = 60
+"""As many lines of a document that cannot be read are enough to show how it begins."""
 _LINE_COST_BYTES = 200
 """What a line of a document costs beside its bytes while it waits for the end."""
 
@@ -307,7 +309,8 @@ def _read_document(first: Raw, lines: Iterator[Raw]) -> Iterator[Raw]:
     if kept[-1].reason is not None:
         reason = kept[-1].reason
     if not any(isinstance(_parse_line(line.value)[0], dict) for line in kept if line.reason is None):
-        yield Raw(first.line, first.offset, None, f"the JSON document cannot be read: {reason}", damaged=True)
+        begun = b"\n".join((line.value or b"")[:BEGINNING_BYTES] for line in kept[:_LINES_SHOWN])
+        yield Raw(first.line, first.offset, begun, f"the JSON document cannot be read: {reason}", damaged=True)
         return
     # Lines of JSON after all, the first one broken; or an array that breaks off, one record a line.
     for line in chain(kept, lines):
@@ -339,7 +342,7 @@ def _open_line(line: Raw) -> Iterator[Raw]:
     value, reason = _parse_line(data)
     if reason is not None:
         what = "the last line is unfinished" if line.damaged else "the line cannot be read"
-        yield line._replace(value=None, reason=f"{what}: {reason}")
+        yield line._replace(value=data[:BEGINNING_BYTES], reason=f"{what}: {reason}")
     elif isinstance(value, dict) and not any(name in value for name in WRAPPERS):
         yield Raw(line.line, line.offset, value)
     else:
@@ -398,7 +401,7 @@ def _pieces(chunks: Iterable[bytes], offset: int = 0) -> Iterator[Piece | Raw]:
     number = 1
     # Of the line that goes on: joining them chunk by chunk would be quadratic in a line of megabytes.
     pending: list[bytes] = []
-    dropped = 0
+    dropped, begun = 0, b""
     try:
         for chunk in chunks:
             if dropped:
@@ -406,7 +409,7 @@ def _pieces(chunks: Iterable[bytes], offset: int = 0) -> Iterator[Piece | Raw]:
                 dropped += len(head) + len(newline)
                 if not newline:
                     continue
-                yield Raw(number, offset, None, _too_long())
+                yield Raw(number, offset, begun, _too_long())
                 number, offset, dropped = number + 1, offset + dropped, 0
             cut = chunk.rfind(b"\n") + 1
             if cut:
@@ -417,14 +420,15 @@ def _pieces(chunks: Iterable[bytes], offset: int = 0) -> Iterator[Piece | Raw]:
                 pending = []
             pending.append(chunk[cut:])
             if sum(map(len, pending)) > MAX_LINE_BYTES:
-                # The bytes of the line are dropped, its length is kept.
+                # The bytes of the line are dropped; its length and its beginning are kept.
+                begun = b"".join(part[:BEGINNING_BYTES] for part in pending)
                 dropped, pending = sum(map(len, pending)), []
     except DamageError as damage:
         yield Raw(number if number > 1 else None, offset, None, str(damage), damaged=True)
         return
     line = _bare(b"".join(pending))
     if dropped:
-        yield Raw(number, offset, None, _too_long(), damaged=True)
+        yield Raw(number, offset, begun, _too_long(), damaged=True)
     elif line:
         yield Raw(number, offset, line, damaged=True)
 

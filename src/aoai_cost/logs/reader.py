@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict, cast
 
 import numpy as np
 
-from ..errors import UsageFormatError
-from .files import Section, find_files
+from ..errors import RequestError, UsageFormatError
+from .files import LogFile, Section, find_files
 from .join import Calls
 from .parts import PART, PartTable
 from .reading import Options, Progress, Reading, sum_up
+from .rejects import Rejects, open_rejects
 from .schema import UsageLog
-from .sums import UsageSums
+from .sums import Sums, UsageSums
 from .whole import Whole
-from .workers import sum_apart
+from .workers import are_worth_it, sum_apart
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_usage", "sum_usage"]
+__all__ = ["ReadOptions", "read_usage", "sum_usage"]
+
+
+class ReadOptions(TypedDict, total=False):
+    """How a log is read: what `sum_usage` takes beside the paths."""
+
+    format: str
+    columns: Mapping[str, str] | None
+    deployment: str | None
+    resource: str | None
+    strict: bool
+    rejects: str | os.PathLike[str] | None
+    processes: int
+    work: str | os.PathLike[str] | None
+    progress: Progress | None
 
 
 def read_usage(
@@ -31,6 +47,7 @@ def read_usage(
     deployment: str | None = None,
     resource: str | None = None,
     strict: bool = False,
+    rejects: str | os.PathLike[str] | None = None,
 ) -> UsageLog:
     """Read usage logs into one row per call.
 
@@ -52,6 +69,9 @@ def read_usage(
         rows have none; nothing is guessed.
     strict : bool
         Raise on the first row that cannot be read, instead of listing it.
+    rejects : path, optional
+        A file to write every row to that cannot be read, as JSON lines with the columns of ``UsageLog.rejected``, which
+        lists the first 100,000 of each file. It is there once everything is read, and not at all after an error.
 
     Returns
     -------
@@ -66,6 +86,10 @@ def read_usage(
         If a package that adds a format cannot be loaded.
     UnknownNameError
         For an unknown `format`.
+    RequestError
+        If `rejects` would overwrite a file that is read.
+    OSError
+        If `rejects` cannot be written.
 
     Examples
     --------
@@ -76,14 +100,17 @@ def read_usage(
     from .frame import make_frame
 
     options = Options.of(format, columns, deployment, resource, strict)
-    reading, whole, files = _read_here(paths, options, keep_texts=True)
-    calls = list(whole.calls(reading.table.partitions()))
-    everything = Calls(
-        np.concatenate([one.rows for one in calls]) if calls else np.empty(0, PART),
-        np.concatenate([one.quality for one in calls]) if calls else np.empty(0, np.uint8),
-    )
-    frame, quantities = make_frame(everything, whole.shared, files)
-    return UsageLog(frame=frame, quantities=quantities, sums=whole.usage_sums([everything]))
+    others, tables = _apart(paths)
+    files = find_files(others) if others or not tables else []
+    with open_rejects(rejects) as rejects_file:
+        reading = _Here(files, tables, options, Rejects(rejects_file), keep_texts=True)
+        calls = list(reading.calls())
+        everything = Calls(
+            np.concatenate([one.rows for one in calls]) if calls else np.empty(0, PART),
+            np.concatenate([one.quality for one in calls]) if calls else np.empty(0, np.uint8),
+        )
+        frame, quantities = make_frame(everything, reading.shared, reading.files)
+        return UsageLog(frame=frame, quantities=quantities, sums=reading.usage_sums([everything]))
 
 
 def sum_usage(
@@ -93,6 +120,7 @@ def sum_usage(
     deployment: str | None = None,
     resource: str | None = None,
     strict: bool = False,
+    rejects: str | os.PathLike[str] | None = None,
     processes: int = 1,
     work: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
@@ -102,8 +130,8 @@ def sum_usage(
     Parameters
     ----------
     processes : int
-        So many read at once, each with memory of its own; a file with a record per line is read in sections. The sums
-        are the same.
+        So many read at once, each with memory of its own, if there is enough to read; a file with a record per line is
+        read in sections. The sums are the same.
     work : path, optional
         A folder where what was read is kept, about a fifth of the bytes of the logs, so that after an interruption the
         same call goes on from there, and a later one reads only files that are new or changed. It is made, and yours to
@@ -121,39 +149,66 @@ def sum_usage(
     if type(processes) is not int or processes < 1:
         raise UsageFormatError("", "processes must be a whole number from 1 on")
     others, tables = _apart(paths)
-    if work is None and (processes == 1 or tables):
-        reading, whole, _ = _read_here(paths, options, keep_texts=False, progress=progress)
-        return whole.usage_sums(whole.calls(reading.table.partitions()))
-    if tables:
+    if tables and work is not None:
         raise UsageFormatError("a DataFrame", "work keeps what was read of files, not of DataFrames")
-    return sum_apart(find_files(others), options, processes, work, progress)
+    with open_rejects(rejects) as rejects_file:
+        told = Rejects(rejects_file)
+        files = find_files(others) if others or not tables else []
+        if work is not None or (processes > 1 and not tables and are_worth_it(files)):
+            _refuse_overwriting(rejects, files)
+            return sum_apart(files, options, told, processes, work, progress)
+        reading = _Here(files, tables, options, told, progress=progress)
+        return reading.usage_sums(reading.calls())
 
 
-def _read_here(
-    paths: tuple[str | os.PathLike[str] | pd.DataFrame, ...],
-    options: Options,
-    *,
-    keep_texts: bool,
-    progress: Progress | None = None,
-) -> tuple[Reading, Whole, list[str]]:
-    """Read everything in this process, into one table; return also the names of the files."""
-    others, tables = _apart(paths)
-    files = find_files(others) if others or not tables else []
-    sections = [Section(number, 0, None, file.size()) for number, file in enumerate(files)]
-    advance = None if progress is None else sum_up(progress, sum(one.size for one in sections))
-    reading = Reading(options, PartTable(), keep_texts=keep_texts)
-    shown = [file.shown for file in files]
-    try:
-        for section in sections:
-            reading.read(files[section.file], section, str(section.file), advance)
-        for number, table in enumerate(tables, start=len(files)):
-            shown.append(f"DataFrame {number - len(files) + 1}")
-            sections.append(Section(number, 0, None, 0))
-            reading.read_frame(shown[-1], table, str(number))
-        return reading, Whole(shown, sections, [reading.account()], reading.shared, options), shown
-    except BaseException:
-        reading.table.close()
-        raise
+class _Here:
+    """Everything read in this process, into one table."""
+
+    def __init__(
+        self,
+        files: Sequence[LogFile],
+        tables: Sequence[pd.DataFrame],
+        options: Options,
+        rejects: Rejects,
+        *,
+        keep_texts: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        _refuse_overwriting(rejects.path, files)
+        sections = [Section(number, 0, None, file.size()) for number, file in enumerate(files)]
+        advance = None if progress is None else sum_up(progress, sum(one.size for one in sections))
+        self.files = [file.shown for file in files]
+        self._rejects, self._table = rejects, PartTable()
+        reading = Reading(options, self._table, rejects, keep_texts=keep_texts)
+        try:
+            for section in sections:
+                reading.read(files[section.file], section, str(section.file), advance)
+            for number, table in enumerate(tables, start=len(files)):
+                self.files.append(f"DataFrame {number - len(files) + 1}")
+                sections.append(Section(number, 0, None, 0))
+                reading.read_frame(self.files[-1], table, str(number))
+            self.shared = reading.shared
+            self._whole = Whole(self.files, sections, [reading.account()], self.shared, options)
+            self._whole.check(rejects)
+        except BaseException:
+            self._table.close()
+            raise
+
+    def calls(self) -> Iterator[Calls]:
+        """Yield all calls, once."""
+        return self._whole.calls(self._table.partitions())
+
+    def usage_sums(self, calls: Iterable[Calls]) -> UsageSums:
+        """Add all calls up."""
+        sums = Sums(self.shared)
+        for one in calls:
+            sums.add(one)
+        return self._whole.usage_sums(sums, self._rejects)
+
+
+def _refuse_overwriting(rejects: str | os.PathLike[str] | None, files: Sequence[LogFile]) -> None:
+    if rejects is not None and Path(rejects).resolve() in {file.path.resolve() for file in files}:
+        raise RequestError("rejects", "names a file that is read and would be overwritten")
 
 
 def _apart(

@@ -6,25 +6,24 @@ Whoever reads, this process or another, at once or after an interruption: what c
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..errors import UsageFormatError
-from .column_map import ColumnMap
+from .column_map import MAPPED, ColumnMap
 from .fields import to_text
 from .files import LogFile, Section, lines_before, open_line, read_pieces
 from .formats import find_formats
+from .masked import mask
 from .parts import PartTable, Place, Quantities, Shared, record_of
 from .raw import Piece, Raw
+from .rejects import Reject
 from .schema import Facets, FileCounts, LogFormat, PartKind, RowError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Account", "Advance", "Options", "Progress", "Reading", "Rejected", "SectionAccount", "sum_up"]
-
-MOST_LISTED = 100_000
-"""So many rejected rows of a file are listed; all are counted."""
+__all__ = ["Account", "Advance", "Options", "Progress", "Reading", "Rejecting", "SectionAccount", "strange", "sum_up"]
 
 Progress = Callable[[int, int, int, int], None]
 """Is told how many bytes were read, how many there are, and the rows and rejected rows in those that were read."""
@@ -91,13 +90,14 @@ class Options(NamedTuple):
         ]
 
 
-class Rejected(NamedTuple):
-    """A row that could not be read."""
+class Rejecting(Protocol):
+    """Takes the rows that cannot be read."""
 
-    line: int | None
-    """In its section."""
-    offset: int | None
-    reason: str
+    def wants(self, source_file: str) -> bool:
+        """Tell whether more is kept of another row of a file than its reason."""
+
+    def add(self, reject: Reject) -> None:
+        """Take a row, its line as it is in its section."""
 
 
 @dataclass(slots=True)
@@ -107,7 +107,19 @@ class SectionAccount:
     counts: FileCounts
     lines: int = 0
     """The lines that begin in it."""
-    rejected: list[Rejected] = field(default_factory=list)
+
+
+def strange(shared: Shared, *, all_of_them: bool = False) -> str:
+    """Return what is said of a row that is of no format that was asked for, or of a log that has no others."""
+    if shared.formats[0] == MAPPED:
+        named = "of the columns that were named"
+        return f"no row has any {named}" if all_of_them else f"the row has none {named}"
+    alone = len(set(shared.families)) == 1
+    # Formats that share calls are asked for by the name of the first of them.
+    asked = shared.formats[0] if alone else "a known log format"
+    if all_of_them:
+        return f"no row is of {asked}" + ("" if alone else "; see docs/log-formats.md")
+    return f"the row is not of {asked}"
 
 
 class Account(NamedTuple):
@@ -125,8 +137,9 @@ class Account(NamedTuple):
 class Reading:
     """Reads sections into one table of records."""
 
-    def __init__(self, options: Options, table: PartTable, *, keep_texts: bool = False) -> None:
+    def __init__(self, options: Options, table: PartTable, rejects: Rejecting, *, keep_texts: bool = False) -> None:
         self.options, self.table = options, table
+        self._rejects = rejects
         self._named = None if options.columns is None else ColumnMap(dict(options.columns))
         self.formats = find_formats(options.format) if self._named is None else (self._named.format,)
         self.shared = Shared(self.formats, keep_texts=keep_texts)
@@ -134,8 +147,7 @@ class Reading:
         self.recognised = False
         self.has_sums = False
         """Whether rows were read that may sum calls of other rows."""
-        # Formats that share calls are asked for by the name of the first of them.
-        self.asked = self.formats[0].name if len(set(self.shared.families)) == 1 else "a known log format"
+        self._strange = strange(self.shared)
         self._readers = [one.lines(self.shared, i) for i, one in enumerate(self.formats) if one.lines is not None]
 
     def read(self, file: LogFile, section: Section, key: str, advance: Advance | None = None) -> None:
@@ -219,7 +231,7 @@ class Reading:
             try:
                 self._add(source, one, row, current)
             except RowError as error:
-                self._reject(raw, str(error), current)
+                self._reject(raw._replace(value=row), str(error), current)
 
     def _format_of(self, record: Any) -> tuple[int, LogFormat]:
         if isinstance(record, dict):
@@ -227,7 +239,7 @@ class Reading:
                 if one.sniff(record):
                     self.recognised = True
                     return source, one
-            raise RowError(f"the row is not of {self.asked}")
+            raise RowError(self._strange)
         raise RowError("the row is not a JSON object")
 
     def _add(self, source: int, one: LogFormat, record: Any, current: _Current) -> None:
@@ -247,9 +259,10 @@ class Reading:
         if self.options.strict:
             line = None if raw.line is None else raw.line + current.lines_before()
             raise UsageFormatError(account.counts.source_file, reason, line or 0)
-        account.counts.rejected += 1
-        if len(account.rejected) < MOST_LISTED:
-            account.rejected.append(Rejected(raw.line, raw.offset, reason))
+        counts = account.counts
+        counts.rejected += 1
+        masked = mask(raw.value) if self._rejects.wants(counts.source_file) else None
+        self._rejects.add(Reject(counts.source_file, raw.line, raw.offset, reason, masked))
 
     def account(self) -> Account:
         """Return everything but the records."""

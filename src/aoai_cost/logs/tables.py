@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, BinaryIO
 
 from ..errors import MissingExtraError
-from .raw import Raw
+from .raw import BEGINNING_BYTES, Raw
 from .unpack import DamageError
 
 __all__ = ["is_table", "read_parquet", "read_table"]
@@ -91,10 +91,10 @@ def _records(header: Raw, rows: _Rows) -> Iterator[Raw]:
                 yield row
             elif len(row.value) != len(names):
                 reason = f"the row has {len(row.value):,} cells where the header has {len(names):,}"
-                yield row._replace(value=None, reason=reason)
+                yield row._replace(value=tuple(row.value), reason=reason)
             elif any(_may_be_two_days(row.value[i]) for i in zones):
                 reason = "a time does not tell its month from its day; export it with the portal in English (US)"
-                yield row._replace(value=None, reason=reason)
+                yield row._replace(value=tuple(row.value), reason=reason)
             else:
                 for i in zones:
                     row.value[i] = _as_iso(row.value[i])
@@ -155,7 +155,7 @@ class _Rows:
             if row is None or self._has_swallowed_rows(row, lines):
                 self._read_again(lines[1:])
                 reason = "a quote is opened in the line and never closed"
-                yield Raw(number, None, None, reason, damaged=self._is_last())
+                yield Raw(number, None, _beginning(line), reason, damaged=self._is_last())
                 continue
             self.line += len(lines) - 1
             yield row
@@ -179,7 +179,7 @@ class _Rows:
 
     def _has_swallowed_rows(self, row: Raw, lines: list[bytes]) -> bool:
         """Tell a row of several lines that is none, and whose lines behind the first are."""
-        if len(lines) == 1 or not self.width or (row.value is not None and len(row.value) == self.width):
+        if len(lines) == 1 or not self.width or (row.reason is None and len(row.value) == self.width):
             return False
         cells = (_cells(line.decode("utf-8", "replace").rstrip("\r\n"), self._delimiter) for line in lines[1:])
         return all(one is not None and len(one) == self.width for one in cells)
@@ -220,15 +220,16 @@ class _Rows:
         unfinished = not row.endswith(_LINE_END)
         row = row.rstrip(b"\0") if unfinished else row
         if b"\0" in row:
-            return Raw(number, None, None, "the row holds a zero byte", damaged=unfinished)
+            return Raw(number, None, _beginning(row), "the row holds a zero byte", damaged=unfinished)
         try:
             text = row.decode("utf-8")
         except UnicodeDecodeError as error:
             reason = f"the row cannot be read: not UTF-8 text at byte {error.start + 1}"
-            return Raw(number, None, None, reason, damaged=unfinished)
+            return Raw(number, None, _beginning(row), reason, damaged=unfinished)
         cells = _cells(text.rstrip("\r\n"), self._delimiter)
         if cells is None:
-            return Raw(number, None, None, "the quotes of the row cannot be made out", damaged=unfinished)
+            reason = "the quotes of the row cannot be made out"
+            return Raw(number, None, _beginning(row), reason, damaged=unfinished)
         return Raw(number, None, cells, damaged=unfinished)
 
 
@@ -255,6 +256,11 @@ def _lines_in(chunks: Iterable[bytes]) -> Iterator[bytes | None]:
 
 def _joined(parts: list[bytes], size: int) -> bytes | None:
     return b"".join(parts) if size <= MAX_ROW_BYTES else None
+
+
+def _beginning(row: bytes) -> tuple[str, ...]:
+    """Return what is kept of a row whose cells cannot be told apart: one text."""
+    return (row[:BEGINNING_BYTES].decode("utf-8", "replace"),)
 
 
 def _delimiter_of(header: str) -> str:

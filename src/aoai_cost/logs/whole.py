@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from ..errors import UsageFormatError
 from .files import Section
 from .join import Calls, Joiner
 from .meters import LoggedHours
 from .parts import Parts, PartTable, Shared
-from .reading import MOST_LISTED, Account, Options, Rejected, SectionAccount
+from .reading import Account, Options, SectionAccount, strange
+from .rejects import Rejects
 from .schema import Counts, FileCounts, PartKind
 from .sums import Sums, UsageSums
 
@@ -20,11 +21,6 @@ class Whole:
     """The records of all sections, and their accounts.
 
     `sections` are those of `accounts` in their order, which is that of the files.
-
-    Raises
-    ------
-    UsageFormatError
-        If no row was of a known format, or no row had a column that the user's map names.
     """
 
     def __init__(
@@ -42,37 +38,38 @@ class Whole:
         self._file_of = [section.file for section in sections]
         self.has_sums = any(one.has_sums for one in accounts)
         """Whether rows were read that may sum calls of other rows."""
-        self.rejected = self._all_rejected()
-        unseen = [set(one.unseen) for one in accounts if one.unseen is not None]
-        if unseen and (nowhere := set.intersection(*unseen)):
-            # It is misspelled, and what it holds would be missing in silence.
-            reason = "no row has the column; columns must name it as the source does"
-            raise UsageFormatError("", reason, 0, min(nowhere))
-        if self.rejected and not any(one.recognised for one in accounts):
-            self._refuse_strangers()
+        self._unseen = [set(one.unseen) for one in accounts if one.unseen is not None]
+        self._recognised = any(one.recognised for one in accounts)
 
-    def _all_rejected(self) -> list[tuple[str, Rejected]]:
-        """Return the rows that could not be read, with the lines of their files."""
-        found: list[tuple[str, Rejected]] = []
-        file, lines, listed = -1, 0, 0
+    def lines_before(self) -> list[int]:
+        """Return for each section how many lines of its file come before it."""
+        found: list[int] = []
+        file, lines = -1, 0
         for number, section in zip(self._file_of, self.sections, strict=True):
             if number != file:
-                file, lines, listed = number, 0, 0
-            for one in section.rejected[: MOST_LISTED - listed]:
-                found.append((self._files[file], one if one.line is None else one._replace(line=one.line + lines)))
-            listed += len(section.rejected)
+                file, lines = number, 0
+            found.append(lines)
             lines += section.lines
         return found
 
-    def _refuse_strangers(self) -> None:
-        families = self.shared.families
-        # Formats that share calls are asked for by the name of the first of them.
-        alone = len(set(families)) == 1
-        asked = self.shared.formats[0] if alone else "a known log format"
-        source, first = self.rejected[0]
-        more = f" (and {len(self.rejected) - 1:,} more rows)" if len(self.rejected) > 1 else ""
-        page = "" if alone else "; see docs/log-formats.md"
-        raise UsageFormatError(source, f"{first.reason}{more}; no row is of {asked}{page}", first.line or 0)
+    def check(self, rejects: Rejects) -> None:
+        """Refuse files that cannot be what the user thinks.
+
+        Raises
+        ------
+        UsageFormatError
+            If no row was of a known format, or no row had a column that the user's map names.
+        """
+        if self._unseen and (nowhere := set.intersection(*self._unseen)):
+            # It is misspelled, and what it holds would be missing in silence.
+            reason = "no row has the column; columns must name it as the source does"
+            raise UsageFormatError("", reason, 0, min(nowhere))
+        n_rejected = sum(one.counts.rejected for one in self.sections)
+        if n_rejected and not self._recognised:
+            first = rejects.rows[0]
+            more = f" (and {n_rejected - 1:,} more rows)" if n_rejected > 1 else ""
+            reason = f"{first.reason}{more}; {strange(self.shared, all_of_them=True)}"
+            raise UsageFormatError(first.source_file, reason, first.line or 0)
 
     def calls(self, partitions: Iterator[Parts]) -> Iterator[Calls]:
         """Yield the calls in `partitions`, each of which holds all rows of its calls; count what becomes of rows."""
@@ -95,24 +92,17 @@ class Whole:
         finally:
             sums.close()
 
-    def usage_sums(self, calls: Iterable[Calls]) -> UsageSums:
-        """Add calls up, and return the sums with the account."""
-        sums = Sums(self.shared)
-        for one in calls:
-            sums.add(one)
-        return self.with_account(sums)
-
-    def with_account(self, sums: Sums) -> UsageSums:
+    def usage_sums(self, sums: Sums, rejects: Rejects) -> UsageSums:
         """Return the sums of all calls with the account."""
         from .frame import make_rejected
 
         # Only now is it known which rows were further parts of a call.
-        counts = Counts(tuple(self._file_counts()))
+        counts = Counts(tuple(self._file_counts()), rejects.reasons)
         return UsageSums(
             groups=tuple(sums.groups()),
             period=sums.period,
             formats=sums.formats,
-            rejected=make_rejected([(source, *one) for source, one in self.rejected], self._files),
+            rejected=make_rejected(rejects.rows, self._files),
             counts=counts,
             complete=counts.total.complete,
         )

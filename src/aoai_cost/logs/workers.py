@@ -31,11 +31,12 @@ from ..version import __version__
 from .files import SECTION_BYTES, LogFile, Section, cut
 from .parts import PART, PARTITIONS, PartTable, Runs, Source, partition
 from .reading import Advance, Options, Progress, Reading, sum_up
+from .rejects import Rejects
 from .sums import Sums, SumsState, UsageSums
 from .whole import Whole
-from .work_folder import WorkFolder
+from .work_folder import RejectsOf, WorkFolder
 
-__all__ = ["sum_apart"]
+__all__ = ["are_worth_it", "sum_apart"]
 
 _MOST_SECTIONS = 1_000
 """So many small files are one task."""
@@ -63,24 +64,33 @@ class Job(NamedTuple):
     files: Sequence[LogFile]
     tasks: Sequence[Task]
     folder: WorkFolder
+    all_rejects: bool
+    """Whether every row that cannot be read is kept, and not only those that a report lists."""
+
+
+def are_worth_it(files: Sequence[LogFile]) -> bool:
+    """Tell whether reading takes longer than it takes to start a process."""
+    return sum(file.size() for file in files) >= 2 * SECTION_BYTES
 
 
 def sum_apart(
     files: Sequence[LogFile],
     options: Options,
+    rejects: Rejects,
     processes: int,
     work: str | os.PathLike[str] | None,
     progress: Progress | None,
 ) -> UsageSums:
     """Read files in so many processes, by way of a folder; by default one that is deleted."""
-    tasks = list(_tasks(files, options))
+    all_rejects = rejects.path is not None
+    tasks = list(_tasks(files, options, all_rejects))
     advance = None if progress is None else sum_up(progress, sum(one.size for one in tasks))
     with ExitStack() as stack:
         if work is None:
             path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aoai_cost-")))
         else:
             path = _lock(Path(work), stack)
-        job = Job(options, files, tasks, WorkFolder(path, durable=work is not None))
+        job = Job(options, files, tasks, WorkFolder(path, durable=work is not None), all_rejects)
         job.folder.drop_others({one.key for one in tasks})
         left = [number for number, task in enumerate(tasks) if not job.folder.has(task.key)]
         worker = Worker(job)
@@ -91,16 +101,16 @@ def sum_apart(
         for told in pool.map("read", left, worker):
             if advance is not None:
                 advance(*told)
-        return worker.usage_sums(pool)
+        return worker.usage_sums(pool, rejects)
 
 
-def _tasks(files: Sequence[LogFile], options: Options) -> Iterator[Task]:
+def _tasks(files: Sequence[LogFile], options: Options, all_rejects: bool) -> Iterator[Task]:
     """Yield all sections, so many together that they are about as large as those of large files."""
     versions = [file.version() for file in files]
 
     def task(sections: Sequence[Section]) -> Task:
         where = [(files[one.file].shown, versions[one.file], one.start, one.end) for one in sections]
-        how = (options.format, options.columns, options.strict)
+        how = (options.format, options.columns, options.strict, all_rejects)
         key = blake2b(repr((__version__, PART.descr, how, where)).encode(), digest_size=16).hexdigest()
         return Task(key, tuple(sections))
 
@@ -135,17 +145,18 @@ class Worker:
 
     def read(self, number: int, advance: Advance | None = None) -> tuple[int, int, int]:
         """Do a task; return its bytes, rows and rejected rows."""
-        options, files, tasks, folder = self._job
+        options, files, tasks, folder, all_rejects = self._job
         task = tasks[number]
-        with folder.open(task.key) as file:
-            runs = Runs(file)
+        with folder.open(task.key) as unfinished:
+            runs, rejects = Runs(unfinished.parts), RejectsOf(unfinished.rejects, write_all=all_rejects)
             table = PartTable(runs)
-            reading = Reading(options, table)
+            reading = Reading(options, table, rejects)
             for i, section in enumerate(task.sections):
+                rejects.begin(i)
                 reading.read(files[section.file], section, f"{task.key}/{i}", advance)
             table.spill()
             account = reading.account()
-            folder.keep(task.key, file, runs.bounds, account)
+            folder.keep(unfinished, runs.bounds, account, rejects)
         counts = [one.counts for one in account.sections]
         return task.size, sum(one.rows for one in counts), sum(one.rejected for one in counts)
 
@@ -165,13 +176,15 @@ class Worker:
         counted = [[getattr(one.counts, name) for name in _RESOLVED] for one in whole.sections]
         return sums.state, np.array(counted, np.int64).reshape(-1, len(_RESOLVED))
 
-    def usage_sums(self, pool: _Pool) -> UsageSums:
+    def usage_sums(self, pool: _Pool, rejects: Rejects) -> UsageSums:
         """Resolve everything, together with the processes of a pool, and return the sums with the account."""
         everything = self._gathered()
+        everything.learn_rejects(rejects)
+        everything.whole.check(rejects)
         if everything.whole.has_sums:
             # Rows that sum calls of other rows are resolved when all others are.
             everything.add(range(PARTITIONS))
-            return everything.whole.with_account(everything.sums)
+            return everything.whole.usage_sums(everything.sums, rejects)
         for _ in pool.map("resolve", range(PARTITIONS), self):
             pass
         for state, counted in pool.each("resolved"):
@@ -179,7 +192,7 @@ class Worker:
             for section, found in zip(everything.whole.sections, counted.tolist(), strict=True):
                 for name, more in zip(_RESOLVED, found, strict=True):
                     setattr(section.counts, name, getattr(section.counts, name) + more)
-        return everything.whole.with_account(everything.sums)
+        return everything.whole.usage_sums(everything.sums, rejects)
 
     def _gathered(self) -> _All:
         if self._all is None:
@@ -191,7 +204,8 @@ class _All:
     """What all tasks left."""
 
     def __init__(self, job: Job) -> None:
-        shared = Reading(job.options, PartTable()).shared
+        shared = Reading(job.options, PartTable(), Rejects()).shared
+        self._job = job
         sections: list[Section] = []
         accounts = []
         self._sources = []
@@ -203,6 +217,14 @@ class _All:
             accounts.append(account)
         self.whole = Whole([file.shown for file in job.files], sections, accounts, shared, job.options)
         self.sums = Sums(shared)
+
+    def learn_rejects(self, rejects: Rejects) -> None:
+        """Hand on the rows that could not be read, in the order of files and lines."""
+        lines_before = self.whole.lines_before()
+        first = 0
+        for task in self._job.tasks:
+            self._job.folder.learn_rejects(task.key, lines_before[first : first + len(task.sections)], rejects)
+            first += len(task.sections)
 
     def add(self, partitions: Iterable[int]) -> None:
         """Resolve partitions and add their calls."""
