@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...catalog import image_variant
-from ..fields import served_model, to_count, to_flag, to_text, to_timestamp_us
+from ..fields import needed_time_us, served_model, to_count, to_flag, to_text, to_timestamp_us
 from ..schema import Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
 
 __all__ = ["FORMAT"]
@@ -63,9 +63,8 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     name = kind.removeprefix(_PREFIX).removesuffix(_SUFFIX) if isinstance(kind, str) else None
     if name not in _APIS:
         return None
-    start, end = (to_timestamp_us(record.get(one), one) for one in ("start_time", "end_time"))
-    if start is None:
-        raise RowError("start_time is absent")
+    start = needed_time_us(record.get("start_time"), "start_time")
+    end = to_timestamp_us(record.get("end_time"), "end_time")
     names = {one: to_text(record.get(one), one) for one in _NAMES}
     model, version = served_model(names["model"])
     batch, tier = to_flag(record.get("batch")), names["service_tier"]
