@@ -18,7 +18,7 @@ import numpy.typing as npt
 from .._fast.columns import NOT_A_TIME, digest
 from .schema import QUALITIES, Facets, LogFormat, Part, PartKind, Tokens
 
-__all__ = ["NOT_A_TIME", "PART", "PartTable", "Parts", "Place", "Shared", "part_of", "record_of"]
+__all__ = ["NOT_A_TIME", "PART", "PartTable", "Parts", "Place", "Shared", "digest_of", "part_of", "record_of"]
 
 PART = np.dtype(
     [
@@ -113,13 +113,14 @@ def record_of(
     shared: Shared, source: int, identity: tuple[str, ...] | None, part: Part, place: Place
 ) -> tuple[Any, ...]:
     """Return what one row says as a tuple for `PART`; without an identity the row is a call of its own."""
-    known = tuple(str(number) for number in place) if identity is None else (shared.families[source], *identity)
     tokens, bits = [], 0
     for i, value in enumerate(part.tokens):
         tokens.append(value or 0)
         bits |= (value is not None) << i
     return (
-        np.frombuffer(_digest(known), "u8"),
+        np.frombuffer(_digest(tuple(map(str, place))), "u8")
+        if identity is None
+        else digest_of(shared, source, identity),
         _short_digest(part.call_id or None),
         _short_digest(part.request_id) if part.kind == PartKind.METER else 0,
         tokens,
@@ -140,6 +141,11 @@ def record_of(
         QUALITIES.index(part.quality),
         part.rank,
     )
+
+
+def digest_of(shared: Shared, source: int, identity: tuple[str, ...]) -> npt.NDArray[np.uint64]:
+    """Return the digest by which rows of a format with this identity are known, shape (2,)."""
+    return np.frombuffer(_digest((shared.families[source], *identity)), "u8")
 
 
 def part_of(row: Any, shared: Shared) -> Part:

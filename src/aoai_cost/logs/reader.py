@@ -18,6 +18,7 @@ from .formats import find_formats
 from .frame import make_frame, make_rejected
 from .join import Calls, Joiner
 from .meters import LoggedHours
+from .nesting import leave_innermost, span_records
 from .parts import PART, PartTable, Place, Shared, record_of
 from .raw import Piece, Raw
 from .schema import Counts, FileCounts, LogFormat, PartKind, RowError, UsageLog
@@ -147,7 +148,7 @@ def _read(
                 files.append(file)
             named.check_seen()
     except BaseException:
-        reading.table.close()
+        reading.close()
         raise
     return reading, files
 
@@ -180,6 +181,8 @@ class _Reading:
         # Formats that share calls are asked for by the name of the first of them.
         self.asked = formats[0].name if len(set(self.shared.families)) == 1 else "a known log format"
         self.table = PartTable()
+        self.spans = PartTable()
+        """Rows of calls that other rows may hold, until it is known which."""
         self.readers = [one.lines(self.shared, i) for i, one in enumerate(formats) if one.lines is not None]
         self.recognised = False
         self.has_sums = False
@@ -267,13 +270,23 @@ class _Reading:
             return
         identity, part = found
         self.has_sums |= part.kind == PartKind.METER
-        self.table.add(record_of(self.shared, source, identity, part, place))
+        record = record_of(self.shared, source, identity, part, place)
+        if part.span is None:
+            self.table.add(record)
+            return
+        for of_span in span_records(self.shared, source, record, part.span, part.around):
+            self.spans.add(of_span)
 
     def _reject(self, counts: FileCounts, raw: Raw, reason: str) -> None:
         if self.strict:
             raise UsageFormatError(counts.source_file, reason, raw.line or 0)
         counts.rejected += 1
         self.rejected.append((counts.source_file, raw.line, raw.offset, reason))
+
+    def close(self) -> None:
+        """Forget every row."""
+        self.table.close()
+        self.spans.close()
 
     def calls(self) -> Iterator[Calls]:
         """Yield all calls, once everything is read.
@@ -288,6 +301,8 @@ class _Reading:
             more = f" (and {len(self.rejected) - 1:,} more rows)" if len(self.rejected) > 1 else ""
             page = "; see docs/log-formats.md" if len(set(self.shared.families)) > 1 else ""
             raise UsageFormatError(source, f"{reason}{more}; no row is of {self.asked}{page}", line or 0)
+        for parts in self.spans.partitions():
+            self.table.add_many(leave_innermost(parts, self.counts))
         joiner = Joiner(self.shared, self.counts, self.given)
         logged = LoggedHours(self.shared, self.counts)
         sums = PartTable()

@@ -56,6 +56,8 @@ class PartKind:
     """One count of a sum; the other counts stand in rows of their own, and other rows may count the same time again."""
     SO_FAR = 4
     """The tokens of a stream so far: of several the largest counts, and they contradict nothing."""
+    AROUND = 5
+    """No row: a mark on the span around a call (`Part.around`), which may tell the tokens of the call again."""
 
 
 class Facets(NamedTuple):
@@ -109,10 +111,11 @@ class Tokens(NamedTuple):
         RowError
             If a part exceeds its total; nothing is clamped.
         """
+        _, cached, write, _, *others = self
+        if not (cached or write or any(others)):
+            return self
         whole = {name: value or 0 for name, value in self._asdict().items()}
         prompt, completion = whole.pop("prompt_tokens"), whole.pop("completion_tokens")
-        if not any(whole.values()):
-            return self
         reasoning, cached, write = (whole.pop(f"{name}_tokens") for name in ("reasoning", "cached", "cache_write"))
         found = self
         if self.cached_audio is None and self.cached_image is None:
@@ -130,6 +133,9 @@ class Tokens(NamedTuple):
 
 
 NO_TOKENS = Tokens()
+
+
+Identity = tuple[str, ...]
 
 
 class Part(NamedTuple):
@@ -155,9 +161,10 @@ class Part(NamedTuple):
     """How long the time is that a meter's row sums, from its timestamp; 0 where the rows of an identity are one sum."""
     rank: int = 0
     """Of meters' rows that sum the same time in different ways, those of the highest rank count."""
-
-
-Identity = tuple[str, ...]
+    span: Identity | None = None
+    """Which span of a trace it is, where the spans around a call may tell its tokens again."""
+    around: tuple[Identity, ...] = ()
+    """The spans around it that are known."""
 
 
 class LineReader(Protocol):
