@@ -311,7 +311,7 @@ def test_categories_without_usage_are_ignored_and_counted(tmp_path: Path, catego
 
 
 def test_a_metric_of_no_tokens_is_ignored_and_another_category_is_rejected(tmp_path: Path) -> None:
-    metric = {"metricName": "AzureOpenAIRequests", "timeGrain": "PT1M", "resourceId": ACCOUNT, "total": 5, "count": 1}
+    metric = {"metricName": "SuccessfulCalls", "timeGrain": "PT1M", "resourceId": ACCOUNT, "total": 5, "count": 1}
     log = read_rows(tmp_path, [usage_row(), metric, status_row(category="SomethingElse")])
     check_counts(log)
     assert (log.counts.total.ignored, log.counts.total.rejected) == (1, 1)

@@ -122,7 +122,7 @@ def record_of(
         if identity is None
         else digest_of(shared, source, identity),
         _short_digest(part.call_id or None),
-        _short_digest(part.request_id) if part.kind == PartKind.METER else 0,
+        _short_digest(part.request_id) if part.kind in PartKind.OF_SUMS else 0,
         tokens,
         NOT_A_TIME if part.timestamp_us is None else part.timestamp_us,
         np.nan if part.duration_ms is None else part.duration_ms,

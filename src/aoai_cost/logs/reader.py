@@ -269,7 +269,7 @@ class _Reading:
             counts.ignored += 1
             return
         identity, part = found
-        self.has_sums |= part.kind == PartKind.METER
+        self.has_sums |= part.kind in PartKind.OF_SUMS
         record = record_of(self.shared, source, identity, part, place)
         if part.span is None:
             self.table.add(record)
@@ -311,9 +311,9 @@ class _Reading:
                 if not self.has_sums:
                     yield joiner.resolve(parts)
                     continue
-                of_meters = parts["kind"] == PartKind.METER
-                sums.add_many(parts[of_meters])
-                calls = joiner.resolve(parts[~of_meters])
+                of_sums = np.isin(parts["kind"], PartKind.OF_SUMS)
+                sums.add_many(parts[of_sums])
+                calls = joiner.resolve(parts[~of_sums])
                 logged.learn(calls)
                 yield calls
             for parts in sums.partitions():

@@ -58,6 +58,9 @@ class PartKind:
     """The tokens of a stream so far: of several the largest counts, and they contradict nothing."""
     AROUND = 5
     """No row: a mark on the span around a call (`Part.around`), which may tell the tokens of the call again."""
+    CALLS = 6
+    """How many calls a sum of meters stands for, and nothing of what they used."""
+    OF_SUMS = (METER, CALLS)
 
 
 class Facets(NamedTuple):
