@@ -21,7 +21,7 @@ from .meters import LoggedHours
 from .nesting import leave_innermost, span_records
 from .parts import PART, PartTable, Place, Shared, record_of
 from .raw import Piece, Raw
-from .schema import Counts, FileCounts, LogFormat, PartKind, RowError, UsageLog
+from .schema import ContinuedError, Counts, FileCounts, LogFormat, PartKind, RowError, UsageLog
 from .sums import Sums, UsageSums
 
 __all__ = ["read_usage", "sum_usage"]
@@ -184,6 +184,8 @@ class _Reading:
         self.spans = PartTable()
         """Rows of calls that other rows may hold, until it is known which."""
         self.readers = [one.lines(self.shared, i) for i, one in enumerate(formats) if one.lines is not None]
+        self.continued: list[tuple[int, ContinuedError, FileCounts, Raw]] = []
+        """Rows after which more follows, and the format of each."""
         self.recognised = False
         self.has_sums = False
         """Whether rows were read that may sum calls of other rows."""
@@ -248,6 +250,8 @@ class _Reading:
                 at.record += 1
             try:
                 self._add(source, one, row, counts, Place(file, raw.line or 0, at.record))
+            except ContinuedError as error:
+                self.continued.append((source, error, counts, raw))
             except RowError as error:
                 self._reject(counts, raw, str(error))
         return True
@@ -294,8 +298,27 @@ class _Reading:
         Raises
         ------
         UsageFormatError
-            If no row was of a known format.
+            If no row was of a known format; under `strict`, if what follows a row is not there.
         """
+        followed: set[int] = set()
+        for calls in self._joined():
+            times = calls.rows["timestamp_us"]
+            for number, (source, error, _, _) in enumerate(self.continued):
+                later = (times >= error.begins_us) & (times < error.ends_us)
+                if (later & (calls.rows["source"] == source)).any():
+                    followed.add(number)
+            yield calls
+        for number, (_, error, counts, raw) in enumerate(self.continued):
+            if number in followed:
+                counts.ignored += 1
+            else:
+                counts.complete = False
+                self._reject(counts, raw, str(error))
+        if len(followed) < len(self.continued):
+            order = {one.source_file: number for number, one in enumerate(self.counts)}
+            self.rejected.sort(key=lambda row: (order[row[0]], row[1] is None, row[1] or 0))
+
+    def _joined(self) -> Iterator[Calls]:
         if self.rejected and not self.recognised:
             source, line, _, reason = self.rejected[0]
             more = f" (and {len(self.rejected) - 1:,} more rows)" if len(self.rejected) > 1 else ""

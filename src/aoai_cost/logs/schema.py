@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NO_TOKENS",
     "QUALITIES",
+    "ContinuedError",
     "Counts",
     "Facets",
     "FileCounts",
@@ -41,6 +42,17 @@ nothing is known that hangs on one of them, such as the context band.
 
 class RowError(ValueError):
     """A row that cannot be counted; the reason never quotes the row, which may hold a prompt."""
+
+
+class ContinuedError(RowError):
+    """A row after which more follows: the log is whole only if it has calls of the same format from then on.
+
+    They are looked for from `begins_us` until `ends_us`, in microseconds since 1970, wherever in the log they stand.
+    """
+
+    def __init__(self, reason: str, begins_us: int, ends_us: int) -> None:
+        super().__init__(reason)
+        self.begins_us, self.ends_us = begins_us, ends_us
 
 
 class PartKind:
