@@ -53,8 +53,8 @@ def open_page(record: Mapping[str, Any]) -> Iterator[Any]:
         for result in results:
             yield {**result, **times} if isinstance(result, dict) else result
     if record.get("has_more"):
-        times = [bucket.get(name) for bucket in buckets for name in ("start_time", "end_time")]
-        yield {"object": "page", "start_time": times[0], "end_time": times[-1]} if times else {"object": "page"}
+        ends = {"start_time": buckets[0].get("start_time"), "end_time": buckets[-1].get("end_time")} if buckets else {}
+        yield {"object": "page", **ends}
 
 
 def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
