@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import zstandard
+from format_rows import SAMPLES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from log_rows import (
@@ -34,7 +35,7 @@ from log_rows import (
 from pyarrow import parquet
 
 from aoai_cost import UsageFormatError, UsageLog, read_usage
-from aoai_cost.logs import tables
+from aoai_cost.logs import LOG_FORMATS, tables
 from aoai_cost.logs.tables import read_table
 
 ROWS = [gateway_row("a"), gateway_row("b"), gateway_row("c")]
@@ -369,7 +370,7 @@ def test_what_waits_for_an_order_is_limited(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_rows_that_wait_for_an_order_survive_the_end_of_a_cut_file(tmp_path: Path) -> None:
-    data = portal_table("14/10/2026, 02:03:59", *["5/5/2026, 02:03:59"] * 2_000, *["4/10/2026, 02:03:59"] * 2_000)
+    data = portal_table("4/10/2026, 02:03:59", *["5/5/2026, 02:03:59"] * 4_000)
     log = read_bytes(tmp_path, zstandard.compress(data)[:-60])
     check_counts(log)
     assert (log.counts.total.requests > 2_000, log.complete) == (True, False)
@@ -397,6 +398,60 @@ def test_rows_of_parquet_are_those_of_lines(tmp_path: Path) -> None:
     check_three(log)
     assert total(log, "completion_tokens") == 30
     assert log.frame["timestamp"].tolist() == read_rows(tmp_path, ROWS).frame["timestamp"].tolist()
+
+
+class Asked(dict[str, Any]):
+    """A row that remembers which of its columns were looked at."""
+
+    def __init__(self, row: Any, asked: set[str]) -> None:
+        super().__init__(row)
+        self.asked = asked
+
+    def __getitem__(self, name: str) -> Any:
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self.asked.add(str(name))
+        return super().__contains__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+
+@pytest.mark.parametrize("name", LOG_FORMATS)
+def test_no_format_looks_at_a_column_that_parquet_leaves_out(name: str) -> None:
+    one = LOG_FORMATS[name]
+    asked: set[str] = set()
+    for row in SAMPLES[name]:
+        if one.sniff(Asked(row, asked)):
+            for inner in [row] if one.open is None else one.open(Asked(row, asked)):
+                one.read(Asked(inner, asked))
+    assert asked
+    assert not asked & tables.CONTENTS
+
+
+def test_parquet_is_asked_for_no_contents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    real = parquet.ParquetFile.iter_batches
+
+    def iter_batches(self: Any, *args: Any, **options: Any) -> Any:
+        asked.append(options["columns"])
+        return real(self, *args, **options)
+
+    monkeypatch.setattr(parquet.ParquetFile, "iter_batches", iter_batches)
+    rows = [{"in": 5, "input": 7, "messages": "secret", "output": [{"text": "secret"}]}]
+    write_parquet(tmp_path / "log", rows)
+    with pytest.raises(UsageFormatError, match="not of a known log format"):
+        read_usage(tmp_path / "log")
+    log = read_usage(tmp_path / "log", columns={"prompt_tokens": "input", "app": "messages"})
+    assert (total(log, "prompt_tokens"), log.frame["app"].tolist()) == (7, ["secret"])
+    assert asked == [["in", "input"], ["input", "messages"]]
+    write_parquet(tmp_path / "log", rows * 3)
+    with pytest.raises(UsageFormatError, match="no row has the column"):
+        read_usage(tmp_path / "log", columns={"prompt_tokens": "elsewhere"})
+    assert asked[-1] == ["in"]
 
 
 def test_counts_of_parquet_that_are_not_whole_are_rejected(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -91,8 +91,10 @@ def _walk(folder: Path) -> list[Path]:
     return files
 
 
-def read_pieces(file: LogFile) -> Iterator[Piece | Raw]:
+def read_pieces(file: LogFile, columns: Collection[str] | None = None) -> Iterator[Piece | Raw]:
     """Yield a file in order: lines in pieces as they are, and what does not stand in whole lines record by record.
+
+    Where only `columns` are wanted, a file that keeps them apart is asked for no others.
 
     Raises
     ------
@@ -101,7 +103,7 @@ def read_pieces(file: LogFile) -> Iterator[Piece | Raw]:
     """
     try:
         with file.open() as opened:
-            yield from _read(opened)
+            yield from _read(opened, columns)
     except OSError as error:
         raise UsageFormatError(file.shown, f"cannot be read: {_why(error)}") from None
 
@@ -112,12 +114,12 @@ def open_line(piece: Piece, start: int, end: int, number: int) -> Iterator[Raw]:
     return _open_line(Raw(piece.line + number, piece.offset + start, line)) if line else iter(())
 
 
-def _read(file: BinaryIO) -> Iterator[Piece | Raw]:
+def _read(file: BinaryIO, columns: Collection[str] | None) -> Iterator[Piece | Raw]:
     chunks = text_chunks(file)
     try:
         head = next(chunks, b"")
     except ParquetError:
-        yield from read_parquet(file)
+        yield from read_parquet(file, columns)
         return
     except DamageError as damage:
         yield Raw(None, 0, None, str(damage), damaged=True)

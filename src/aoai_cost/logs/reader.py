@@ -138,9 +138,10 @@ def _read(
     reading = _Reading(formats, deployment, resource, strict, keep_texts=keep_texts)
     others = tuple(one for one in paths if not isinstance(one, pd.DataFrame))
     files = find_files(others) if others or not tables else []
+    wanted = None if named is None else set(named.columns.values())
     try:
         for number, file in enumerate(files):
-            reading.read_file(number, file.shown, read_pieces(file))
+            reading.read_file(number, file.shown, read_pieces(file, wanted))
         if named is not None:
             for number, table in enumerate(tables, start=1):
                 file = LogFile(Path(), f"DataFrame {number}")

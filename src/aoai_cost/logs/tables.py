@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, BinaryIO
@@ -13,7 +13,7 @@ from ..errors import MissingExtraError
 from .raw import Raw
 from .unpack import DamageError
 
-__all__ = ["is_table", "read_parquet", "read_table"]
+__all__ = ["CONTENTS", "is_table", "read_parquet", "read_table"]
 
 MAX_ROW_BYTES = 16 << 20
 _MOST_READ_AGAIN_BYTES = 256 << 20
@@ -23,8 +23,15 @@ _MOST_COLUMNS = 10_000
 _MOST_HELD_BYTES = 64 << 20
 """So much of a table waits for a time that tells the order of month and day; the portal exports as much at most."""
 _ROWS_AT_ONCE = 1_024
-# Columns that hold prompts and answers, and nothing of usage: they are not even read.
-_MESSAGES = {"RequestMessages", "ResponseMessages"}
+# Columns that hold prompts and answers, and that no format looks at: they are not even read.
+CONTENTS = frozenset(
+    (
+        *("RequestMessages", "ResponseMessages"),  # API Management
+        *("messages", "proxy_server_request"),  # LiteLLM
+        *("input", "output"),  # Langfuse, Responses
+        *("request_body", "response_body"),  # Helicone
+    )
+)
 _LARGEST_EXACT = 2**53
 _BLANK = b" \t\r\n\f\v\0"
 _LINE_END = (b"\n", b"\r")
@@ -157,9 +164,9 @@ def _day_first(text: str) -> bool | str | None:
     if found[6] is not None:
         return False  # of the languages only the English of the US has AM and PM in capitals
     one, other = int(found[1]), int(found[2])
-    if one > 12 or other > 12:
-        return one > 12 if one <= 12 or other <= 12 else None
-    return None if one == other else _UNSURE
+    if one == other or min(one, other) > 12:
+        return None
+    return one > 12 if max(one, other) > 12 else _UNSURE
 
 
 def _as_iso(text: str, *, day_first: bool) -> str:
@@ -354,8 +361,11 @@ def _cells(text: str, delimiter: str) -> list[str] | None:
         at = end + 1
 
 
-def read_parquet(file: BinaryIO) -> Iterator[Raw]:
-    """Yield the rows of a Parquet file as dictionaries of what JSON could hold."""
+def read_parquet(file: BinaryIO, columns: Collection[str] | None = None) -> Iterator[Raw]:
+    """Yield the rows of a Parquet file as dictionaries of what JSON could hold.
+
+    Only `columns` are read, where they are given; else all but `CONTENTS`, as far as these hold texts or objects.
+    """
     try:
         import pyarrow
         from pyarrow import parquet
@@ -370,7 +380,12 @@ def read_parquet(file: BinaryIO) -> Iterator[Raw]:
             if not names or len(set(names)) != len(names) or len(names) > _MOST_COLUMNS:
                 yield Raw(None, None, None, "the Parquet file has no columns, too many, or two of a name", damaged=True)
                 return
-            wanted = [name for name in names if name not in _MESSAGES] if _MESSAGES.intersection(names) else None
+            if columns is None:
+                wanted = [one.name for one in table.schema_arrow if one.name not in CONTENTS or _is_number(one.type)]
+            else:
+                wanted = [name for name in names if name in columns]
+            # Without any column of interest there are rows all the same, to be told about.
+            wanted = wanted or names[:1]
             for batch in table.iter_batches(_ROWS_AT_ONCE, columns=wanted, use_threads=False):
                 for row in batch.to_pylist():
                     number += 1
@@ -381,6 +396,12 @@ def read_parquet(file: BinaryIO) -> Iterator[Raw]:
     except (pyarrow.ArrowException, OSError, ValueError, LookupError, OverflowError, MemoryError, TypeError):
         reason = "the Parquet file is damaged or of a kind that pyarrow cannot read; the rows before were kept"
         yield Raw(number + 1 if number else None, None, None, reason, damaged=True)
+
+
+def _is_number(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
 
 
 def _as_json(value: Any) -> Any:
