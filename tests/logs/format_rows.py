@@ -23,6 +23,7 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
     "azure-metrics": [
         point_row(),
         point_row("GeneratedTokens", 10),
+        point_row("AzureOpenAIRequests", 3),
         point_row("TokenTransaction", 110, dimensions={"modeldeploymentname": "chat"}, location="eastus"),
         point_row(time="2026-10-14T03:03:00Z", dimensions={"modeldeploymentname": "chat", "modelname": "gpt-4o"}),
         point_row("Latency"),
@@ -64,6 +65,11 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
         otlp(span("a"), span("b", {"gen_ai.usage.cache_read.input_tokens": 60})),
         otlp_metrics(),
         otlp(span("c", {"gen_ai.response.id": ...})),
+        otlp(
+            span("outer", {"gen_ai.response.id": ...}),
+            span("agent", {"gen_ai.operation.name": "invoke_agent"}, parentSpanId="span-outer"),
+            span("inner", parentSpanId="span-agent"),
+        ),
     ],
     "helicone": [helicone_row(), helicone_row("b", response_status=-3, prompt=None, completion=None)],
     "promptflow": [promptflow_row(), promptflow_row("b", "Flow"), promptflow_row("c", "Embedding")],
