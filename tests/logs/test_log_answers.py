@@ -521,6 +521,14 @@ def test_tokens_in_a_body_stand_in_for_zeros_of_the_table(tmp_path: Path) -> Non
     assert only(read_rows(tmp_path, rows))["prompt_tokens"] == 100
 
 
+def test_two_gateways_on_the_way_of_a_call_have_two_ids_for_it(tmp_path: Path) -> None:
+    # Nothing sure in the rows says that they saw one call; the page of formats tells to read the log of one gateway.
+    log = read_rows(
+        tmp_path, [gateway_row("outer", RequestId="chatcmpl-1"), gateway_row("inner", RequestId="chatcmpl-1")]
+    )
+    assert counted(log)[0] == 2
+
+
 def test_asking_for_the_table_asks_for_its_companion(tmp_path: Path) -> None:
     log = read_rows(tmp_path, [gateway_row(), companion_row(), logged_row("b")], format="apim-llm-log")
     assert (log.counts.total.requests, log.counts.total.rejected) == (2, 0)

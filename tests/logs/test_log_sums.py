@@ -306,6 +306,22 @@ def test_rows_of_the_table_of_metrics_are_points(tmp_path: Path) -> None:
     assert (tokens_of(both), both.counts.total.duplicates) == ((100, 10), 1)
 
 
+@pytest.mark.parametrize(
+    "metric",
+    [
+        "ActiveTokens",
+        "AzureOpenAIContextTokensCacheMatchRate",
+        "ProvisionedUtilization",
+        "RealtimeUsageTime",
+        "TotalPages",
+    ],
+)
+def test_metrics_that_tell_the_same_tokens_in_another_way_are_never_added(tmp_path: Path, metric: str) -> None:
+    log = read_rows(tmp_path, [point_row(), point_row("GeneratedTokens", 10), point_row(metric, 60)])
+    check_counts(log)
+    assert (tokens_of(log), log.counts.total.ignored) == ((100, 10), 1)
+
+
 def test_images_are_counted_as_images(tmp_path: Path) -> None:
     answer = metrics_answer(("GeneratedImages", NEWER, {"00:00": 3.0, "01:00": 0.0}))
     log = read_answer(tmp_path, answer, answer)
@@ -402,6 +418,15 @@ def test_rows_of_a_call_are_one_sum_and_its_total_is_in_no_sum(tmp_path: Path) -
     call = calls_of(log)[0]
     assert (call["deployment"], call["user"], call["resource"], call["region"]) == ("chat", "team-a", None, None)
     assert call["usage_quality"] == "aggregated"
+
+
+def test_the_sum_of_a_row_is_not_its_value(tmp_path: Path) -> None:
+    rows = [
+        emitted_row(name, sum_, 4, value=sum_ // 4)
+        for name, sum_ in (("Prompt Tokens", 400), ("Completion Tokens", 40))
+    ]
+    log = read_rows(tmp_path, rows)
+    assert (tokens_of(log), total(log, "requests")) == ((400, 40), 4)
 
 
 def test_totals_of_gateways_alone_are_unknown_tokens(tmp_path: Path) -> None:

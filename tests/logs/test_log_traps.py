@@ -391,6 +391,13 @@ def test_details_of_usage_are_read(tmp_path: Path) -> None:
     assert (call["api"], call["service_tier"]) == ("responses", "priority")
 
 
+def test_predictions_that_were_rejected_are_inside_the_completion(tmp_path: Path) -> None:
+    details = {"accepted_prediction_tokens": 5, "rejected_prediction_tokens": 20, "reasoning_tokens": 0}
+    usage = {"prompt_tokens": 9, "completion_tokens": 30, "completion_tokens_details": details}
+    (call,) = calls_of(read_rows(tmp_path, [body_row(usage=usage)]))
+    assert (call["completion_tokens"], call["reasoning_tokens"], call["prompt_tokens"]) == (30, 0, 9)
+
+
 def test_absent_details_are_unknown_not_zero(tmp_path: Path) -> None:
     (call,) = calls_of(read_rows(tmp_path, [body_row(usage={"prompt_tokens": 1, "completion_tokens": 2})]))
     assert [call[name] for name in ("cached_tokens", "reasoning_tokens", "audio_in")] == [None] * 3
@@ -579,6 +586,30 @@ def test_the_time_of_arrival_stands_in_where_there_is_no_other(tmp_path: Path) -
     row = usage_row(EnqueueTime=..., FluentdIngestTimestamp="2026-10-14T02:04:00.0000000Z")
     (call,) = calls_of(read_rows(tmp_path, [row]))
     assert call["timestamp"].isoformat() == "2026-10-14T02:04:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("changes", "region"),
+    [
+        pytest.param({"location": ..., "Tenant": "swedencentral"}, "swedencentral", id="Tenant is a region"),
+        pytest.param({"Tenant": "swedencentral"}, "eastus", id="beside the location"),
+        pytest.param({"location": "East US"}, "eastus", id="as people write it"),
+        pytest.param({"location": ...}, None, id="nowhere"),
+    ],
+)
+def test_the_region_of_a_call(tmp_path: Path, changes: dict[str, Any], region: str | None) -> None:
+    (call,) = calls_of(read_rows(tmp_path, [usage_row(**changes)]))
+    assert call["region"] == region
+
+
+def test_ticks_beyond_what_a_float_holds_disturb_nothing(tmp_path: Path) -> None:
+    ticks = {"requestTime": 639_275_402_281_160_123, "responseTime": 639_275_402_399_460_001}
+    (call,) = calls_of(read_rows(tmp_path, [usage_row(properties=ticks), status_row(properties=ticks)]))
+    assert (call["prompt_tokens"], call["latency_ms"], str(call["timestamp"])[:19]) == (
+        100,
+        1180,
+        "2026-10-14 02:03:59",
+    )
 
 
 def test_ids_are_joined_whatever_their_case(tmp_path: Path) -> None:

@@ -470,7 +470,10 @@ def test_what_stands_between_the_spans_of_a_call_changes_nothing(tmp_path: Path)
         pytest.param(span("outer"), span("inner", parentSpanId="span-outer"), id="two answers"),
         pytest.param(OUTER, span("inner", parentSpanId="span-elsewhere"), id="another parent"),
         pytest.param(OUTER, span("inner", parentSpanId="span-outer", traceId="f" * 32), id="another trace"),
-        pytest.param(OUTER, span("outer", parentSpanId="span-outer"), id="its own parent"),
+        pytest.param(OUTER, span("inner", NO_ID, parentSpanId="span-inner"), id="its own parent"),
+        pytest.param(
+            {**OUTER, "parentSpanId": "span-inner"}, span("inner", NO_ID, parentSpanId="span-outer"), id="a ring"
+        ),
         pytest.param(
             OUTER, span("inner", {"gen_ai.operation.name": "embeddings"}, parentSpanId="span-outer"), id="an embedding"
         ),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .parts import PART, Parts, Shared, digest_of
 from .schema import FileCounts, Identity, PartKind
@@ -41,35 +42,36 @@ def leave_innermost(parts: Parts, counts: list[FileCounts]) -> Parts:
     """
     are_marks = parts["kind"] == PartKind.AROUND
     marks, calls = parts[are_marks], parts[~are_marks]
-    held: dict[tuple[int, ...], set[tuple[int, int]]] = {}
-    for digest, *identity in _keys(marks):
-        held.setdefault(digest, set()).add((identity[0], identity[1]))
-    seen: set[tuple[int, ...]] = set()
-    keep = np.ones(len(calls), bool)
-    for row, (digest, *identity) in enumerate(_keys(calls) if held else ()):
-        inside = held.get(digest)
-        if inside is None:
-            continue
-        if tuple(identity) == digest:
-            keep[row] = False
-            # A copy of it is a duplicate, as of any row.
-            of_file = counts[int(calls["file"][row])]
-            if digest in seen:
-                of_file.duplicates += 1
-            else:
-                of_file.joined += 1
-            seen.add(digest)
-        elif tuple(identity) in inside:
-            calls["kind"][row], calls["tokens"][row], calls["known"][row] = PartKind.REST, 0, 0
-    spans = calls["digest"][:, 0] | np.uint64(1)
-    calls["digest"] = np.stack([calls["call"], calls["request"]], axis=1)
+    spans, identities = calls["digest"].copy(), _identities(calls)
+    is_around = np.isin(_as_keys(spans), _as_keys(marks["digest"]))
+    same_answer = np.isin(
+        _as_keys(np.hstack([spans, identities])), _as_keys(np.hstack([marks["digest"], _identities(marks)]))
+    )
+    calls["kind"][same_answer] = PartKind.REST
+    calls["tokens"][same_answer] = 0
+    calls["known"][same_answer] = 0
+    calls["digest"] = identities
     # Pieces of a call are told from copies by their spans.
-    calls["call"] = np.where(calls["kind"] == PartKind.REST, spans, 0)
+    calls["call"] = np.where(same_answer, spans[:, 0] | np.uint64(1), np.uint64(0))
     calls["request"] = 0
-    left: Parts = calls[keep]
+    # Its span is the identity of a call that names no answer.
+    dropped = is_around & (spans == identities).all(axis=1)
+    _, first = np.unique(_as_keys(spans[dropped]), return_index=True)
+    firsts = set(first.tolist())
+    for i, file in enumerate(calls["file"][dropped].tolist()):
+        if i in firsts:
+            counts[file].joined += 1
+        else:
+            counts[file].duplicates += 1
+    left: Parts = calls[~dropped]
     return left
 
 
-def _keys(parts: Parts) -> Iterator[tuple[tuple[int, ...], int, int]]:
-    digests = map(tuple, parts["digest"].tolist())
-    return zip(digests, parts["call"].tolist(), parts["request"].tolist(), strict=True)
+def _identities(parts: Parts) -> npt.NDArray[np.uint64]:
+    return np.stack([parts["call"], parts["request"]], axis=1)
+
+
+def _as_keys(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.void]:
+    """Return rows of numbers as one value each, which can be sorted."""
+    kind = np.dtype([(f"f{i}", "u8") for i in range(numbers.shape[1])])
+    return np.ascontiguousarray(numbers).view(kind)[:, 0]

@@ -64,9 +64,11 @@ def open_document(record: Mapping[str, Any]) -> Iterator[Any]:
         yield record
         return
     spans = list(_spans(record))
-    parents = {_place(span): span.get("parentSpanId") for _, span in spans if None not in _place(span)}
+    parents = {
+        (span.get("traceId"), span.get("spanId")): span.get("parentSpanId") for _, span in spans if _is_placed(span)
+    }
     for resource, span in spans:
-        yield {"resource": resource, "span": span, "around": list(_around(span, parents))}
+        yield {"resource": resource, "span": span, "around": _around(span, parents) if _is_placed(span) else []}
 
 
 def _spans(record: Mapping[str, Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
@@ -77,21 +79,19 @@ def _spans(record: Mapping[str, Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
                 yield of_resource.get("resource"), span
 
 
-def _place(span: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Return the trace and the span that a span names; what is no text is told by `read`."""
-    trace, one = (span.get(name) for name in ("traceId", "spanId"))
-    return trace if isinstance(trace, str) else None, one if isinstance(one, str) else None
+def _is_placed(span: Mapping[str, Any]) -> bool:
+    return isinstance(span.get("traceId"), str) and isinstance(span.get("spanId"), str)
 
 
-def _around(span: Mapping[str, Any], parents: Mapping[tuple[str | None, str | None], Any]) -> Iterator[str]:
-    """Yield the ids of the spans around a span, its parent first, as far as the document knows them."""
-    trace, one = _place(span)
-    seen = {one}
-    parent = span.get("parentSpanId")
-    while isinstance(parent, str) and parent and parent not in seen and len(seen) <= _DEEPEST:
-        yield parent
-        seen.add(parent)
+def _around(span: Mapping[str, Any], parents: Mapping[tuple[Any, Any], Any]) -> list[str]:
+    """Return the ids of the spans around a span, its parent first, as far as the document knows them."""
+    trace, one, parent = span["traceId"], span["spanId"], span.get("parentSpanId")
+    found: list[str] = []
+    while isinstance(parent, str) and parent and parent != one and len(found) < _DEEPEST:
+        found.append(parent)
         parent = parents.get((trace, parent))
+    # In a ring no span is inside of another.
+    return [] if parent == one else found
 
 
 def _objects(value: Any, name: str) -> list[dict[str, Any]]:
