@@ -45,6 +45,21 @@ def test_a_frame_is_what_its_lines_are(tmp_path: Path) -> None:
     assert frame.sums.groups == sum_usage(pd.DataFrame(rows), columns=NAMES).groups
 
 
+@pytest.mark.parametrize("kind", ["csv", "semicolons", "parquet", "csv.gz"])
+def test_a_table_is_what_its_frame_is(tmp_path: Path, kind: str) -> None:
+    rows = [row(note="secret"), row(in_tok=5, out_tok=None), row(when="2026-10-15T00:00:00+02:00", llm=None)]
+    frame = pd.DataFrame(rows).astype({"out_tok": "Int64"})
+    if kind == "parquet":
+        frame.to_parquet(tmp_path / "log")
+    else:
+        compression = "gzip" if kind == "csv.gz" else None
+        frame.to_csv(tmp_path / "log", index=False, sep=";" if kind == "semicolons" else ",", compression=compression)
+    log = read_usage(tmp_path / "log", columns=NAMES)
+    check_counts(log)
+    assert calls_of(log) == calls_of(read_usage(frame, columns=NAMES))
+    assert (total(log, "prompt_tokens"), log.counts.total.unmetered) == (205, 1)
+
+
 @pytest.mark.parametrize(
     ("written", "count"),
     [

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+from format_rows import SAMPLES
 from log_rows import read_rows
-from test_log_properties import SAMPLES
 
 from aoai_cost.logs import LOG_FORMATS
 from aoai_cost.logs.formats import GROUP

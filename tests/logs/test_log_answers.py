@@ -32,7 +32,7 @@ from answer_rows import (
 )
 from log_rows import ACCOUNT, body_row, calls_of, check_counts, gateway_row, read_bytes, read_rows, total
 
-from aoai_cost import UsageLog, cost_report
+from aoai_cost import UsageFormatError, UsageLog, cost_report
 from aoai_cost.catalog import Deployment, Deployments
 
 
@@ -337,11 +337,30 @@ def test_a_page_that_was_fetched_again_counts_once_and_hours_count_each(tmp_path
     assert (total(log, "completion_tokens"), log.counts.total.conflicts) == (1200, 1)
 
 
-def test_a_page_with_more_behind_it_says_so(tmp_path: Path) -> None:
-    log = read_rows(tmp_path, [page_of(sum_row(), has_more=True)])
-    check_counts(log)
-    assert total(log, "prompt_tokens") == 1000
-    assert "has_more" in log.rejected["reason"].iloc[0]
+def test_a_page_with_more_behind_it_is_no_complete_log(tmp_path: Path) -> None:
+    page = page_of(sum_row(), has_more=True)
+    for files in ([page], [page], [page_of(sum_row())]), ([page, page_of(sum_row(), start=CREATED + 90_000)],):
+        log = read_rows(tmp_path, *files)
+        check_counts(log)
+        assert not log.complete
+        assert log.rejected["reason"].str.contains("has_more").all()
+        assert len(log.rejected) == sum(one["has_more"] for rows in files for one in rows)
+        with pytest.raises(UsageFormatError, match="has_more"):
+            read_rows(tmp_path, *files, strict=True)
+    assert total(log, "prompt_tokens") == 2000
+    empty = {"object": "page", "data": [], "has_more": True}
+    assert not read_rows(tmp_path, [empty, page_of(sum_row())]).complete
+
+
+@pytest.mark.parametrize("files", [1, 3])
+@pytest.mark.parametrize("order", [1, -1])
+def test_pages_that_follow_each_other_are_a_complete_log(tmp_path: Path, files: int, order: int) -> None:
+    pages = [page_of(sum_row(), has_more=n < 2, start=CREATED + 3600 * n) for n in range(3)][::order]
+    log = read_rows(tmp_path, *([pages] if files == 1 else [[page] for page in pages]))
+    assert counted(log) == (3, 0, 0, 0, 2)
+    assert (log.complete, len(log.rejected)) == (True, 0)
+    gap = read_rows(tmp_path, [page for page in pages if page["data"][0]["start_time"] != CREATED + 3600])
+    assert (gap.complete, len(gap.rejected)) == (False, 1)
 
 
 def test_buckets_alone_are_read(tmp_path: Path) -> None:
@@ -500,6 +519,14 @@ def test_a_refusal_stands_in_the_companion_alone(tmp_path: Path) -> None:
 def test_tokens_in_a_body_stand_in_for_zeros_of_the_table(tmp_path: Path) -> None:
     rows = [gateway_row(prompt="0", completion="0"), logged_row()]
     assert only(read_rows(tmp_path, rows))["prompt_tokens"] == 100
+
+
+def test_two_gateways_on_the_way_of_a_call_have_two_ids_for_it(tmp_path: Path) -> None:
+    # Nothing sure in the rows says that they saw one call; the page of formats tells to read the log of one gateway.
+    log = read_rows(
+        tmp_path, [gateway_row("outer", RequestId="chatcmpl-1"), gateway_row("inner", RequestId="chatcmpl-1")]
+    )
+    assert counted(log)[0] == 2
 
 
 def test_asking_for_the_table_asks_for_its_companion(tmp_path: Path) -> None:

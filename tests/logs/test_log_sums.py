@@ -146,6 +146,99 @@ def test_an_hour_that_was_exported_before_it_was_over_gives_way_to_its_minutes(t
         assert (total(log, "prompt_tokens"), log.counts.total.duplicates) == (tokens, 1)
 
 
+def answers_with_calls(*calls: tuple[str, Any, Any], dimensions: Any = CHAT) -> list[Any]:
+    """Sums of an hour of one deployment, and points that tell how many calls they were."""
+    tokens = [("ProcessedPromptTokens", dimensions, {"00:00": 100.0}), ("GeneratedTokens", dimensions, {"00:00": 10.0})]
+    return [metrics_answer(*tokens), *(metrics_answer(one) for one in calls)]
+
+
+BY_STATUS = {"ModelDeploymentName": "chat", "ModelName": "gpt-4o", "StatusCode": "200"}
+REFUSED = {**BY_STATUS, "StatusCode": "429"}
+OTHER = {"ModelDeploymentName": "mini", "ModelName": "gpt-4o-mini", "StatusCode": "200"}
+OLDER_CALLS = "AzureOpenAIRequests"
+
+
+@pytest.mark.parametrize(
+    ("calls", "requests", "joined", "duplicates", "ignored"),
+    [
+        pytest.param([(OLDER_CALLS, CHAT, {"00:00": 7.0})], 7, 1, 0, 0, id="by the same dimensions"),
+        pytest.param(
+            [(OLDER_CALLS, BY_STATUS, {"00:00": 5.0}), (OLDER_CALLS, REFUSED, {"00:00": 2.0})],
+            7,
+            2,
+            0,
+            0,
+            id="by status",
+        ),
+        pytest.param([(OLDER_CALLS, {"ModelDeploymentName": "Chat"}, {"00:00": 7.0})], 7, 1, 0, 0, id="by name alone"),
+        pytest.param([(OLDER_CALLS, OTHER, {"00:00": 7.0})], None, 0, 0, 1, id="of another deployment"),
+        pytest.param([(OLDER_CALLS, {}, {"00:00": 7.0})], None, 0, 0, 1, id="of the whole account"),
+        pytest.param([(OLDER_CALLS, CHAT, {"01:00": 7.0})], None, 0, 0, 1, id="of another hour"),
+        pytest.param(
+            [("ModelRequests", NEWER, {"00:00": 8.0}), (OLDER_CALLS, CHAT, {"00:00": 7.0})], 8, 1, 1, 0, id="twice"
+        ),
+        pytest.param(
+            [(OLDER_CALLS, BY_STATUS, {"00:00": 7.0}), (OLDER_CALLS, {**CHAT, "ApiName": "x"}, {"00:00": 7.0})],
+            7,
+            1,
+            1,
+            0,
+            id="in two views",
+        ),
+        pytest.param(
+            [(OLDER_CALLS, CHAT, {"00:00": 7.0}), (OLDER_CALLS, CHAT, {"00:00": 4.0})],
+            7,
+            1,
+            1,
+            0,
+            id="before it was over",
+        ),
+        pytest.param([(OLDER_CALLS, CHAT, {"00:00": 0.0})], 0, 1, 0, 0, id="none"),
+    ],
+)
+def test_metrics_of_requests_tell_how_many_calls_a_sum_is(
+    tmp_path: Path, calls: Any, requests: int | None, joined: int, duplicates: int, ignored: int
+) -> None:
+    answers = answers_with_calls(*calls)
+    for some in (answers, answers[::-1]):
+        log = read_answer(tmp_path, *some)
+        (call,) = calls_of(log)
+        assert (call["requests"], call["prompt_tokens"]) == (requests, 100)
+        found = log.counts.total
+        assert (found.joined, found.duplicates, found.ignored) == (1 + joined, duplicates, ignored)
+        assert [group.requests for _, group in log.sums.groups] == [requests or 0]
+
+
+def test_calls_that_may_be_of_two_sums_are_of_neither(tmp_path: Path) -> None:
+    versions = [{**CHAT, "ModelVersion": version} for version in ("2024-08-06", "2024-11-20")]
+    sums = [(name, one, {"00:00": 5.0}) for one in versions for name in ("ProcessedPromptTokens", "GeneratedTokens")]
+    told = {**NEWER, "ModelVersion": "2024-11-20"}
+    for calls, requests in (
+        ([({"ModelDeploymentName": "chat"}, 9.0)], [None, None]),
+        ([(told, 9.0)], [None, 9]),
+        ([({**told, "ModelVersion": ""}, 4.0), (told, 9.0)], [None, None]),
+    ):
+        points = [(OLDER_CALLS, dimensions, {"00:00": n}) for dimensions, n in calls]
+        log = read_answer(tmp_path, metrics_answer(*sums, *points))
+        assert [call["requests"] for call in sorted(calls_of(log), key=lambda call: call["version"])] == requests
+
+
+def test_calls_alone_tell_no_usage_and_those_of_logged_hours_are_told_already(tmp_path: Path) -> None:
+    point = point_row("ModelRequests", 3, dimensions={"modeldeploymentname": "chat"})
+    log = read_rows(tmp_path, [point])
+    check_counts(log)
+    assert (log.counts.total.ignored, log.counts.total.requests) == (1, 0)
+    log = read_rows(tmp_path, [point, usage_row()])
+    check_counts(log)
+    assert (log.counts.total.duplicates, total(log, "requests")) == (1, 1)
+
+
+def test_a_flattened_export_tells_the_calls_of_the_account(tmp_path: Path) -> None:
+    rows = [point_row(), point_row("GeneratedTokens", 10), point_row(OLDER_CALLS, 3)]
+    (call,) = calls_of(read_rows(tmp_path, rows))
+    assert (call["requests"], call["deployment"], call["usage_quality"]) == (3, None, "aggregated")
+
+
 def test_totals_alone_are_unknown_tokens(tmp_path: Path) -> None:
     log = read_answer(tmp_path, metrics_answer(("TokenTransaction", CHAT, {"00:00": 110.0, "01:00": 0.0})))
     assert (log.counts.total.requests, log.counts.total.unmetered, log.counts.total.ignored) == (1, 1, 1)
@@ -213,6 +306,22 @@ def test_rows_of_the_table_of_metrics_are_points(tmp_path: Path) -> None:
     assert (tokens_of(both), both.counts.total.duplicates) == ((100, 10), 1)
 
 
+@pytest.mark.parametrize(
+    "metric",
+    [
+        "ActiveTokens",
+        "AzureOpenAIContextTokensCacheMatchRate",
+        "ProvisionedUtilization",
+        "RealtimeUsageTime",
+        "TotalPages",
+    ],
+)
+def test_metrics_that_tell_the_same_tokens_in_another_way_are_never_added(tmp_path: Path, metric: str) -> None:
+    log = read_rows(tmp_path, [point_row(), point_row("GeneratedTokens", 10), point_row(metric, 60)])
+    check_counts(log)
+    assert (tokens_of(log), log.counts.total.ignored) == ((100, 10), 1)
+
+
 def test_images_are_counted_as_images(tmp_path: Path) -> None:
     answer = metrics_answer(("GeneratedImages", NEWER, {"00:00": 3.0, "01:00": 0.0}))
     log = read_answer(tmp_path, answer, answer)
@@ -265,7 +374,9 @@ def test_an_answer_without_points_or_with_an_error_is_no_silence(tmp_path: Path)
 @in_a_folder
 @given(st.data())
 def test_any_order_and_any_files_give_the_same_sums(tmp_path: Path, data: st.DataObject) -> None:
-    names = st.sampled_from(["InputTokens", "OutputTokens", "ProcessedPromptTokens", "GeneratedTokens", "TotalTokens"])
+    names = st.sampled_from(
+        ["InputTokens", "OutputTokens", "ProcessedPromptTokens", "GeneratedTokens", "TotalTokens", "ModelRequests"]
+    )
     point = st.builds(
         lambda name, sum_, minute, grain, dimensions: point_row(
             name, sum_, time=f"2026-10-14T02:{minute:02}:00Z", timeGrain=grain, dimensions=dimensions
@@ -307,6 +418,15 @@ def test_rows_of_a_call_are_one_sum_and_its_total_is_in_no_sum(tmp_path: Path) -
     call = calls_of(log)[0]
     assert (call["deployment"], call["user"], call["resource"], call["region"]) == ("chat", "team-a", None, None)
     assert call["usage_quality"] == "aggregated"
+
+
+def test_the_sum_of_a_row_is_not_its_value(tmp_path: Path) -> None:
+    rows = [
+        emitted_row(name, sum_, 4, value=sum_ // 4)
+        for name, sum_ in (("Prompt Tokens", 400), ("Completion Tokens", 40))
+    ]
+    log = read_rows(tmp_path, rows)
+    assert (tokens_of(log), total(log, "requests")) == ((400, 40), 4)
 
 
 def test_totals_of_gateways_alone_are_unknown_tokens(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import zstandard
+from format_rows import SAMPLES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from log_rows import (
@@ -34,7 +35,7 @@ from log_rows import (
 from pyarrow import parquet
 
 from aoai_cost import UsageFormatError, UsageLog, read_usage
-from aoai_cost.logs import tables
+from aoai_cost.logs import LOG_FORMATS, tables
 from aoai_cost.logs.tables import read_table
 
 ROWS = [gateway_row("a"), gateway_row("b"), gateway_row("c")]
@@ -311,6 +312,70 @@ def test_times_as_a_portal_writes_them(tmp_path: Path, column: str, text: str, e
         assert text not in log.rejected["reason"].iloc[0]
 
 
+def portal_table(*times: str) -> bytes:
+    """A table of calls at these times, as the portal exports it."""
+    row = diagnostics_row(usage_row())
+    del row["TimeGenerated"]
+    return csv_of(
+        [{**row, "TimeGenerated [UTC]": text, "CorrelationId": f"{i}"} for i, text in enumerate(times)]
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("sure", "expected"),
+    [
+        pytest.param("14/10/2026, 02:03:59", "2026-10-04T02:03:59+00:00", id="day first"),
+        pytest.param("4/14/2026, 02:03:59", "2026-04-10T02:03:59+00:00", id="month first"),
+        pytest.param("4/3/2026, 2:03:59 AM", "2026-04-10T02:03:59+00:00", id="month first, by AM"),
+    ],
+)
+@pytest.mark.parametrize("at", [0, 1, 3])
+def test_one_time_tells_the_order_of_month_and_day_of_the_whole_table(
+    tmp_path: Path, sure: str, expected: str, at: int
+) -> None:
+    times = ["4/10/2026, 02:03:59", "5/5/2026, 02:03:59", "2026-10-04T02:03:59Z"]
+    log = read_bytes(tmp_path, portal_table(*times[:at], sure, *times[at:]), "log.csv")
+    check_counts(log)
+    assert (log.counts.total.requests, log.complete) == (4, True)
+    found = dict(zip(log.frame["request_id"], log.frame["timestamp"], strict=True))
+    assert found["1" if at == 0 else "0"].isoformat() == expected
+    lines = dict(zip(log.frame["request_id"], log.frame["source_line"], strict=True))
+    assert lines == {f"{i}": i + 2 for i in range(4)}
+
+
+def test_a_table_whose_times_tell_no_order_rejects_those_that_need_it(tmp_path: Path) -> None:
+    data = portal_table("4/10/2026, 02:03:59", "5/5/2026, 02:03:59", "11/12/2026, 02:03:59")
+    log = read_bytes(tmp_path, data + b"x,y\r\n", "log.csv")
+    check_counts(log)
+    assert (log.counts.total.requests, log.rejected["line"].tolist()) == (1, [2, 4, 5])
+    assert log.rejected["reason"].str.contains("no time of the table tells").tolist() == [True, True, False]
+    with pytest.raises(UsageFormatError, match=r"line 2: no time of the table tells its month from its day"):
+        read_bytes(tmp_path, data, "log.csv", strict=True)
+
+
+def test_a_table_with_both_orders_rejects_what_contradicts_the_first(tmp_path: Path) -> None:
+    data = portal_table("14/10/2026, 02:03:59", "4/10/2026, 02:03:59", "10/14/2026, 02:03:59", "4/3/2026, 2:03:59 AM")
+    log = read_bytes(tmp_path, data, "log.csv")
+    check_counts(log)
+    assert (log.counts.total.requests, log.rejected["line"].tolist()) == (2, [4, 5])
+    assert log.rejected["reason"].str.contains("another order").all()
+
+
+def test_what_waits_for_an_order_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_MOST_HELD_BYTES", 3_000)
+    log = read_bytes(tmp_path, portal_table(*["4/10/2026, 02:03:59"] * 20, "14/10/2026, 02:03:59"), "log.csv")
+    check_counts(log)
+    assert 0 < log.counts.total.rejected < 20
+    assert log.frame["timestamp"].dt.month.eq(10).all()
+
+
+def test_rows_that_wait_for_an_order_survive_the_end_of_a_cut_file(tmp_path: Path) -> None:
+    data = portal_table("4/10/2026, 02:03:59", *["5/5/2026, 02:03:59"] * 4_000)
+    log = read_bytes(tmp_path, zstandard.compress(data)[:-60])
+    check_counts(log)
+    assert (log.counts.total.requests > 2_000, log.complete) == (True, False)
+
+
 def test_rows_of_the_table_about_other_things_are_not_calls(tmp_path: Path) -> None:
     row = diagnostics_row(usage_row())
     vault = {**row, "Category": "AuditEvent", "ResourceProvider": "MICROSOFT.KEYVAULT"}
@@ -333,6 +398,60 @@ def test_rows_of_parquet_are_those_of_lines(tmp_path: Path) -> None:
     check_three(log)
     assert total(log, "completion_tokens") == 30
     assert log.frame["timestamp"].tolist() == read_rows(tmp_path, ROWS).frame["timestamp"].tolist()
+
+
+class Asked(dict[str, Any]):
+    """A row that remembers which of its columns were looked at."""
+
+    def __init__(self, row: Any, asked: set[str]) -> None:
+        super().__init__(row)
+        self.asked = asked
+
+    def __getitem__(self, name: str) -> Any:
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self.asked.add(str(name))
+        return super().__contains__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+
+@pytest.mark.parametrize("name", LOG_FORMATS)
+def test_no_format_looks_at_a_column_that_parquet_leaves_out(name: str) -> None:
+    one = LOG_FORMATS[name]
+    asked: set[str] = set()
+    for row in SAMPLES[name]:
+        if one.sniff(Asked(row, asked)):
+            for inner in [row] if one.open is None else one.open(Asked(row, asked)):
+                one.read(Asked(inner, asked))
+    assert asked
+    assert not asked & tables.CONTENTS
+
+
+def test_parquet_is_asked_for_no_contents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    real = parquet.ParquetFile.iter_batches
+
+    def iter_batches(self: Any, *args: Any, **options: Any) -> Any:
+        asked.append(options["columns"])
+        return real(self, *args, **options)
+
+    monkeypatch.setattr(parquet.ParquetFile, "iter_batches", iter_batches)
+    rows = [{"in": 5, "input": 7, "messages": "secret", "output": [{"text": "secret"}]}]
+    write_parquet(tmp_path / "log", rows)
+    with pytest.raises(UsageFormatError, match="not of a known log format"):
+        read_usage(tmp_path / "log")
+    log = read_usage(tmp_path / "log", columns={"prompt_tokens": "input", "app": "messages"})
+    assert (total(log, "prompt_tokens"), log.frame["app"].tolist()) == (7, ["secret"])
+    assert asked == [["in", "input"], ["input", "messages"]]
+    write_parquet(tmp_path / "log", rows * 3)
+    with pytest.raises(UsageFormatError, match="no row has the column"):
+        read_usage(tmp_path / "log", columns={"prompt_tokens": "elsewhere"})
+    assert asked[-1] == ["in"]
 
 
 def test_counts_of_parquet_that_are_not_whole_are_rejected(tmp_path: Path) -> None:

@@ -311,7 +311,7 @@ def test_categories_without_usage_are_ignored_and_counted(tmp_path: Path, catego
 
 
 def test_a_metric_of_no_tokens_is_ignored_and_another_category_is_rejected(tmp_path: Path) -> None:
-    metric = {"metricName": "AzureOpenAIRequests", "timeGrain": "PT1M", "resourceId": ACCOUNT, "total": 5, "count": 1}
+    metric = {"metricName": "SuccessfulCalls", "timeGrain": "PT1M", "resourceId": ACCOUNT, "total": 5, "count": 1}
     log = read_rows(tmp_path, [usage_row(), metric, status_row(category="SomethingElse")])
     check_counts(log)
     assert (log.counts.total.ignored, log.counts.total.rejected) == (1, 1)
@@ -389,6 +389,13 @@ def test_details_of_usage_are_read(tmp_path: Path) -> None:
     ]
     assert [call[name] for name in ("completion_tokens", "reasoning_tokens", "audio_out")] == [90, 40, 30]
     assert (call["api"], call["service_tier"]) == ("responses", "priority")
+
+
+def test_predictions_that_were_rejected_are_inside_the_completion(tmp_path: Path) -> None:
+    details = {"accepted_prediction_tokens": 5, "rejected_prediction_tokens": 20, "reasoning_tokens": 0}
+    usage = {"prompt_tokens": 9, "completion_tokens": 30, "completion_tokens_details": details}
+    (call,) = calls_of(read_rows(tmp_path, [body_row(usage=usage)]))
+    assert (call["completion_tokens"], call["reasoning_tokens"], call["prompt_tokens"]) == (30, 0, 9)
 
 
 def test_absent_details_are_unknown_not_zero(tmp_path: Path) -> None:
@@ -579,6 +586,30 @@ def test_the_time_of_arrival_stands_in_where_there_is_no_other(tmp_path: Path) -
     row = usage_row(EnqueueTime=..., FluentdIngestTimestamp="2026-10-14T02:04:00.0000000Z")
     (call,) = calls_of(read_rows(tmp_path, [row]))
     assert call["timestamp"].isoformat() == "2026-10-14T02:04:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("changes", "region"),
+    [
+        pytest.param({"location": ..., "Tenant": "swedencentral"}, "swedencentral", id="Tenant is a region"),
+        pytest.param({"Tenant": "swedencentral"}, "eastus", id="beside the location"),
+        pytest.param({"location": "East US"}, "eastus", id="as people write it"),
+        pytest.param({"location": ...}, None, id="nowhere"),
+    ],
+)
+def test_the_region_of_a_call(tmp_path: Path, changes: dict[str, Any], region: str | None) -> None:
+    (call,) = calls_of(read_rows(tmp_path, [usage_row(**changes)]))
+    assert call["region"] == region
+
+
+def test_ticks_beyond_what_a_float_holds_disturb_nothing(tmp_path: Path) -> None:
+    ticks = {"requestTime": 639_275_402_281_160_123, "responseTime": 639_275_402_399_460_001}
+    (call,) = calls_of(read_rows(tmp_path, [usage_row(properties=ticks), status_row(properties=ticks)]))
+    assert (call["prompt_tokens"], call["latency_ms"], str(call["timestamp"])[:19]) == (
+        100,
+        1180,
+        "2026-10-14 02:03:59",
+    )
 
 
 def test_ids_are_joined_whatever_their_case(tmp_path: Path) -> None:

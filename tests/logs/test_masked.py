@@ -18,7 +18,11 @@ SECRET = re.compile("[A-Z1-9é世']")
 secrets = st.text(st.sampled_from("ABCXYZ123é世'\"\\{}[]:, \n"), min_size=4, max_size=30)
 names = st.sampled_from(["model", "usage", "prompt_tokens", "messages", "content", "@timestamp", "a"])
 values = st.recursive(
-    secrets | st.booleans() | st.none() | st.integers(-(10**12), 10**12) | st.floats(allow_nan=False),
+    secrets
+    | st.booleans()
+    | st.none()
+    | st.integers(-(10**12), 10**12)
+    | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
     max_leaves=12,
 )
@@ -73,7 +77,11 @@ def test_no_character_of_a_secret_is_shown_of_json_in_a_text(value: Any, start: 
 
 
 simple = st.recursive(
-    st.text(max_size=5) | st.booleans() | st.none() | st.integers(-(2**62), 2**62) | st.floats(allow_nan=False),
+    st.text(max_size=5)
+    | st.booleans()
+    | st.none()
+    | st.integers(-(2**62), 2**62)
+    | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names | st.text(max_size=5), inner, max_size=4),
     max_leaves=12,
 )

@@ -94,7 +94,7 @@ def test_calls_that_another_vendor_answered_are_ignored(tmp_path: Path, make: An
 
 @pytest.mark.parametrize("make", [litellm_row, helicone_row])
 def test_a_row_without_its_key_is_rejected(tmp_path: Path, make: Any) -> None:
-    assert "cannot be told from a duplicate" in reason_of(tmp_path, make(request_id=""))
+    assert "nor told from a duplicate" in reason_of(tmp_path, make(request_id=""))
 
 
 @pytest.mark.parametrize("make", [litellm_row, langfuse_row, helicone_row])
@@ -417,6 +417,96 @@ def test_two_instrumentations_of_one_client_are_one_call(tmp_path: Path) -> None
     check_counts(log)
     assert (log.counts.total.requests, log.counts.total.duplicates, log.counts.total.conflicts) == (1, 1, 0)
     assert log.frame["resource"].tolist() == ["contoso"]
+
+
+NO_ID = {"gen_ai.response.id": ...}
+OUTER = span("outer", {**NO_ID, "gen_ai.provider.name": "openai", "server.address": ...})
+
+
+@pytest.mark.parametrize("files", [1, 2], ids=["in one document", "in two"])
+@pytest.mark.parametrize("order", [1, -1], ids=["outer first", "inner first"])
+@pytest.mark.parametrize("inner_id", [..., "chatcmpl-1"], ids=["no id", "with id"])
+def test_the_span_of_a_framework_around_a_call_is_not_counted(
+    tmp_path: Path, files: int, order: int, inner_id: Any
+) -> None:
+    inner = span("inner", {"gen_ai.response.id": inner_id}, parentSpanId="span-outer")
+    spans = [OUTER, inner][::order]
+    documents = [[otlp(*spans)]] if files == 1 else [[otlp(one)] for one in spans]
+    log = read_rows(tmp_path, *documents)
+    check_counts(log)
+    assert (log.counts.total.requests, log.counts.total.joined) == (1, 1)
+    assert (total(log, "prompt_tokens"), log.frame["resource"].tolist()) == (100, ["contoso"])
+    again = read_rows(tmp_path, *documents, [otlp(OUTER)])
+    check_counts(again)
+    assert (again.counts.total.joined, again.counts.total.duplicates) == (1, 1)
+    assert calls_of(again) == calls_of(log)
+
+
+def test_a_framework_that_sums_its_calls_and_takes_the_id_of_the_last_gives_its_names_alone(tmp_path: Path) -> None:
+    summed = {"gen_ai.response.id": "chatcmpl-2", "gen_ai.usage.input_tokens": 200, "gen_ai.usage.output_tokens": 20}
+    outer = span("outer", {**summed, "user.id": "anna"})
+    inner = [span(name, {"gen_ai.response.id": f"chatcmpl-{name}"}, parentSpanId="span-outer") for name in "12"]
+    for documents in ([[otlp(outer, *inner)]], [[otlp(*inner)], [otlp(outer)]]):
+        log = read_rows(tmp_path, *documents)
+        check_counts(log)
+        assert (log.counts.total.requests, log.counts.total.joined, log.counts.total.conflicts) == (2, 1, 0)
+        assert total(log, "prompt_tokens") == 200
+        assert [call["user"] for call in calls_of(log)] == [None, "anna"]
+
+
+def test_what_stands_between_the_spans_of_a_call_changes_nothing(tmp_path: Path) -> None:
+    between = span("between", {"gen_ai.operation.name": "orchestrate_tools"}, parentSpanId="span-outer")
+    middle = span("middle", NO_ID, parentSpanId="span-between")
+    inner = span("inner", parentSpanId="span-middle")
+    log = read_rows(tmp_path, [otlp(inner, between, middle, OUTER)])
+    check_counts(log)
+    found = log.counts.total
+    assert (found.requests, found.joined, found.ignored, total(log, "prompt_tokens")) == (1, 2, 1, 100)
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner"),
+    [
+        pytest.param(span("outer"), span("inner", parentSpanId="span-outer"), id="two answers"),
+        pytest.param(OUTER, span("inner", parentSpanId="span-elsewhere"), id="another parent"),
+        pytest.param(OUTER, span("inner", parentSpanId="span-outer", traceId="f" * 32), id="another trace"),
+        pytest.param(OUTER, span("inner", NO_ID, parentSpanId="span-inner"), id="its own parent"),
+        pytest.param(
+            {**OUTER, "parentSpanId": "span-inner"}, span("inner", NO_ID, parentSpanId="span-outer"), id="a ring"
+        ),
+        pytest.param(
+            OUTER, span("inner", {"gen_ai.operation.name": "embeddings"}, parentSpanId="span-outer"), id="an embedding"
+        ),
+    ],
+)
+def test_calls_within_a_call_that_are_others_count(tmp_path: Path, outer: Any, inner: Any) -> None:
+    log = read_rows(tmp_path, [otlp(outer, inner)])
+    check_counts(log)
+    assert (log.counts.total.requests, total(log, "prompt_tokens")) == (2, 200)
+
+
+def test_a_call_whose_inner_span_tells_no_tokens_keeps_its_own(tmp_path: Path) -> None:
+    silent = {"gen_ai.usage.input_tokens": ..., "gen_ai.usage.output_tokens": ..., "error.type": "429"}
+    log = read_rows(tmp_path, [otlp(OUTER, span("inner", {**NO_ID, **silent}, parentSpanId="span-outer"))])
+    check_counts(log)
+    assert total(log, "prompt_tokens") == 100
+    assert sorted(log.frame["usage_quality"]) == ["measured", "not_billed"]
+
+
+def test_spans_beyond_memory_are_told_apart_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        otlp(
+            span(f"o{i}", NO_ID, traceId=f"{i % 7:032x}"),
+            span(f"i{i}", parentSpanId=f"span-o{i}", traceId=f"{i % 7:032x}"),
+        )
+        for i in range(200)
+    ]
+    wanted = read_rows(tmp_path, rows)
+    monkeypatch.setattr("aoai_cost.logs.parts.LIMIT_BYTES", 3_000)
+    log = read_rows(tmp_path, rows)
+    check_counts(log)
+    assert (log.counts.total.requests, log.counts.total.joined) == (200, 200)
+    assert calls_of(log) == calls_of(wanted)
 
 
 def test_retries_without_an_answer_are_calls_of_their_own(tmp_path: Path) -> None:

@@ -237,7 +237,7 @@ def test_what_was_read_before_an_interruption_is_not_read_again(
     work = tmp_path / "work"
     with pytest.raises(StopError):
         sum_usage(logs, work=work, processes=processes, progress=stop_after(4))
-    assert names_in(work) == {".parts", ".rejects", ".json"}
+    assert names_in(work) == {".parts", ".spans", ".rejects", ".json"}
     kept = {path.name: path.stat().st_mtime_ns for path in work.iterdir()}
     read = watched(monkeypatch)
     check_same(sum_usage(logs, work=work), sum_usage(logs))
@@ -321,7 +321,7 @@ def test_ctrl_c_ends_all_processes_and_leaves_nothing_unfinished(logs: Path, tmp
     with pytest.raises(ProcessLookupError):
         os.killpg(child.pid, 0)
     assert list(scratch.iterdir()) == []
-    assert names_in(work) == {".parts", ".rejects", ".json"}
+    assert names_in(work) == {".parts", ".spans", ".rejects", ".json"}
     check_same(sum_usage(logs, work=work), sum_usage(logs))
 
 

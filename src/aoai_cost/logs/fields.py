@@ -16,6 +16,8 @@ from .schema import RowError, Tokens
 __all__ = [
     "EARLIEST_US",
     "LATEST_US",
+    "needed_id",
+    "needed_time_us",
     "served_model",
     "to_count",
     "to_duration_ms",
@@ -54,6 +56,14 @@ def to_text(value: Any, name: str) -> str | None:
         except UnicodeEncodeError:
             raise RowError(f"{name} is not valid Unicode") from None
     return value
+
+
+def needed_id(value: Any, name: str) -> str:
+    """Return the name that rows of one call share, without which a row could not be told from a copy of itself."""
+    found = to_text(value, name)
+    if found is None:
+        raise RowError(f"{name} is absent: the row can be joined to nothing, nor told from a duplicate")
+    return found
 
 
 def served_model(name: str | None, version: str | None = None) -> tuple[str | None, str | None]:
@@ -119,6 +129,14 @@ def to_timestamp_us(value: Any, name: str) -> int | None:
         raise RowError(f"{name} is not a time")
     if not EARLIEST_US <= found < LATEST_US:
         raise RowError(f"{name} is not between the years 2015 and 2100")
+    return found
+
+
+def needed_time_us(value: Any, name: str) -> int:
+    """Return the time of a row that must have one, as `to_timestamp_us` reads it."""
+    found = to_timestamp_us(value, name)
+    if found is None:
+        raise RowError(f"{name} is absent")
     return found
 
 

@@ -6,7 +6,7 @@ import codecs
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -178,10 +178,13 @@ def _has_lines(file: LogFile) -> bool:
     return first is not None and not _may_open_document(first)
 
 
-def read_pieces(file: LogFile, section: Section, at: Callable[[int], None]) -> Iterator[Piece | Raw]:
+def read_pieces(
+    file: LogFile, section: Section, at: Callable[[int], None], columns: Collection[str] | None = None
+) -> Iterator[Piece | Raw]:
     """Yield a file in order: lines in pieces as they are, and what does not stand in whole lines record by record.
 
     Of a section come the lines that begin in it, numbered from 1. `at` is told how far the file was read, in bytes.
+    Where only `columns` are wanted, a file that keeps them apart is asked for no others.
 
     Raises
     ------
@@ -191,7 +194,7 @@ def read_pieces(file: LogFile, section: Section, at: Callable[[int], None]) -> I
     try:
         with file.open() as opened:
             can_tell = opened.seekable()
-            for piece in _read(opened) if section.end is None else _read_lines(opened, section):
+            for piece in _read(opened, columns) if section.end is None else _read_lines(opened, section):
                 if can_tell:
                     at(opened.tell())
                 yield piece
@@ -240,12 +243,12 @@ def open_line(piece: Piece, start: int, end: int, number: int) -> Iterator[Raw]:
     return _open_line(Raw(piece.line + number, piece.offset + start, line)) if line else iter(())
 
 
-def _read(file: BinaryIO) -> Iterator[Piece | Raw]:
+def _read(file: BinaryIO, columns: Collection[str] | None) -> Iterator[Piece | Raw]:
     chunks = text_chunks(file)
     try:
         head = next(chunks, b"")
     except ParquetError:
-        yield from read_parquet(file)
+        yield from read_parquet(file, columns)
         return
     except DamageError as damage:
         yield Raw(None, 0, None, str(damage), damaged=True)

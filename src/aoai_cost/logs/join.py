@@ -59,7 +59,7 @@ class Joiner:
         order, starts = _by_digest(parts)
         sizes = np.diff(np.append(starts, len(parts)))
         first = order[starts]
-        is_meter = parts["kind"][first] == PartKind.METER
+        is_meter = np.isin(parts["kind"][first], PartKind.OF_SUMS)
         alone = first[(sizes == 1) & ~is_meter]
         two = starts[sizes == 2]
         usage, status = order[two], order[two + 1]
@@ -163,7 +163,7 @@ class Joiner:
                         counts.joined += 1
                     else:
                         counts.duplicates += 1
-            if parts["kind"][members[0]] == PartKind.METER:
+            if parts["kind"][members[0]] in PartKind.OF_SUMS:
                 for sum_row, conflict in self._sums_of(parts, distinct):
                     made.append(sum_row)
                     conflicts.append(conflict)
@@ -177,12 +177,14 @@ class Joiner:
     def _sums_of(self, parts: Parts, distinct: dict[Part, int]) -> Iterator[tuple[Any, bool]]:
         """Yield the record of each sum that rows of meters make, and whether they contradict each other."""
         rows = list(distinct.values())
-        sums, covered, inside = resolve_sums(list(distinct))
-        for i in covered:
+        resolved = resolve_sums(list(distinct))
+        for i in resolved.covered:
             self._counts[parts["section"][rows[i]]].duplicates += 1
-        for i in inside:
+        for i in resolved.inside:
             self._counts[parts["section"][rows[i]]].joined += 1
-        for one in sums:
+        for i in resolved.silent:
+            self._counts[parts["section"][rows[i]]].ignored += 1
+        for one in resolved.sums:
             for i in one.joined:
                 self._counts[parts["section"][rows[i]]].joined += 1
             for i in one.duplicates:

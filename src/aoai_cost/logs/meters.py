@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .parts import NOT_A_TIME, Parts, Shared
-from .schema import NO_TOKENS, FileCounts, Part, RowError, Tokens
+from .schema import NO_TOKENS, FileCounts, Part, PartKind, RowError, Tokens
 
 if TYPE_CHECKING:
     from .join import Calls
 
-__all__ = ["LoggedHours", "Sum", "resolve_sums"]
+__all__ = ["LoggedHours", "Resolved", "Sum", "resolve_sums"]
 
 _MINUTE_US = 60_000_000
 _HOUR_US = 60 * _MINUTE_US
@@ -39,15 +39,28 @@ class Sum(NamedTuple):
     """Whether one of these told another number; the larger was kept."""
 
 
-def resolve_sums(parts: Sequence[Part]) -> tuple[list[Sum], list[int], list[int]]:
-    """Return the sums of one identity, the rows that others cover, and the totals whose parts are told.
+class Resolved(NamedTuple):
+    """The sums of one identity, and what became of the rows that are in none of them."""
 
-    Neither depends on the order of the rows.
-    """
+    sums: list[Sum]
+    covered: list[int]
+    """Rows whose time another row counts."""
+    inside: list[int]
+    """Totals whose parts are told."""
+    silent: list[int]
+    """Numbers of calls of which nobody tells what they used, or which sum they are in."""
+
+
+def resolve_sums(parts: Sequence[Part]) -> Resolved:
+    """Return the sums that the rows of one identity make; they do not depend on the order of the rows."""
     order = sorted(range(len(parts)), key=lambda i: _order(parts[i]), reverse=True)
     views: dict[tuple[int, int], list[int]] = {}
+    calls: list[int] = []
     for i in order:
-        views.setdefault((parts[i].rank, parts[i].span_s), []).append(i)
+        if parts[i].kind == PartKind.CALLS:
+            calls.append(i)
+        else:
+            views.setdefault((parts[i].rank, parts[i].span_s), []).append(i)
     taken, finer = _Taken(), _Finer(parts)
     sums: list[Sum] = []
     covered: list[int] = []
@@ -71,7 +84,67 @@ def resolve_sums(parts: Sequence[Part]) -> tuple[list[Sum], list[int], list[int]
             taken.add(_TOTAL, parts[i])
         sums += [Sum(parts[i], i, (), (), False) for i in kept]
         inside += told
-    return sums, covered, inside
+    sums, more, silent = _with_calls(parts, sums, calls)
+    return Resolved(sums, covered + more, inside, silent)
+
+
+def _with_calls(
+    parts: Sequence[Part], sums: Sequence[Sum], calls: Sequence[int]
+) -> tuple[list[Sum], list[int], list[int]]:
+    """Return the sums with how many calls they stand for, the rows that tell it again, and those of no one sum.
+
+    A sum has the calls of the one view that tells most of them; nothing is divided, so that points which may be of
+    several sums tell the calls of none of these.
+    """
+    of_time: dict[tuple[int | None, int], dict[str | None, list[int]]] = {}
+    for number, sum_ in enumerate(sums):
+        names = of_time.setdefault((sum_.part.timestamp_us, sum_.part.span_s), {})
+        names.setdefault(_deployment(sum_.part), []).append(number)
+    fitting: list[dict[_View, list[int]]] = [{} for _ in sums]
+    unsure: list[set[_View]] = [set() for _ in sums]
+    seen, covered, silent = set(), [], []
+    for i in calls:
+        one = parts[i]
+        if (one.rank, one.call_id, one.timestamp_us, one.span_s) in seen:
+            covered.append(i)  # exported again; the larger number came first
+            continue
+        seen.add((one.rank, one.call_id, one.timestamp_us, one.span_s))
+        named = of_time.get((one.timestamp_us, one.span_s), {})
+        # A sum that names no deployment may hold the calls of any, and one that does only its own.
+        near = {*named.get(None, ()), *named.get(_deployment(one), ())}
+        found = [number for number in near if _agree(one, sums[number].part)]
+        view = (one.rank, one.request_id)
+        for number in found:
+            if len(found) > 1:
+                unsure[number].add(view)
+            else:
+                fitting[number].setdefault(view, []).append(i)
+        if len(found) != 1:
+            silent.append(i)
+    made = []
+    for sum_, views, spoiled in zip(sums, fitting, unsure, strict=True):
+        silent += [i for view in spoiled for i in views.pop(view, ())]
+        if views:
+            told = views.pop(max(views, key=lambda view: (view[0], view[1] or "")))
+            n_calls = sum(parts[i].requests or 0 for i in told)
+            sum_ = sum_._replace(part=sum_.part._replace(requests=n_calls), joined=(*sum_.joined, *told))
+            covered += [i for rows in views.values() for i in rows]
+        made.append(sum_)
+    return made, covered, silent
+
+
+_View = tuple[int, str | None]
+"""A way to tell numbers of calls apart: its rank, and which dimensions it has."""
+
+
+def _deployment(part: Part) -> str | None:
+    return None if part.facets.deployment is None else part.facets.deployment.lower()
+
+
+def _agree(calls: Part, sum_: Part) -> bool:
+    one, other = calls.facets, sum_.facets
+    names = ((one.model, other.model), (one.version, other.version), (one.region, other.region))
+    return all(mine is None or theirs is None or mine == theirs for mine, theirs in names)
 
 
 class _Taken:

@@ -32,6 +32,7 @@ __all__ = [
     "Runs",
     "Shared",
     "Source",
+    "digest_of",
     "part_of",
     "partition",
     "record_of",
@@ -149,16 +150,16 @@ def record_of(
     shared: Shared, source: int, identity: tuple[str, ...] | None, part: Part, place: Place
 ) -> tuple[Any, ...]:
     """Return what one row says as a tuple for `PART`; without an identity the row is a call of its own."""
-    alone = (place.key, str(place.line), str(place.record))
-    known = alone if identity is None else (shared.families[source], *identity)
     tokens, bits = [], 0
     for i, value in enumerate(part.tokens):
         tokens.append(value or 0)
         bits |= (value is not None) << i
     return (
-        np.frombuffer(_digest(known), "u8"),
+        np.frombuffer(_digest((place.key, str(place.line), str(place.record))), "u8")
+        if identity is None
+        else digest_of(shared, source, identity),
         _short_digest(part.call_id or None),
-        _short_digest(part.request_id) if part.kind == PartKind.METER else 0,
+        _short_digest(part.request_id) if part.kind in PartKind.OF_SUMS else 0,
         tokens,
         NOT_A_TIME if part.timestamp_us is None else part.timestamp_us,
         np.nan if part.duration_ms is None else part.duration_ms,
@@ -177,6 +178,11 @@ def record_of(
         QUALITIES.index(part.quality),
         part.rank,
     )
+
+
+def digest_of(shared: Shared, source: int, identity: tuple[str, ...]) -> npt.NDArray[np.uint64]:
+    """Return the digest by which rows of a format with this identity are known, shape (2,)."""
+    return np.frombuffer(_digest((shared.families[source], *identity)), "u8")
 
 
 def part_of(row: Any, shared: Shared) -> Part:
@@ -224,6 +230,11 @@ class Runs:
         """Of each run the records of the file at which its partitions begin, and at which the last one ends."""
         self._file = file
 
+    @classmethod
+    def temporary(cls, *, shift: int = 64 - _BITS) -> Runs:
+        """Return runs in a file without a name, so that nothing is left of it however the process ends."""
+        return cls(tempfile.TemporaryFile(prefix="aoai_cost-"), shift=shift)
+
     def append(self, records: Parts) -> None:
         """Write one more run."""
         bits = (records["digest"][:, 0] >> np.uint64(self.shift) & np.uint64(PARTITIONS - 1)).astype(np.uint8)
@@ -237,6 +248,11 @@ class Runs:
         for start, end in pairwise(bounds):
             self._file.write(records[order[start - at : end - at]].data)
         self.bounds.append(bounds)
+
+    def is_whole(self) -> bool:
+        """Tell whether a named file has as many bytes as were written to it."""
+        size = (self.bounds[-1][-1] if self.bounds else 0) * PART.itemsize
+        return isinstance(self._file, Path) and self._file.stat().st_size == size
 
     def size(self, number: int) -> int:
         """Return how many records a partition has."""
@@ -334,8 +350,7 @@ class PartTable:
         """Write what is in memory to the file."""
         self._gather()
         if self._runs is None:
-            # It has no name, so that nothing is left of it however the process ends.
-            self._runs = Runs(tempfile.TemporaryFile(prefix="aoai_cost-"), shift=self._shift)  # noqa: SIM115
+            self._runs = Runs.temporary(shift=self._shift)
         if self._n_kept:
             self._runs.append(self._kept[: self._n_kept])
         self._n_kept = 0

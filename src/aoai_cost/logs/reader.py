@@ -178,8 +178,8 @@ class _Here:
         sections = [Section(number, 0, None, file.size()) for number, file in enumerate(files)]
         advance = None if progress is None else sum_up(progress, sum(one.size for one in sections))
         self.files = [file.shown for file in files]
-        self._rejects, self._table = rejects, PartTable()
-        reading = Reading(options, self._table, rejects, keep_texts=keep_texts)
+        self._rejects, self._table, spans = rejects, PartTable(), PartTable()
+        reading = Reading(options, self._table, spans, rejects, keep_texts=keep_texts)
         try:
             for section in sections:
                 reading.read(files[section.file], section, str(section.file), advance)
@@ -190,8 +190,11 @@ class _Here:
             self.shared = reading.shared
             self._whole = Whole(self.files, sections, [reading.account()], self.shared, options)
             self._whole.check(rejects)
+            for parts in self._whole.innermost(spans.partitions()):
+                self._table.add_many(parts)
         except BaseException:
             self._table.close()
+            spans.close()
             raise
 
     def calls(self) -> Iterator[Calls]:

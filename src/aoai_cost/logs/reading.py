@@ -15,15 +15,27 @@ from .fields import to_text
 from .files import LogFile, Section, lines_before, open_line, read_pieces
 from .formats import find_formats
 from .masked import mask
+from .nesting import span_records
 from .parts import PartTable, Place, Quantities, Shared, record_of
 from .raw import Piece, Raw
 from .rejects import Reject
-from .schema import Facets, FileCounts, LogFormat, PartKind, RowError
+from .schema import ContinuedError, Facets, FileCounts, LogFormat, PartKind, RowError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Account", "Advance", "Options", "Progress", "Reading", "Rejecting", "SectionAccount", "strange", "sum_up"]
+__all__ = [
+    "Account",
+    "Advance",
+    "Continued",
+    "Options",
+    "Progress",
+    "Reading",
+    "Rejecting",
+    "SectionAccount",
+    "strange",
+    "sum_up",
+]
 
 Progress = Callable[[int, int, int, int], None]
 """Is told how many bytes were read, how many there are, and the rows and rejected rows in those that were read."""
@@ -122,31 +134,54 @@ def strange(shared: Shared, *, all_of_them: bool = False) -> str:
     return f"the row is not of {asked}"
 
 
+class Continued(NamedTuple):
+    """A row after which more follows, in the log or not."""
+
+    source: int
+    """The number of its format."""
+    begins_us: int
+    ends_us: int
+    section: int
+    reject: Reject
+    """What is said if the log has no call of the format in this time."""
+
+
 class Account(NamedTuple):
     """What a reading leaves beside its records: plain things, and what the numbers in the records stand for."""
 
     sections: Sequence[SectionAccount]
     facets: Sequence[Facets]
     quantities: Sequence[Quantities]
+    sources: Collection[int]
+    """The numbers of the formats of which there are rows."""
     recognised: bool
     has_sums: bool
+    """Whether rows were read that may sum calls of other rows."""
+    has_spans: bool
+    continued: Sequence[Continued]
     unseen: Collection[str] | None
     """The columns of the user's map that no row had; None where there is no map, or no row."""
 
 
 class Reading:
-    """Reads sections into one table of records."""
+    """Reads sections into a table of records.
 
-    def __init__(self, options: Options, table: PartTable, rejects: Rejecting, *, keep_texts: bool = False) -> None:
-        self.options, self.table = options, table
+    `spans` takes those of calls that other rows may hold, until it is known which do.
+    """
+
+    def __init__(
+        self, options: Options, table: PartTable, spans: PartTable, rejects: Rejecting, *, keep_texts: bool = False
+    ) -> None:
+        self.options, self._table, self._spans = options, table, spans
         self._rejects = rejects
         self._named = None if options.columns is None else ColumnMap(dict(options.columns))
+        self._columns = None if self._named is None else set(self._named.columns.values())
         self.formats = find_formats(options.format) if self._named is None else (self._named.format,)
         self.shared = Shared(self.formats, keep_texts=keep_texts)
         self.sections: list[SectionAccount] = []
-        self.recognised = False
-        self.has_sums = False
-        """Whether rows were read that may sum calls of other rows."""
+        self._sources: set[int] = set()
+        self._continued: list[Continued] = []
+        self._recognised = self._has_sums = self._has_spans = False
         self._strange = strange(self.shared)
         self._readers = [one.lines(self.shared, i) for i, one in enumerate(self.formats) if one.lines is not None]
 
@@ -160,7 +195,7 @@ class Reading:
         """
         current = self._begin(file.shown, key, lambda: lines_before(file, section))
         steps = _Steps(current.account, section, advance)
-        for piece in read_pieces(file, section, steps.at):
+        for piece in read_pieces(file, section, steps.at, self._columns):
             self._read_any(piece, current)
             steps.told()
         steps.end()
@@ -196,9 +231,10 @@ class Reading:
                 columns = reader.columns
                 plain = columns.plain
                 parts["section"], parts["line"] = current.section, columns.lines[plain] + piece.line
-                self.table.add_many(parts)
+                self._table.add_many(parts)
                 current.account.counts.rows += len(parts)
-                self.recognised |= len(parts) > 0
+                self._recognised |= len(parts) > 0
+                self._sources.update(parts["source"][:1].tolist())
                 others = (one[~plain].tolist() for one in (columns.starts, columns.ends, columns.lines))
                 lines = zip(*others, strict=True)
                 break
@@ -230,6 +266,9 @@ class Reading:
                 current.record += 1
             try:
                 self._add(source, one, row, current)
+            except ContinuedError as error:
+                reject = self._reject_of(raw, str(error), current)
+                self._continued.append(Continued(source, error.begins_us, error.ends_us, current.section, reject))
             except RowError as error:
                 self._reject(raw._replace(value=row), str(error), current)
 
@@ -237,7 +276,7 @@ class Reading:
         if isinstance(record, dict):
             for source, one in enumerate(self.formats):
                 if one.sniff(record):
-                    self.recognised = True
+                    self._recognised = True
                     return source, one
             raise RowError(self._strange)
         raise RowError("the row is not a JSON object")
@@ -250,19 +289,29 @@ class Reading:
             current.account.counts.ignored += 1
             return
         identity, part = found
-        self.has_sums |= part.kind == PartKind.METER
+        self._sources.add(source)
+        self._has_sums |= part.kind in PartKind.OF_SUMS
         place = Place(current.section, current.line or 0, current.record, current.key)
-        self.table.add(record_of(self.shared, source, identity, part, place))
+        record = record_of(self.shared, source, identity, part, place)
+        if part.span is None:
+            self._table.add(record)
+            return
+        self._has_spans = True
+        for of_span in span_records(self.shared, source, record, part.span, part.around):
+            self._spans.add(of_span)
 
     def _reject(self, raw: Raw, reason: str, current: _Current) -> None:
         account = current.account
         if self.options.strict:
             line = None if raw.line is None else raw.line + current.lines_before()
             raise UsageFormatError(account.counts.source_file, reason, line or 0)
-        counts = account.counts
-        counts.rejected += 1
-        masked = mask(raw.value) if self._rejects.wants(counts.source_file) else None
-        self._rejects.add(Reject(counts.source_file, raw.line, raw.offset, reason, masked))
+        account.counts.rejected += 1
+        self._rejects.add(self._reject_of(raw, reason, current))
+
+    def _reject_of(self, raw: Raw, reason: str, current: _Current) -> Reject:
+        shown = current.account.counts.source_file
+        masked = mask(raw.value) if self._rejects.wants(shown) else None
+        return Reject(shown, raw.line, raw.offset, reason, masked)
 
     def account(self) -> Account:
         """Return everything but the records."""
@@ -271,8 +320,11 @@ class Reading:
             self.sections,
             self.shared.facets.all,
             self.shared.quantities.all,
-            self.recognised,
-            self.has_sums,
+            self._sources,
+            self._recognised,
+            self._has_sums,
+            self._has_spans,
+            self._continued,
             None if named is None else named.unseen,
         )
 

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -109,6 +109,11 @@ class Rejects:
             self._listed[reject.source_file] += 1
             masked = None if reject.masked_row is None else self._kept(reject.masked_row)
             self.rows.append(reject._replace(reason=self._kept(reject.reason), masked_row=masked))
+
+    def sorted_rows(self, files: Sequence[str]) -> list[Reject]:
+        """Return the rows that are listed in the order of files and lines, in which late ones may not have come."""
+        number = {name: i for i, name in enumerate(files)}
+        return sorted(self.rows, key=lambda row: (number[row.source_file], row.line is None, row.line or 0))
 
     def count(self, reason: str, rows: int) -> None:
         """Count rows that are not listed, by what `reason_alone` gives."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NO_TOKENS",
     "QUALITIES",
+    "ContinuedError",
     "Counts",
     "Facets",
     "FileCounts",
@@ -43,6 +44,17 @@ class RowError(ValueError):
     """A row that cannot be counted; the reason never quotes the row, which may hold a prompt."""
 
 
+class ContinuedError(RowError):
+    """A row after which more follows: the log is whole only if it has calls of the same format from then on.
+
+    They are looked for from `begins_us` until `ends_us`, in microseconds since 1970, wherever in the log they stand.
+    """
+
+    def __init__(self, reason: str, begins_us: int, ends_us: int) -> None:
+        super().__init__(reason)
+        self.begins_us, self.ends_us = begins_us, ends_us
+
+
 class PartKind:
     """What a part knows of its call."""
 
@@ -56,6 +68,11 @@ class PartKind:
     """One count of a sum; the other counts stand in rows of their own, and other rows may count the same time again."""
     SO_FAR = 4
     """The tokens of a stream so far: of several the largest counts, and they contradict nothing."""
+    AROUND = 5
+    """No row: a mark on the span around a call (`Part.around`), which may tell the tokens of the call again."""
+    CALLS = 6
+    """How many calls a sum of meters stands for, and nothing of what they used."""
+    OF_SUMS = (METER, CALLS)
 
 
 class Facets(NamedTuple):
@@ -109,10 +126,11 @@ class Tokens(NamedTuple):
         RowError
             If a part exceeds its total; nothing is clamped.
         """
+        _, cached, write, _, *others = self
+        if not (cached or write or any(others)):
+            return self
         whole = {name: value or 0 for name, value in self._asdict().items()}
         prompt, completion = whole.pop("prompt_tokens"), whole.pop("completion_tokens")
-        if not any(whole.values()):
-            return self
         reasoning, cached, write = (whole.pop(f"{name}_tokens") for name in ("reasoning", "cached", "cache_write"))
         found = self
         if self.cached_audio is None and self.cached_image is None:
@@ -130,6 +148,9 @@ class Tokens(NamedTuple):
 
 
 NO_TOKENS = Tokens()
+
+
+Identity = tuple[str, ...]
 
 
 class Part(NamedTuple):
@@ -155,9 +176,10 @@ class Part(NamedTuple):
     """How long the time is that a meter's row sums, from its timestamp; 0 where the rows of an identity are one sum."""
     rank: int = 0
     """Of meters' rows that sum the same time in different ways, those of the highest rank count."""
-
-
-Identity = tuple[str, ...]
+    span: Identity | None = None
+    """Which span of a trace it is, where the spans around a call may tell its tokens again."""
+    around: tuple[Identity, ...] = ()
+    """The spans around it that are known."""
 
 
 class LineReader(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, BinaryIO
@@ -13,16 +13,25 @@ from ..errors import MissingExtraError
 from .raw import BEGINNING_BYTES, Raw
 from .unpack import DamageError
 
-__all__ = ["is_table", "read_parquet", "read_table"]
+__all__ = ["CONTENTS", "is_table", "read_parquet", "read_table"]
 
 MAX_ROW_BYTES = 16 << 20
 _MOST_READ_AGAIN_BYTES = 256 << 20
 """What follows a quote without an end is read again; a file where that comes to more is given up."""
 _LINE_COST_BYTES = 100
 _MOST_COLUMNS = 10_000
+_MOST_HELD_BYTES = 64 << 20
+"""So much of a table waits for a time that tells the order of month and day; the portal exports as much at most."""
 _ROWS_AT_ONCE = 1_024
-# Columns that hold prompts and answers, and nothing of usage: they are not even read.
-_MESSAGES = {"RequestMessages", "ResponseMessages"}
+# Columns that hold prompts and answers, and that no format looks at: they are not even read.
+CONTENTS = frozenset(
+    (
+        *("RequestMessages", "ResponseMessages"),  # API Management
+        *("messages", "proxy_server_request"),  # LiteLLM
+        *("input", "output"),  # Langfuse, Responses
+        *("request_body", "response_body"),  # Helicone
+    )
+)
 _LARGEST_EXACT = 2**53
 _BLANK = b" \t\r\n\f\v\0"
 _LINE_END = (b"\n", b"\r")
@@ -85,38 +94,89 @@ def _records(header: Raw, rows: _Rows) -> Iterator[Raw]:
         reason = "the times of the table are in a zone of the reader; export it with times in UTC"
         yield Raw(header.line, None, None, reason, damaged=True)
         return
+    table = _Dated(names, list(zones))
     try:
         for row in rows.read():
-            if row.reason is not None:
-                yield row
-            elif len(row.value) != len(names):
+            if row.reason is None and len(row.value) != len(names):
                 reason = f"the row has {len(row.value):,} cells where the header has {len(names):,}"
-                yield row._replace(value=tuple(row.value), reason=reason)
-            elif any(_may_be_two_days(row.value[i]) for i in zones):
-                reason = "a time does not tell its month from its day; export it with the portal in English (US)"
-                yield row._replace(value=tuple(row.value), reason=reason)
-            else:
-                for i in zones:
-                    row.value[i] = _as_iso(row.value[i])
-                yield Raw(row.line, None, {name: cell for name, cell in zip(names, row.value, strict=True) if name})
+                row = row._replace(value=tuple(row.value), reason=reason)
+            yield from table.add(row)
     except DamageError as damage:
+        yield from table.end()
         yield Raw(rows.line, None, None, str(damage), damaged=True)
+    else:
+        yield from table.end()
 
 
-def _may_be_two_days(text: str) -> bool:
-    """Tell a time that is another day to other readers; only the English of the US has AM and PM in capitals."""
+class _Dated:
+    """Rows whose times may have the day before the month or behind it, as the reader's language has it.
+
+    One table is written in one language, so that a single time tells the order of all. Rows are held until one does.
+    """
+
+    def __init__(self, names: list[str], zoned: list[int]) -> None:
+        self._names, self._zoned = names, zoned
+        self._day_first: bool | None = None
+        self._held: list[Raw] = []
+        self._held_bytes = 0
+
+    def add(self, row: Raw) -> Iterator[Raw]:
+        """Yield what can be told now that this row was read."""
+        told = {_day_first(row.value[i]) for i in self._zoned} if row.reason is None else set()
+        if told >= {True, False} or (self._day_first is not None and (not self._day_first) in told):
+            reason = "a time has month and day in another order than the others; export it once, with one language"
+            row, told = row._replace(value=tuple(row.value), reason=reason), set()
+        if told & {True, False}:
+            self._day_first = True in told
+            yield from self.end()
+        if self._day_first is None and (self._held or _UNSURE in told):
+            self._held.append(row)
+            self._held_bytes += sum(map(len, row.value or ()))
+            if self._held_bytes > _MOST_HELD_BYTES:
+                yield from self.end()
+        else:
+            yield self._named(row)
+
+    def end(self) -> Iterator[Raw]:
+        """Yield the rows that are held, by what is known of their order."""
+        held, self._held, self._held_bytes = self._held, [], 0
+        yield from map(self._named, held)
+
+    def _named(self, row: Raw) -> Raw:
+        if row.reason is not None:
+            return row
+        if self._day_first is None and any(_day_first(row.value[i]) == _UNSURE for i in self._zoned):
+            reason = "no time of the table tells its month from its day; export it with the portal in English (US)"
+            return row._replace(value=tuple(row.value), reason=reason)
+        for i in self._zoned:
+            row.value[i] = _as_iso(row.value[i], day_first=bool(self._day_first))
+        return Raw(row.line, None, {name: cell for name, cell in zip(self._names, row.value, strict=True) if name})
+
+
+_UNSURE = "unsure"
+
+
+def _day_first(text: str) -> bool | str | None:
+    """Tell whether a time of the portal has the day first; None where it is another time, or the same either way."""
     found = _PORTAL_TIME.fullmatch(text)
-    return found is not None and found[6] is None and found[1] != found[2] and max(int(found[1]), int(found[2])) <= 12
+    if found is None:
+        return None
+    if found[6] is not None:
+        return False  # of the languages only the English of the US has AM and PM in capitals
+    one, other = int(found[1]), int(found[2])
+    if one == other or min(one, other) > 12:
+        return None
+    return one > 12 if max(one, other) > 12 else _UNSURE
 
 
-def _as_iso(text: str) -> str:
+def _as_iso(text: str, *, day_first: bool) -> str:
     """Return a time that the portal wrote as ISO 8601; whatever else it is, as it stands."""
     found = _PORTAL_TIME.fullmatch(text)
     if found is None:
         return text
     month, day, year, hour, rest, half = found.groups()
     if half is None:
-        if int(month) > 12:
+        if day_first:
             month, day = day, month
         return f"{year}-{month:0>2}-{day:0>2}T{hour:0>2}:{rest}Z"
     if not 1 <= int(hour) <= 12:
@@ -307,8 +367,11 @@ def _cells(text: str, delimiter: str) -> list[str] | None:
         at = end + 1
 
 
-def read_parquet(file: BinaryIO) -> Iterator[Raw]:
-    """Yield the rows of a Parquet file as dictionaries of what JSON could hold."""
+def read_parquet(file: BinaryIO, columns: Collection[str] | None = None) -> Iterator[Raw]:
+    """Yield the rows of a Parquet file as dictionaries of what JSON could hold.
+
+    Only `columns` are read, where they are given; else all but `CONTENTS`, as far as these hold texts or objects.
+    """
     try:
         import pyarrow
         from pyarrow import parquet
@@ -323,7 +386,12 @@ def read_parquet(file: BinaryIO) -> Iterator[Raw]:
             if not names or len(set(names)) != len(names) or len(names) > _MOST_COLUMNS:
                 yield Raw(None, None, None, "the Parquet file has no columns, too many, or two of a name", damaged=True)
                 return
-            wanted = [name for name in names if name not in _MESSAGES] if _MESSAGES.intersection(names) else None
+            if columns is None:
+                wanted = [one.name for one in table.schema_arrow if one.name not in CONTENTS or _is_number(one.type)]
+            else:
+                wanted = [name for name in names if name in columns]
+            # Without any column of interest there are rows all the same, to be told about.
+            wanted = wanted or names[:1]
             for batch in table.iter_batches(_ROWS_AT_ONCE, columns=wanted, use_threads=False):
                 for row in batch.to_pylist():
                     number += 1
@@ -334,6 +402,12 @@ def read_parquet(file: BinaryIO) -> Iterator[Raw]:
     except (pyarrow.ArrowException, OSError, ValueError, LookupError, OverflowError, MemoryError, TypeError):
         reason = "the Parquet file is damaged or of a kind that pyarrow cannot read; the rows before were kept"
         yield Raw(number + 1 if number else None, None, None, reason, damaged=True)
+
+
+def _is_number(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
 
 
 def _as_json(value: Any) -> Any:

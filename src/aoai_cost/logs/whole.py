@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from ..errors import UsageFormatError
 from .files import Section
 from .join import Calls, Joiner
 from .meters import LoggedHours
+from .nesting import leave_innermost
 from .parts import Parts, PartTable, Shared
-from .reading import Account, Options, SectionAccount, strange
+from .reading import Account, Continued, Options, SectionAccount, strange
 from .rejects import Rejects
 from .schema import Counts, FileCounts, PartKind
 from .sums import Sums, UsageSums
@@ -36,8 +39,12 @@ class Whole:
         """In their order."""
         self._files = files
         self._file_of = [section.file for section in sections]
-        self.has_sums = any(one.has_sums for one in accounts)
-        """Whether rows were read that may sum calls of other rows."""
+        self.sources = {source for one in accounts for source in one.sources}
+        """The numbers of the formats of which there are rows."""
+        self._has_sums = any(one.has_sums for one in accounts)
+        self._continued = _continued(accounts)
+        self.followed: set[int] = set()
+        """The places among the rows after which more follows of those where it does."""
         self._unseen = [set(one.unseen) for one in accounts if one.unseen is not None]
         self._recognised = any(one.recognised for one in accounts)
 
@@ -71,20 +78,38 @@ class Whole:
             reason = f"{first.reason}{more}; {strange(self.shared, all_of_them=True)}"
             raise UsageFormatError(first.source_file, reason, first.line or 0)
 
+    @property
+    def depends(self) -> bool:
+        """Whether what some rows count for depends on rows of other calls, so that partitions hang together."""
+        return self._has_sums
+
+    def innermost(self, partitions: Iterator[Parts]) -> Iterator[Parts]:
+        """Yield the rows of calls of spans under their identities, without what is told again around them."""
+        counts = [section.counts for section in self.sections]
+        return (leave_innermost(parts, counts) for parts in partitions)
+
     def calls(self, partitions: Iterator[Parts]) -> Iterator[Calls]:
-        """Yield the calls in `partitions`, each of which holds all rows of its calls; count what becomes of rows."""
+        """Yield the calls in `partitions`, each of which holds all rows of its calls; count what becomes of rows.
+
+        Where partitions hang together (`depends`), all must be given.
+        """
+        for calls in self._joined(partitions):
+            self._follow(calls)
+            yield calls
+
+    def _joined(self, partitions: Iterator[Parts]) -> Iterator[Calls]:
         counts = [section.counts for section in self.sections]
         joiner = Joiner(self.shared, counts, self._options.given(self.shared))
         logged = LoggedHours(self.shared, counts)
         sums = PartTable()
         try:
             for parts in partitions:
-                if not self.has_sums:
+                if not self._has_sums:
                     yield joiner.resolve(parts)
                     continue
-                of_meters = parts["kind"] == PartKind.METER
-                sums.add_many(parts[of_meters])
-                calls = joiner.resolve(parts[~of_meters])
+                of_sums = np.isin(parts["kind"], PartKind.OF_SUMS)
+                sums.add_many(parts[of_sums])
+                calls = joiner.resolve(parts[~of_sums])
                 logged.learn(calls)
                 yield calls
             for parts in sums.partitions():
@@ -92,17 +117,46 @@ class Whole:
         finally:
             sums.close()
 
+    def _follow(self, calls: Calls) -> None:
+        times = calls.rows["timestamp_us"]
+        for number, one in enumerate(self._continued):
+            later = (times >= one.begins_us) & (times < one.ends_us)
+            if number not in self.followed and (later & (calls.rows["source"] == one.source)).any():
+                self.followed.add(number)
+
+    def _end_continued(self, rejects: Rejects) -> None:
+        """Reject the rows after which more would follow, where it does not."""
+        before = self.lines_before()
+        for number, one in enumerate(self._continued):
+            section = self.sections[one.section].counts
+            if number in self.followed:
+                section.ignored += 1
+                continue
+            line = None if one.reject.line is None else one.reject.line + before[one.section]
+            if self._options.strict:
+                raise UsageFormatError(one.reject.source_file, one.reject.reason, line or 0)
+            section.complete = False
+            section.rejected += 1
+            rejects.add(one.reject._replace(line=line))
+
     def usage_sums(self, sums: Sums, rejects: Rejects) -> UsageSums:
-        """Return the sums of all calls with the account."""
+        """Return the sums of all calls with the account.
+
+        Raises
+        ------
+        UsageFormatError
+            Under ``strict``, if what follows a row is not there.
+        """
         from .frame import make_rejected
 
-        # Only now is it known which rows were further parts of a call.
+        # Only now is it known which rows were further parts of a call, and what is missing.
+        self._end_continued(rejects)
         counts = Counts(tuple(self._file_counts()), rejects.reasons)
         return UsageSums(
             groups=tuple(sums.groups()),
             period=sums.period,
             formats=sums.formats,
-            rejected=make_rejected(rejects.rows, self._files),
+            rejected=make_rejected(rejects.sorted_rows(self._files), self._files),
             counts=counts,
             complete=counts.total.complete,
         )
@@ -112,3 +166,12 @@ class Whole:
         for number, section in zip(self._file_of, self.sections, strict=True):
             totals[number].add(section.counts)
         return totals
+
+
+def _continued(accounts: Sequence[Account]) -> list[Continued]:
+    found: list[Continued] = []
+    first = 0
+    for account in accounts:
+        found += [one._replace(section=one.section + first) for one in account.continued]
+        first += len(account.sections)
+    return found

@@ -13,22 +13,25 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from ..errors import UsageFormatError
-from .parts import PART, Runs
-from .reading import Account, SectionAccount
+from .parts import Runs
+from .reading import Account, Continued, SectionAccount
 from .rejects import MAX_LISTED, Reject, Rejects, reason_alone
 from .schema import Facets, FileCounts
 
 __all__ = ["RejectsOf", "WorkFolder"]
 
-_PARTS, _REJECTS, _ACCOUNT, _UNFINISHED = ".parts", ".rejects", ".json", ".unfinished"
+_PARTS, _SPANS, _REJECTS, _ACCOUNT = ".parts", ".spans", ".rejects", ".json"
+_ALL = (_PARTS, _SPANS, _REJECTS, _ACCOUNT)
+_UNFINISHED = ".unfinished"
 # Whatever else the user keeps there is not touched.
-_OURS = re.compile(r"(?P<key>[0-9a-f]{32})(\.parts|\.rejects|\.json)?(?P<unfinished>\.unfinished)?")
+_OURS = re.compile(r"(?P<key>[0-9a-f]{32})(\.parts|\.spans|\.rejects|\.json)?(?P<unfinished>\.unfinished)?")
 
 
 class Unfinished(NamedTuple):
     """The files of a task while it is done."""
 
     parts: IO[bytes]
+    spans: IO[bytes]
     rejects: IO[bytes]
     account: IO[bytes]
 
@@ -45,7 +48,7 @@ class WorkFolder:
     @contextmanager
     def open(self, key: str) -> Iterator[Unfinished]:
         """Open the files of a task; without `keep` nothing is left of them."""
-        paths = [self.path / f"{key}{suffix}{_UNFINISHED}" for suffix in (_PARTS, _REJECTS, _ACCOUNT)]
+        paths = [self.path / f"{key}{suffix}{_UNFINISHED}" for suffix in _ALL]
         try:
             with ExitStack() as stack:
                 yield Unfinished(*(stack.enter_context(path.open("w+b")) for path in paths))
@@ -53,17 +56,20 @@ class WorkFolder:
             for path in paths:
                 path.unlink(missing_ok=True)
 
-    def keep(self, files: Unfinished, bounds: list[list[int]], account: Account, rejects: RejectsOf) -> None:
+    def keep(self, files: Unfinished, kept: Sequence[Runs], account: Account, rejects: RejectsOf) -> None:
         """Keep the records that were written, and their account."""
         # The reasons of rows that are not written come as the last line.
         files.rejects.write(json.dumps(rejects.unwritten).encode())
         told = {
-            "bounds": bounds,
+            "bounds": [one.bounds for one in kept],
             "sections": [{"counts": asdict(one.counts), "lines": one.lines} for one in account.sections],
             "facets": account.facets,
             "quantities": account.quantities,
+            "sources": sorted(account.sources),
             "recognised": account.recognised,
             "has_sums": account.has_sums,
+            "has_spans": account.has_spans,
+            "continued": account.continued,
             "unseen": None if account.unseen is None else sorted(account.unseen),
         }
         files.account.write(json.dumps(told, separators=(",", ":")).encode())
@@ -77,7 +83,7 @@ class WorkFolder:
 
     def has(self, key: str) -> bool:
         """Tell whether a task is done."""
-        return all((self.path / f"{key}{suffix}").exists() for suffix in (_PARTS, _REJECTS, _ACCOUNT))
+        return all((self.path / f"{key}{suffix}").exists() for suffix in _ALL)
 
     def learn_rejects(self, key: str, lines_before: Sequence[int], rejects: Rejects) -> None:
         """Add the rows that could not be read in a task, given how many lines of its file come before each section.
@@ -104,27 +110,41 @@ class WorkFolder:
         except (ValueError, LookupError, TypeError, OSError):
             raise _damaged(path) from None
 
-    def load(self, key: str) -> tuple[Account, Runs]:
-        """Return what came of a task that is done.
+    def load(self, key: str) -> tuple[Account, Runs, Runs]:
+        """Return what came of a task that is done: its account, its records, and those of spans.
 
         Raises
         ------
         UsageFormatError
             If it cannot be read any more.
         """
-        path = self.path / f"{key}{_PARTS}"
+        path = self.path / f"{key}{_ACCOUNT}"
         try:
-            told = json.loads((self.path / f"{key}{_ACCOUNT}").read_bytes())
-            sections = [SectionAccount(FileCounts(**one["counts"]), one["lines"]) for one in told["sections"]]
-            facets = [Facets(*one) for one in told["facets"]]
-            quantities = [tuple((*meter,) for meter in one) for one in told["quantities"]]
-            bounds = told["bounds"]
-            if path.stat().st_size != (bounds[-1][-1] if bounds else 0) * PART.itemsize:
-                raise ValueError
+            told = json.loads(path.read_bytes())
+            account = Account(
+                sections=[SectionAccount(FileCounts(**one["counts"]), one["lines"]) for one in told["sections"]],
+                facets=[Facets(*one) for one in told["facets"]],
+                quantities=[tuple((*meter,) for meter in one) for one in told["quantities"]],
+                sources=told["sources"],
+                recognised=told["recognised"],
+                has_sums=told["has_sums"],
+                has_spans=told["has_spans"],
+                continued=[
+                    Continued(source, begins_us, ends_us, section, Reject(*reject))
+                    for source, begins_us, ends_us, section, reject in told["continued"]
+                ],
+                unseen=told["unseen"],
+            )
+            parts, spans = (
+                Runs(self.path / f"{key}{suffix}", bounds)
+                for suffix, bounds in zip((_PARTS, _SPANS), told["bounds"], strict=True)
+            )
         except (ValueError, LookupError, TypeError, OSError):
             raise _damaged(path) from None
-        account = Account(sections, facets, quantities, told["recognised"], told["has_sums"], told["unseen"])
-        return account, Runs(path, bounds)
+        for runs in (parts, spans):
+            if not runs.is_whole():
+                raise _damaged(path)
+        return account, parts, spans
 
     def drop_others(self, keys: Collection[str]) -> None:
         """Delete what belongs to none of these tasks: of files that changed since, or that an interruption left."""

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from hashlib import blake2b
 from pathlib import Path
 from queue import SimpleQueue
@@ -29,8 +29,8 @@ from filelock import FileLock, Timeout
 from ..errors import UsageFormatError
 from ..version import __version__
 from .files import SECTION_BYTES, LogFile, Section, cut
-from .parts import PART, PARTITIONS, PartTable, Runs, Source, partition
-from .reading import Advance, Options, Progress, Reading, sum_up
+from .parts import PART, PARTITIONS, Parts, PartTable, Runs, Source, partition
+from .reading import Account, Advance, Options, Progress, Reading, sum_up
 from .rejects import Rejects
 from .sums import Sums, SumsState, UsageSums
 from .whole import Whole
@@ -148,15 +148,17 @@ class Worker:
         options, files, tasks, folder, all_rejects = self._job
         task = tasks[number]
         with folder.open(task.key) as unfinished:
-            runs, rejects = Runs(unfinished.parts), RejectsOf(unfinished.rejects, write_all=all_rejects)
-            table = PartTable(runs)
-            reading = Reading(options, table, rejects)
+            kept = Runs(unfinished.parts), Runs(unfinished.spans)
+            parts, spans = (PartTable(one) for one in kept)
+            rejects = RejectsOf(unfinished.rejects, write_all=all_rejects)
+            reading = Reading(options, parts, spans, rejects)
             for i, section in enumerate(task.sections):
                 rejects.begin(i)
                 reading.read(files[section.file], section, f"{task.key}/{i}", advance)
-            table.spill()
+            parts.spill()
+            spans.spill()
             account = reading.account()
-            folder.keep(unfinished, runs.bounds, account, rejects)
+            folder.keep(unfinished, kept, account, rejects)
         counts = [one.counts for one in account.sections]
         return task.size, sum(one.rows for one in counts), sum(one.rejected for one in counts)
 
@@ -170,29 +172,31 @@ class Worker:
         """Resolve a partition and add its calls to the sums."""
         self._gathered().add(range(number, number + 1))
 
-    def resolved(self) -> tuple[SumsState, npt.NDArray[np.int64]]:
-        """Return the sums of the calls that were resolved here, and what was counted of each section."""
+    def resolved(self) -> tuple[SumsState, set[int], npt.NDArray[np.int64]]:
+        """Return of what was resolved here the sums, what of it follows other rows, and the counts of each section."""
         whole, sums = self._gathered().whole, self._gathered().sums
         counted = [[getattr(one.counts, name) for name in _RESOLVED] for one in whole.sections]
-        return sums.state, np.array(counted, np.int64).reshape(-1, len(_RESOLVED))
+        return sums.state, whole.followed, np.array(counted, np.int64).reshape(-1, len(_RESOLVED))
 
     def usage_sums(self, pool: _Pool, rejects: Rejects) -> UsageSums:
         """Resolve everything, together with the processes of a pool, and return the sums with the account."""
         everything = self._gathered()
+        whole, sums = everything.whole, everything.sums
         everything.learn_rejects(rejects)
-        everything.whole.check(rejects)
-        if everything.whole.has_sums:
-            # Rows that sum calls of other rows are resolved when all others are.
-            everything.add(range(PARTITIONS))
-            return everything.whole.usage_sums(everything.sums, rejects)
+        whole.check(rejects)
+        if everything.hangs_together:
+            with closing(everything.settle_spans()):
+                everything.add(range(PARTITIONS))
+            return whole.usage_sums(sums, rejects)
         for _ in pool.map("resolve", range(PARTITIONS), self):
             pass
-        for state, counted in pool.each("resolved"):
-            everything.sums.learn(state)
-            for section, found in zip(everything.whole.sections, counted.tolist(), strict=True):
+        for state, followed, counted in pool.each("resolved"):
+            sums.learn(state)
+            whole.followed |= followed
+            for section, found in zip(whole.sections, counted.tolist(), strict=True):
                 for name, more in zip(_RESOLVED, found, strict=True):
                     setattr(section.counts, name, getattr(section.counts, name) + more)
-        return everything.whole.usage_sums(everything.sums, rejects)
+        return whole.usage_sums(sums, rejects)
 
     def _gathered(self) -> _All:
         if self._all is None:
@@ -204,19 +208,40 @@ class _All:
     """What all tasks left."""
 
     def __init__(self, job: Job) -> None:
-        shared = Reading(job.options, PartTable(), Rejects()).shared
+        shared = Reading(job.options, PartTable(), PartTable(), Rejects()).shared
         self._job = job
         sections: list[Section] = []
-        accounts = []
-        self._sources = []
+        accounts: list[Account] = []
+        self._parts: list[Source | Runs] = []
+        self._spans: list[Source] = []
         for task in job.tasks:
-            account, runs = job.folder.load(task.key)
+            account, parts, spans = job.folder.load(task.key)
             numbers = shared.learn(account.facets, account.quantities)
-            self._sources.append(Source(runs, len(sections), *numbers))
+            self._parts.append(Source(parts, len(sections), *numbers))
+            if account.has_spans:
+                self._spans.append(Source(spans, len(sections), *numbers))
             sections += task.sections
             accounts.append(account)
         self.whole = Whole([file.shown for file in job.files], sections, accounts, shared, job.options)
         self.sums = Sums(shared)
+
+    @property
+    def hangs_together(self) -> bool:
+        """Whether one process must resolve everything: rows of one partition may tell what those of another count."""
+        return self.whole.depends or bool(self._spans)
+
+    def settle_spans(self) -> Runs:
+        """Put the innermost spans among the records, and return where they are, to be closed in the end."""
+        runs = Runs.temporary()
+        innermost = PartTable(runs)
+        for parts in self.whole.innermost(self._partitions(self._spans, range(PARTITIONS))):
+            innermost.add_many(parts)
+        innermost.spill()
+        self._parts.append(runs)
+        return runs
+
+    def _partitions(self, sources: Sequence[Source | Runs], numbers: Iterable[int]) -> Iterator[Parts]:
+        return (parts for number in numbers for parts in partition(sources, number))
 
     def learn_rejects(self, rejects: Rejects) -> None:
         """Hand on the rows that could not be read, in the order of files and lines."""
@@ -228,8 +253,7 @@ class _All:
 
     def add(self, partitions: Iterable[int]) -> None:
         """Resolve partitions and add their calls."""
-        parts = (one for number in partitions for one in partition(self._sources, number))
-        for calls in self.whole.calls(parts):
+        for calls in self.whole.calls(self._partitions(self._parts, partitions)):
             self.sums.add(calls)
 
 

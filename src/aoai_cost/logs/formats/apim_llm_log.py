@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..fields import served_model, to_count, to_duration_ms, to_flag, to_status, to_text, to_timestamp_us
+from ..fields import needed_id, needed_time_us, served_model, to_count, to_duration_ms, to_flag, to_status, to_text
 from ..operations import api_of
-from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
+from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, Tokens
 
 __all__ = ["FORMAT", "Row"]
 
@@ -52,17 +52,12 @@ class Row:
 
     def identity(self) -> tuple[str, str]:
         """Return the gateway and the call that it names."""
-        correlation_id = self.text("CorrelationId")
-        if correlation_id is None:
-            raise RowError("CorrelationId is empty: the row can be joined to nothing, nor told from a duplicate")
+        correlation_id = needed_id(self.get("CorrelationId"), "CorrelationId")
         return (self.text("_ResourceId", "resourceId") or "").lower(), correlation_id
 
     def timestamp_us(self) -> int:
         """Return the time of the row."""
-        found = to_timestamp_us(self.get("TimeGenerated", "time"), "TimeGenerated")
-        if found is None:
-            raise RowError("TimeGenerated is absent")
-        return found
+        return needed_time_us(self.get("TimeGenerated", "time"), "TimeGenerated")
 
     def status(self) -> int | None:
         """Return what the backend answered, which was billed whatever the gateway then told its client."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from ..fields import served_model, to_count, to_text, to_timestamp_us, to_whole
+from ..fields import needed_time_us, served_model, to_count, to_text, to_whole
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
 
 __all__ = ["FORMAT"]
@@ -61,9 +61,7 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
         if not tokens:
             return None
         raise RowError("the metric counts tokens of a kind that is not known, which may be inside the others")
-    timestamp_us = to_timestamp_us(record.get(time), time)
-    if timestamp_us is None:
-        raise RowError(f"{time} is absent")
+    timestamp_us = needed_time_us(record.get(time), time)
     told = _dimensions(record.get(dimensions))
     model, version = served_model(_first(told, _MODEL))
     facets = Facets(

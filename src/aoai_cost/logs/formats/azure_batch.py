@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..fields import to_status, to_text
+from ..fields import needed_id, to_status, to_text
 from ..operations import api_of
 from ..schema import Facets, Identity, LogFormat, Part, PartKind, RowError
 from . import openai_response
@@ -35,9 +35,7 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     """Read one line; None for the batch object."""
     if "custom_id" not in record:
         return None
-    custom_id = to_text(record["custom_id"], "custom_id")
-    if custom_id is None:
-        raise RowError("custom_id is empty: the line can be joined to nothing, nor told from a duplicate")
+    custom_id = needed_id(record["custom_id"], "custom_id")
     return (_TIER, custom_id), _asked(record) if _is_input(record) else _answered(record, custom_id)
 
 

@@ -16,18 +16,21 @@ from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, Row
 
 __all__ = ["FORMAT"]
 
-# The newer family, "Models - Usage", goes before the older one of Azure OpenAI where both are there.
 _COUNTS = {
-    "inputtokens": ("prompt_tokens", True),
-    "outputtokens": ("completion_tokens", True),
-    "processedprompttokens": ("prompt_tokens", False),
-    "generatedtokens": ("completion_tokens", False),
+    "inputtokens": "prompt_tokens",
+    "outputtokens": "completion_tokens",
+    "processedprompttokens": "prompt_tokens",
+    "generatedtokens": "completion_tokens",
 }
-# Prompt and completion together: never added to its parts.
-_TOTALS = {"totaltokens": True, "tokentransaction": False}
+# How many calls the sums stand for, refused ones too.
+_CALLS = {"modelrequests", "azureopenairequests"}
 # Whether these are inside the counts above nobody documents.
 _UNCLEAR = {"audioinputtokens", "audiooutputtokens", "audioprompttokens", "audiocompletiontokens"}
 _IMAGES = "generatedimages"
+# The newer family, "Models - Usage", goes before the older one of Azure OpenAI where both are there. Totals hold prompt
+# and completion together: they are never added to their parts.
+_NEWER = {"inputtokens", "outputtokens", "totaltokens", "modelrequests", _IMAGES}
+_OLDER = {"processedprompttokens", "generatedtokens", "tokentransaction", "azureopenairequests"}
 _GRAIN = re.compile(r"PT?(?:(\d{1,3})D)?T?(?:(\d{1,4})H)?(?:(\d{1,6})M)?")
 _CLOCK = re.compile(r"(?:(\d{1,3}) days?, )?(\d{1,2}):(\d\d):(\d\d)")
 _DAY_S = 86_400
@@ -41,7 +44,7 @@ def sniff(record: Mapping[str, Any]) -> bool:
 
 
 def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
-    """Read one point; None where it has no data or is of a metric that counts no tokens."""
+    """Read one point; None where it has no data or is of a metric of something else."""
     if "metricName" not in record:
         record = {
             "metricName": record["MetricName"],
@@ -52,12 +55,10 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
         }
     metric = (to_text(record["metricName"], "metricName") or "").lower()
     total = record.get("total")
-    if metric not in _COUNTS and metric not in _TOTALS and metric not in _UNCLEAR and metric != _IMAGES:
-        return None
-    if total is None or total == "":
+    if metric not in _NEWER | _OLDER | _UNCLEAR or total is None or total == "":
         return None
     sum_ = to_whole(total, "total") or 0
-    if not sum_ and metric not in _COUNTS:
+    if not sum_ and metric not in _COUNTS and metric not in _CALLS:
         return None
     if metric in _UNCLEAR:
         raise RowError("audio tokens of metrics: nobody documents whether the prompt and completion metrics hold them")
@@ -69,19 +70,21 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     resource = resource.lower().rstrip("/")
     dimensions = record.get("dimensions") or {}
     facets, series = _facets(resource, record.get("location"), dimensions)
-    is_newer = _COUNTS[metric][1] if metric in _COUNTS else _TOTALS.get(metric, True)
     part = Part(
         PartKind.METER,
         series,
         facets,
         timestamp_us,
-        Tokens(**{_COUNTS[metric][0]: sum_}) if metric in _COUNTS else NO_TOKENS,
+        Tokens(**{_COUNTS[metric]: sum_}) if metric in _COUNTS else NO_TOKENS,
         quality="aggregated",
         requests=None,
         span_s=span_s,
         # A view by more dimensions tells more of the same tokens.
-        rank=100 * is_newer + min(len(dimensions), 99),
+        rank=100 * (metric in _NEWER) + min(len(dimensions), 99),
     )
+    if metric in _CALLS:
+        # Only points by the same dimensions add up.
+        part = part._replace(kind=PartKind.CALLS, requests=sum_, request_id="\0".join(sorted(dimensions)))
     if metric == _IMAGES:
         part = part._replace(kind=PartKind.USAGE, call_id="", quantities=(("image", "text", "", sum_),))
         return (resource, metric, series, str(timestamp_us), str(span_s)), part

@@ -16,7 +16,17 @@ import orjson
 
 from ..._fast.columns import Columns
 from ...catalog import arm_region
-from ..fields import EARLIEST_US, LATEST_US, served_model, to_count, to_duration_ms, to_status, to_text, to_timestamp_us
+from ..fields import (
+    EARLIEST_US,
+    LATEST_US,
+    needed_id,
+    served_model,
+    to_count,
+    to_duration_ms,
+    to_status,
+    to_text,
+    to_timestamp_us,
+)
 from ..operations import api_of
 from ..parts import NOT_A_TIME, PART, Parts, Shared
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
@@ -45,9 +55,7 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     category = str(record.get("category", "")).lower()
     if category not in (_USAGE, _STATUS):
         return None
-    correlation_id = to_text(record.get("correlationId"), "correlationId")
-    if correlation_id is None:
-        raise RowError("correlationId is absent: the row can be joined to nothing, nor told from a duplicate")
+    correlation_id = needed_id(record.get("correlationId"), "correlationId")
     resource = to_text(record.get("resourceId"), "resourceId")
     resource = resource.lower().rstrip("/") if resource is not None else None
     properties = _properties(record.get("properties"))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...catalog import arm_region, arm_resource
-from ..fields import served_model, to_duration_ms, to_flag, to_status, to_text, to_timestamp_us, to_tokens
+from ..fields import needed_id, needed_time_us, served_model, to_duration_ms, to_flag, to_status, to_text, to_tokens
 from ..operations import api_of
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError
 
@@ -31,12 +31,8 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
         raise RowError("the line was written by another version of the log; this one reads version 1")
     if record.get("sent") is False:
         return None
-    attempt_id = to_text(record.get("id"), "id")
-    if attempt_id is None:
-        raise RowError("id is empty: the line cannot be told from a duplicate")
-    timestamp_us = to_timestamp_us(record.get("time"), "time")
-    if timestamp_us is None:
-        raise RowError("time is absent")
+    attempt_id = needed_id(record.get("id"), "id")
+    timestamp_us = needed_time_us(record.get("time"), "time")
     usage = record.get("usage")
     if usage is not None and not isinstance(usage, dict):
         raise RowError("usage must be an object")

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..fields import served_model, to_count, to_duration_ms, to_status, to_text, to_timestamp_us
+from ..fields import needed_id, needed_time_us, served_model, to_count, to_duration_ms, to_status, to_text
 from ..operations import api_of
-from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
+from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, Tokens
 from ..tracers import in_pages, is_azure, is_elsewhere, to_object, to_place, without_vendor
 
 __all__ = ["FORMAT"]
@@ -27,12 +27,8 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     provider = to_text(record.get("provider"), "provider")
     if is_elsewhere(provider):
         return None
-    request_id = to_text(record.get("request_id"), "request_id")
-    if request_id is None:
-        raise RowError("request_id is empty: the row cannot be told from a duplicate")
-    timestamp_us = to_timestamp_us(record.get("request_created_at"), "request_created_at")
-    if timestamp_us is None:
-        raise RowError("request_created_at is absent")
+    request_id = needed_id(record.get("request_id"), "request_id")
+    timestamp_us = needed_time_us(record.get("request_created_at"), "request_created_at")
     places = [to_place(record.get(name), name) for name in ("target_url", "request_path")]
     resource = next((account for account, _ in places if account is not None), None)
     deployment = next((named for _, named in places if named is not None), None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..fields import served_model, to_count, to_text, to_timestamp_us, to_tokens
+from ..fields import needed_id, needed_time_us, served_model, to_count, to_text, to_timestamp_us, to_tokens
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
 from ..tracers import in_pages, to_object, without_vendor
 
@@ -38,12 +38,8 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     kind = to_text(record.get("type"), "type")
     if kind not in _CALLS:
         return None
-    one = to_text(record.get("id"), "id")
-    if one is None:
-        raise RowError("id is empty: the row cannot be told from a duplicate")
-    timestamp_us = to_timestamp_us(_either(record, "start_time", "startTime"), "start_time")
-    if timestamp_us is None:
-        raise RowError("start_time is absent")
+    one = needed_id(record.get("id"), "id")
+    timestamp_us = needed_time_us(_either(record, "start_time", "startTime"), "start_time")
     ended_us = to_timestamp_us(_either(record, "end_time", "endTime"), "end_time")
     name = next((record[key] for key in ("provided_model_name", "providedModelName", "model") if record.get(key)), None)
     model, version = served_model(without_vendor(to_text(name, "provided_model_name")))

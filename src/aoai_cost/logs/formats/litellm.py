@@ -7,13 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from ...catalog import get_model
 from ...errors import UnknownNameError
-from ..fields import served_model, to_count, to_duration_ms, to_text, to_timestamp_us, to_tokens
+from ..fields import (
+    needed_id,
+    needed_time_us,
+    served_model,
+    to_count,
+    to_duration_ms,
+    to_text,
+    to_timestamp_us,
+    to_tokens,
+)
 from ..operations import api_of
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
 from ..tracers import in_pages, is_elsewhere, status_of_error, to_object, to_place, without_vendor
@@ -35,12 +45,8 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     provider = to_text(record.get("custom_llm_provider"), "custom_llm_provider")
     if is_elsewhere(provider):
         return None
-    request_id = to_text(record.get("request_id"), "request_id")
-    if request_id is None:
-        raise RowError("request_id is empty: the row cannot be told from a duplicate")
-    timestamp_us = to_timestamp_us(record.get("startTime"), "startTime")
-    if timestamp_us is None:
-        raise RowError("startTime is absent")
+    request_id = needed_id(record.get("request_id"), "request_id")
+    timestamp_us = needed_time_us(record.get("startTime"), "startTime")
     metadata = to_object(record.get("metadata"), "metadata")
     operation = _operation(record)
     resource, deployment = to_place(record.get("api_base"), "api_base")
@@ -82,7 +88,9 @@ def _operation(record: Mapping[str, Any]) -> str | None:
     return None if call_type is None else _ASYNC.sub("", call_type)
 
 
+@lru_cache(1024)
 def _is_model(name: str | None) -> bool:
+    # Cached: for a name that is none, `get_model` looks for those that are near it.
     if name is None:
         return True
     try:

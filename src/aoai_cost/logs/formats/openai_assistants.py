@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..fields import to_text, to_tokens
+from ..fields import needed_id, to_text, to_tokens
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError
 from . import openai_response
 
@@ -28,9 +28,7 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     kind = record["object"]
     if kind not in (_RUN, _STEP):
         return None
-    run = to_text(record.get("id" if kind == _RUN else "run_id"), "id of the run")
-    if run is None:
-        raise RowError("the run has no id: it can be joined to nothing, nor told from a duplicate")
+    run = needed_id(record.get("id" if kind == _RUN else "run_id"), "id of the run")
     if kind == _STEP:
         facets = Facets(api="assistants", operation="Create_Run")
         return (run,), Part(PartKind.REST, "", facets, openai_response.time_of(record), request_id=run)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..fields import served_model, to_text, to_tokens
+from ..fields import needed_id, served_model, to_text, to_tokens
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError
 from . import openai_response
 
@@ -51,9 +51,7 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     answer = record.get("response")
     if record["type"] not in (_DONE, "response.created") or not isinstance(answer, dict):
         return None
-    answer_id = to_text(answer.get("id"), "id")
-    if answer_id is None:
-        raise RowError("the answer has no id: it can be joined to nothing, nor told from a duplicate")
+    answer_id = needed_id(answer.get("id"), "id of the answer")
     usage = answer.get("usage")
     if usage is not None and not isinstance(usage, dict):
         raise RowError("usage must be an object")

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...catalog import image_variant
-from ..fields import served_model, to_count, to_flag, to_text, to_timestamp_us
-from ..schema import Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
+from ..fields import needed_time_us, served_model, to_count, to_flag, to_text, to_timestamp_us
+from ..schema import ContinuedError, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
 
 __all__ = ["FORMAT"]
 
@@ -43,8 +43,9 @@ def open_page(record: Mapping[str, Any]) -> Iterator[Any]:
     if record["object"] not in ("page", "bucket"):
         yield record
         return
-    buckets = record.get("data") if record["object"] == "page" else [record]
-    for bucket in buckets if isinstance(buckets, list) else ():
+    found = record.get("data") if record["object"] == "page" else [record]
+    buckets = found if isinstance(found, list) else []
+    for bucket in buckets:
         results = bucket.get("results") if isinstance(bucket, dict) else None
         if not isinstance(results, list):
             raise RowError("a bucket of the page has no results")
@@ -52,20 +53,20 @@ def open_page(record: Mapping[str, Any]) -> Iterator[Any]:
         for result in results:
             yield {**result, **times} if isinstance(result, dict) else result
     if record.get("has_more"):
-        yield {"object": "page"}
+        ends = {"start_time": buckets[0].get("start_time"), "end_time": buckets[-1].get("end_time")} if buckets else {}
+        yield {"object": "page", **ends}
 
 
 def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     """Read one sum; None for costs and for what is not of a model, such as storage."""
     kind = record.get("object")
     if kind == "page":
-        raise RowError("the page says that more follow (has_more); the log is whole only if they are in it")
+        raise _continued(record)
     name = kind.removeprefix(_PREFIX).removesuffix(_SUFFIX) if isinstance(kind, str) else None
     if name not in _APIS:
         return None
-    start, end = (to_timestamp_us(record.get(one), one) for one in ("start_time", "end_time"))
-    if start is None:
-        raise RowError("start_time is absent")
+    start = needed_time_us(record.get("start_time"), "start_time")
+    end = to_timestamp_us(record.get("end_time"), "end_time")
     names = {one: to_text(record.get(one), one) for one in _NAMES}
     model, version = served_model(names["model"])
     batch, tier = to_flag(record.get("batch")), names["service_tier"]
@@ -95,6 +96,14 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     )
     # The same bucket fetched again, while it was filling, is the same sum.
     return (name, str(start), str(end), str(batch), *(str(one) for one in names.values())), part
+
+
+def _continued(page: Mapping[str, Any]) -> ContinuedError:
+    """Return that more pages follow, the next of them where this one ends and about as long."""
+    start, end = (to_timestamp_us(page.get(one), one) or 0 for one in ("start_time", "end_time"))
+    return ContinuedError(
+        "the page says that more follow (has_more), and no sum of the next one is here", end, 2 * end - start
+    )
 
 
 def _tokens(record: Mapping[str, Any]) -> Tokens:

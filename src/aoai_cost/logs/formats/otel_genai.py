@@ -1,7 +1,8 @@
 """Spans of OpenTelemetry's conventions for generative AI, in OTLP's JSON as the collector's file exporter writes it.
 
 Only spans of inference count: an agent's span repeats the tokens of the calls below it, and the metrics and logs of the
-same conventions are a second view of the same calls. Attributes that hold messages are never read.
+same conventions are a second view of the same calls. Of inference within inference the innermost spans count: a
+framework writes the calls of the client below it once more. Attributes that hold messages are never read.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..fields import EARLIEST_US, LATEST_US, served_model, to_count, to_text
+from ..fields import EARLIEST_US, LATEST_US, needed_id, served_model, to_count, to_text
 from ..operations import api_of
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
 from ..tracers import is_azure, is_elsewhere, status_of_error, to_place, without_vendor
@@ -20,6 +21,7 @@ __all__ = ["FORMAT"]
 _SECOND_VIEWS = ("resourceMetrics", "resourceLogs")
 _INFERENCE = {"chat", "text_completion", "completion", "generate_content", "embeddings", "embedding", "responses"}
 _PROMPTFLOW = {"LLM": "chat", "Embedding": "embeddings"}
+_DEEPEST = 64
 _NS = re.compile(r"[0-9]{1,19}")
 # The first that a span has; what is older, or of an instrumentation's own, comes last.
 _INPUT = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens")
@@ -61,12 +63,35 @@ def open_document(record: Mapping[str, Any]) -> Iterator[Any]:
     if not isinstance(record.get("resourceSpans"), list):
         yield record
         return
+    spans = list(_spans(record))
+    parents = {
+        (span.get("traceId"), span.get("spanId")): span.get("parentSpanId") for _, span in spans if _is_placed(span)
+    }
+    for resource, span in spans:
+        yield {"resource": resource, "span": span, "around": _around(span, parents) if _is_placed(span) else []}
+
+
+def _spans(record: Mapping[str, Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
     for of_resource in _objects(record["resourceSpans"], "resourceSpans"):
-        resource = of_resource.get("resource")
         scopes = of_resource.get("scopeSpans", of_resource.get("instrumentationLibrarySpans"))
         for of_scope in _objects(scopes, "scopeSpans"):
             for span in _objects(of_scope.get("spans"), "spans"):
-                yield {"resource": resource, "span": span}
+                yield of_resource.get("resource"), span
+
+
+def _is_placed(span: Mapping[str, Any]) -> bool:
+    return isinstance(span.get("traceId"), str) and isinstance(span.get("spanId"), str)
+
+
+def _around(span: Mapping[str, Any], parents: Mapping[tuple[Any, Any], Any]) -> list[str]:
+    """Return the ids of the spans around a span, its parent first, as far as the document knows them."""
+    trace, one, parent = span["traceId"], span["spanId"], span.get("parentSpanId")
+    found: list[str] = []
+    while isinstance(parent, str) and parent and parent != one and len(found) < _DEEPEST:
+        found.append(parent)
+        parent = parents.get((trace, parent))
+    # In a ring no span is inside of another.
+    return [] if parent == one else found
 
 
 def _objects(value: Any, name: str) -> list[dict[str, Any]]:
@@ -113,22 +138,28 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
         app=_text(app, "service.name"),
     )
     response_id = _text(attributes, "gen_ai.response.id")
-    place = (to_text(span.get("traceId"), "traceId"), to_text(span.get("spanId"), "spanId"))
-    if response_id is None and None in place:
-        raise RowError("traceId or spanId is empty: the span cannot be told from a duplicate")
+    trace, one = to_text(span.get("traceId"), "traceId"), to_text(span.get("spanId"), "spanId")
+    if response_id is None:
+        trace, one = needed_id(trace, "traceId"), needed_id(one, "spanId")
+    tokens = _tokens(attributes)
+    # A chat that embeds what it searches for is no embedding: only spans of one kind tell the same tokens.
+    kind = "embeddings" if facets.api == "embeddings" else "completions"
     part = Part(
         PartKind.USAGE,
         "",
         facets,
         started_us,
-        _tokens(attributes),
-        next((status for name in _STATUS if (status := status_of_error(_as_text(attributes.get(name))))), None),
+        tokens,
+        _status(attributes),
         None if ended_us is None else (ended_us - started_us) / 1_000,
-        response_id or place[1],
+        response_id or one,
     )
+    if trace is not None and one is not None:
+        around = record.get("around", ()) if tokens != NO_TOKENS else ()
+        places = [("span", trace, name, kind) for name in (one, *around)]
+        part = part._replace(span=places[0], around=tuple(places[1:]))
     # Two instrumentations of one client each write a span of the same answer.
-    identity = ("response", response_id) if response_id is not None else ("span", place[0] or "", place[1] or "")
-    return identity, part
+    return ("response", response_id) if response_id is not None else places[0], part
 
 
 def _attributes(value: Any, name: str) -> dict[str, Any]:
@@ -162,9 +193,11 @@ def _operation(attributes: Mapping[str, Any]) -> str | None:
 
 def _tokens(attributes: Mapping[str, Any]) -> Tokens:
     def first(names: tuple[str, ...]) -> int | None:
-        name = next((one for one in names if attributes.get(one) is not None), names[0])
-        value = attributes.get(name)
-        return to_count(int(value) if isinstance(value, float) and value.is_integer() else value, name)
+        for name in names:
+            value = attributes.get(name)
+            if value is not None:
+                return to_count(int(value) if isinstance(value, float) and value.is_integer() else value, name)
+        return None
 
     prompt, completion = first(_INPUT), first(_OUTPUT)
     if not prompt and not completion:
@@ -184,7 +217,15 @@ def _tokens(attributes: Mapping[str, Any]) -> Tokens:
 
 
 def _text(attributes: Mapping[str, Any], *names: str) -> str | None:
-    return next((text for name in names if (text := to_text(_as_text(attributes.get(name)), name)) is not None), None)
+    for name in names:
+        text = to_text(_as_text(attributes.get(name)), name)
+        if text is not None:
+            return text
+    return None
+
+
+def _status(attributes: Mapping[str, Any]) -> int | None:
+    return next((status for name in _STATUS if (status := status_of_error(_as_text(attributes.get(name))))), None)
 
 
 def _as_text(value: Any) -> Any:

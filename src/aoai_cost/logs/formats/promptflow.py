@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..fields import served_model, to_count, to_text, to_timestamp_us
-from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
+from ..fields import needed_id, needed_time_us, served_model, to_count, to_text, to_timestamp_us
+from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, Tokens
 from ..tracers import to_object
 
 __all__ = ["FORMAT"]
@@ -32,12 +32,8 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     if kind is None or kind not in _API_OF:
         return None
     context = to_object(record.get("context"), "context")
-    trace, span = (to_text(context.get(name), f"context.{name}") for name in ("trace_id", "span_id"))
-    if trace is None or span is None:
-        raise RowError("context names no trace or no span: the row cannot be told from a duplicate")
-    timestamp_us = to_timestamp_us(record.get("start_time"), "start_time")
-    if timestamp_us is None:
-        raise RowError("start_time is absent")
+    trace, span = (needed_id(context.get(name), f"context.{name}") for name in ("trace_id", "span_id"))
+    timestamp_us = needed_time_us(record.get("start_time"), "start_time")
     ended_us = to_timestamp_us(record.get("end_time"), "end_time")
     model, version = served_model(to_text(attributes.get("llm.response.model"), "llm.response.model"))
     origin = to_object(to_object(record.get("resource"), "resource").get("attributes"), "resource.attributes")

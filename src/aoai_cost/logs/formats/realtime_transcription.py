@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..fields import served_model, to_count, to_text
-from ..schema import Facets, Identity, LogFormat, Part, PartKind, RowError
+from ..fields import needed_id, served_model, to_count, to_text
+from ..schema import Facets, Identity, LogFormat, Part, PartKind
 from . import openai_response
 from .openai_audio import heard
 from .openai_realtime import TRANSCRIBED
@@ -25,9 +25,7 @@ def sniff(record: Mapping[str, Any]) -> bool:
 
 def read(record: Mapping[str, Any]) -> tuple[Identity, Part]:
     """Read what one transcription heard; an older service does not say it."""
-    item = to_text(record.get("item_id"), "item_id")
-    if item is None:
-        raise RowError("item_id is absent: the row cannot be told from a duplicate")
+    item = needed_id(record.get("item_id"), "item_id")
     content = to_count(record.get("content_index"), "content_index")
     tokens, quantities = heard(record.get("usage"))
     # Not fields of the service; a logger that writes them beside the event's own knows the session.
