@@ -70,7 +70,13 @@ def make_report(name: str = "chat-prod") -> CostReport:
         dtype=object,
     )  # fmt: skip
     rejected = pd.DataFrame({"source_file": [name], "line": [4], "reason": [name]}, dtype=object)
-    total = SimpleNamespace(rows=5, requests=4, joined=0, duplicates=0, ignored=0, rejected=1)
+    comparison = pd.DataFrame(
+        [(name, name, name, 3, 12_345, 67_890, 5, 6, 7, 8)],
+        columns=["resource", "source", "primary", "hours", "calls", "primary_calls", "prompt_tokens",
+                 "primary_prompt_tokens", "completion_tokens", "primary_completion_tokens"],
+        dtype=object,
+    )  # fmt: skip
+    total = SimpleNamespace(rows=5, requests=4, joined=0, duplicates=0, elsewhere=0, ignored=0, rejected=1)
     counts = SimpleNamespace(total=total, as_dict=lambda: {"total": vars(total)})
     return CostReport(
         frame=frame,
@@ -84,6 +90,7 @@ def make_report(name: str = "chat-prod") -> CostReport:
         files_complete=True,
         period=None,
         notes=(name,),
+        comparison=comparison,
     )
 
 
@@ -287,3 +294,15 @@ def test_time_is_shown_in_hours() -> None:
 
 def test_rejected_rows_are_shown_in_the_terminal() -> None:
     assert "rows that could not be read" in terminal(make_report())
+
+
+def test_what_another_source_counts_is_shown_beside_it() -> None:
+    made = make_report()
+    for shown in (terminal(made), report_html(made)):
+        assert "12,345 of 67,890" in shown
+        assert "calls that another source counts" in shown
+    (row,) = report_json(made)["comparison"]
+    assert (row["calls"], row["primary_calls"], row["source"]) == (12_345, 67_890, "chat-prod")
+    alone = replace(made, comparison=made.comparison.head(0))
+    assert report_json(alone)["comparison"] == []
+    assert "Counted instead" not in terminal(alone) + report_html(alone)

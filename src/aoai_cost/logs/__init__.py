@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from .formats import LOG_FORMATS, list_formats
+from .primary import Comparison
 from .reader import read_usage, sum_usage
 from .schema import Counts, Facets, FileCounts, LogFormat, Part, PartKind, RowError, Tokens, UsageLog
 from .sums import Group, GroupKey, UsageSums
 
 __all__ = [
     "LOG_FORMATS",
+    "Comparison",
     "Counts",
     "Facets",
     "FileCounts",

@@ -19,6 +19,7 @@ from .frame import make_frame, make_rejected
 from .join import Calls, Joiner
 from .meters import LoggedHours
 from .parts import PART, PartTable, Place, Shared, record_of
+from .primary import Choice, compete
 from .raw import Piece, Raw
 from .schema import Counts, FileCounts, LogFormat, PartKind, RowError, UsageLog
 from .sums import Sums, UsageSums
@@ -83,9 +84,13 @@ def read_usage(
     everything = Calls(
         np.concatenate([one.rows for one in calls]) if calls else np.empty(0, PART),
         np.concatenate([one.quality for one in calls]) if calls else np.empty(0, np.uint8),
+        np.concatenate([one.conflicts for one in calls]) if calls else np.empty(0, bool),
     )
+    sums, choice = _sums(reading, files, [everything])
+    if choice.comparisons:
+        everything = everything.some(~choice.calls_that_gave_way(everything.rows))
     frame, quantities = make_frame(everything, reading.shared, [file.shown for file in files])
-    return UsageLog(frame=frame, quantities=quantities, sums=_sums(reading, files, [everything]))
+    return UsageLog(frame=frame, quantities=quantities, sums=sums)
 
 
 def sum_usage(
@@ -98,23 +103,27 @@ def sum_usage(
 ) -> UsageSums:
     """Read usage logs as `read_usage` does, and keep only sums: no frame, and no more memory for a larger log."""
     reading, files = _read(paths, format, columns, deployment, resource, strict, keep_texts=False)
-    return _sums(reading, files, reading.calls())
+    return _sums(reading, files, reading.calls())[0]
 
 
-def _sums(reading: _Reading, files: list[LogFile], calls: Iterable[Calls]) -> UsageSums:
-    sums = Sums(reading.shared)
+def _sums(reading: _Reading, files: list[LogFile], calls: Iterable[Calls]) -> tuple[UsageSums, Choice]:
+    sums = Sums(reading.shared, by_hour=compete(reading.shared, reading.sources))
     for one in calls:
         sums.add(one)
-    # Only now is it known which rows were further parts of a call.
+    # Only now is it known which rows were further parts of a call, and which calls another source counts.
+    choice = sums.choose(reading.counts)
     counts = Counts(tuple(reading.counts))
-    return UsageSums(
+    found = UsageSums(
         groups=tuple(sums.groups()),
         period=sums.period,
         formats=sums.formats,
         rejected=make_rejected(reading.rejected, [file.shown for file in files]),
         counts=counts,
         complete=counts.total.complete,
+        comparisons=choice.comparisons,
+        unmatched=choice.unmatched,
     )
+    return found, choice
 
 
 def _read(
@@ -182,6 +191,8 @@ class _Reading:
         self.table = PartTable()
         self.readers = [one.lines(self.shared, i) for i, one in enumerate(formats) if one.lines is not None]
         self.recognised = False
+        self.sources: set[int] = set()
+        """The numbers of the formats of which rows were read."""
         self.has_sums = False
         """Whether rows were read that may sum calls of other rows."""
 
@@ -209,6 +220,7 @@ class _Reading:
                 self.table.add_many(parts)
                 counts.rows += len(parts)
                 self.recognised |= len(parts) > 0
+                self.sources.update(parts["source"][:1].tolist())
                 others = (one[~plain].tolist() for one in (columns.starts, columns.ends, columns.lines))
                 lines = zip(*others, strict=True)
                 break
@@ -267,6 +279,7 @@ class _Reading:
             return
         identity, part = found
         self.has_sums |= part.kind == PartKind.METER
+        self.sources.add(source)
         self.table.add(record_of(self.shared, source, identity, part, place))
 
     def _reject(self, counts: FileCounts, raw: Raw, reason: str) -> None:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from ..markup import element, page, table, text
 from .words import (
+    COMPARED,
     GAP_LEGEND,
     OPTIONAL,
     account,
     amount,
     columns,
+    comparison,
     cost,
     heading,
     meter,
@@ -82,6 +84,9 @@ def report_html(report: CostReport) -> str:
         sections.append(_section("Not in the total: no price", _unpriced(report)))
     if len(report.rejected):
         sections.append(_section("Not in the total: rows that could not be read", _rejected(report)))
+    if len(report.comparison):
+        compared = table(COMPARED, comparison(report), numeric=(3, 4, 5, 6), wrapped=(0, 1, 2))
+        sections.append(_section("Not in the total: calls that another source counts", compared))
     if report.notes:
         notes = "\n".join(element("li", text(plain(note))) for note in report.notes)
         sections.append(_section("Notes", element("ul", notes)))

@@ -11,11 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from .words import (
+    COMPARED,
     GAP_LEGEND,
     OPTIONAL,
     account,
     amount,
     columns,
+    comparison,
     cost,
     heading,
     meter,
@@ -47,6 +49,8 @@ def report_table(report: CostReport) -> RenderableType:
         parts += ["", Text("Not in the total: no price", style="italic"), _unpriced(report)]
     if len(report.rejected):
         parts += ["", Text("Not in the total: rows that could not be read", style="italic"), _rejected(report)]
+    if len(report.comparison):
+        parts += ["", Text("Not in the total: calls that another source counts", style="italic"), _comparison(report)]
     if report.notes:
         parts.append("")
         parts += [Text(f"note: {plain(note)}") for note in report.notes]
@@ -130,4 +134,15 @@ def _rejected(report: CostReport) -> Table:
         table.add_row(*(Text(plain(cell)) for cell in (row.line, row.reason, row.source_file)))
     if len(report.rejected) > _SHOWN_REJECTED:
         table.caption = f"and {len(report.rejected) - _SHOWN_REJECTED:,} more; --html and --json list them all"
+    return table
+
+
+def _comparison(report: CostReport) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in COMPARED[:3]:
+        table.add_column(name, overflow="fold")
+    for name in COMPARED[3:]:
+        table.add_column(name, justify="right", overflow="fold")
+    for row in comparison(report):
+        table.add_row(*(Text(cell) for cell in row))
     return table
