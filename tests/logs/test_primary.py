@@ -85,7 +85,7 @@ def test_two_sources_of_the_same_calls_are_counted_once(tmp_path: Path) -> None:
     assert total(log, "prompt_tokens") == sum(prompt for _, _, prompt in calls)
     assert [(one.requests, one.elsewhere) for one in log.counts.files] == [(9, 0), (0, 9)]
     (found,) = log.sums.comparisons
-    assert found == (ACCOUNT.lower(), "litellm", "azure-monitor", 3, 9, 9, 936, 936, 90, 90)
+    assert found == (ACCOUNT.lower(), "litellm", "azure-monitor", 3, 9, 9, 936, 936, 90, 90, ())
     assert log.sums.formats == ("azure-monitor",)
     assert log.sums.unmatched == ()
 
@@ -319,6 +319,32 @@ def test_the_samples_of_one_account_are_compared_with_its_own_log(test_data: Pat
         assert (one.primary, one.primary_calls) == ("azure-monitor", account["requests"])
         assert one.primary_prompt_tokens == account["prompt_tokens"]
         assert one.primary_completion_tokens == account["completion_tokens"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "only"),
+    [
+        pytest.param([attempt_row("x", time=at(2), deployment="mini")], ("mini",), id="another deployment"),
+        pytest.param([attempt_row("x", time=at(2), deployment="Chat")], (), id="the same in other letters"),
+        pytest.param([proxy("x")], (), id="none"),
+        pytest.param(
+            [
+                attempt_row("x", time=at(2), deployment="mini"),
+                status_row("c", time=at(2)) | {"properties": {}},
+            ],
+            (),
+            id="the primary source does not name all",
+        ),
+    ],
+)
+def test_deployments_that_the_primary_source_lacks_are_named(tmp_path: Path, rows: Any, only: Any) -> None:
+    log = read(tmp_path, [account("a"), account("b")], rows)
+    (found,) = log.sums.comparisons
+    assert (found.primary, found.only_deployments) == ("azure-monitor", only)
+    report = cost_report(log, **KNOWN)
+    assert report.comparison["only_deployments"].tolist() == [", ".join(only)]
+    assert any("mini (client-log): deployments that" in note for note in report.notes) == bool(only)
+    assert not only or report.certainty == "estimated"
 
 
 def test_a_source_that_saw_more_tokens_makes_the_report_an_estimate(tmp_path: Path) -> None:

@@ -81,6 +81,8 @@ class Comparison(NamedTuple):
     primary_prompt_tokens: int
     completion_tokens: int
     primary_completion_tokens: int
+    only_deployments: tuple[str, ...] = ()
+    """Deployments that the primary source does not name there: calls of these may not be the same."""
 
 
 class Choice:
@@ -103,10 +105,11 @@ class Choice:
         shown = self._shown(shared, seen)
         slots = self._slots(seen.times, seen.sources, seen.facets)
         self.unmatched = self._unmatched(shared, seen, slots >= 0, shown)
-        found, which = np.unique(slots[slots >= 0], return_inverse=True)
+        matched = slots >= 0
+        found, which = np.unique(slots[matched], return_inverse=True)
         counts = np.zeros((len(found), seen.counts.shape[1]), np.int64)
-        np.add.at(counts, which, seen.counts[slots >= 0])
-        self._choose(found, counts, shown)
+        np.add.at(counts, which, seen.counts[matched])
+        self._choose(found, counts, shown, _Deployments(shared, which, seen.facets[matched]))
 
     def gave_way(
         self, times: npt.NDArray[np.int64], sources: npt.NDArray[np.int64], facets: npt.NDArray[np.int64]
@@ -129,10 +132,17 @@ class Choice:
         slots = (times * len(self._accounts.names) + accounts) * len(self._names) + witnesses
         return np.where((times > 0) & (accounts >= 0) & (witnesses >= 0), slots, -1)
 
-    def _choose(self, slots: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], shown: list[str]) -> None:
+    def _choose(
+        self,
+        slots: npt.NDArray[np.int64],
+        counts: npt.NDArray[np.int64],
+        shown: list[str],
+        deployments: _Deployments,
+    ) -> None:
         places, starts, sizes = np.unique(slots // len(self._names), return_index=True, return_counts=True)
         gave_way: list[int] = []
         sums: dict[tuple[str, str, str], list[int]] = {}
+        named: dict[tuple[str, str, str], tuple[set[str | None], set[str | None]]] = {}
         several = sizes > 1
         for place, start, size in zip(
             places[several].tolist(), starts[several].tolist(), sizes[several].tolist(), strict=True
@@ -149,8 +159,10 @@ class Choice:
                     told = (1, *np.column_stack([counts[row, 1:], counts[primary, 1:]]).ravel().tolist())
                     key = (account, shown[slots[row] % len(self._names)], name)
                     sums[key] = [a + b for a, b in zip(sums.get(key, [0] * len(told)), told, strict=True)]
+                    for names, of in zip(named.setdefault(key, (set(), set())), (row, primary), strict=True):
+                        names |= deployments.of(of)
         self._gave_way = np.array(sorted(gave_way), np.int64)
-        self.comparisons = tuple(Comparison(*key, *sums[key]) for key in sorted(sums))
+        self.comparisons = tuple(Comparison._make((*key, *sums[key], _only(*named[key]))) for key in sorted(sums))
 
     def _shown(self, shared: Shared, seen: Seen) -> list[str]:
         """Return the names of the witnesses by what was read of them."""
@@ -184,6 +196,26 @@ def compete(shared: Shared, sources: Iterable[int]) -> bool:
     """Tell whether two of these formats, by their numbers, may have seen the same calls."""
     _, of_source = _witnesses(shared)
     return len({int(of_source[source]) for source in sources} - {-1}) > 1
+
+
+class _Deployments:
+    """The deployments that stand in each slot, in lower case; None where a row names none."""
+
+    def __init__(self, shared: Shared, slots: npt.NDArray[np.int64], facets: npt.NDArray[np.int64]) -> None:
+        of_facets = [one.deployment.lower() if one.deployment is not None else None for one in shared.facets.all]
+        self._names = list(dict.fromkeys(of_facets))
+        numbers = {name: i for i, name in enumerate(self._names)}
+        self._pairs = np.unique(slots * len(numbers) + np.array([numbers[one] for one in of_facets], np.int64)[facets])
+
+    def of(self, slot: int) -> set[str | None]:
+        n = len(self._names)
+        start, end = np.searchsorted(self._pairs, [slot * n, (slot + 1) * n])
+        return {self._names[pair % n] for pair in self._pairs[start:end].tolist()}
+
+
+def _only(names: set[str | None], primary: set[str | None]) -> tuple[str, ...]:
+    """Return the deployments that the primary source lacks, if it names those of all its calls."""
+    return () if None in primary else tuple(sorted(name for name in names - primary if name is not None))
 
 
 class _Accounts:

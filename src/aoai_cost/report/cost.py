@@ -332,6 +332,12 @@ class _Pricing:
                 f"{_some(sorted({one.source for one in more}))} saw more tokens than the source that counts in the "
                 "same hours; calls may be missing from the total, see the comparison"
             )
+        alone = sorted({f"{name} ({one.source})" for one in log.comparisons for name in one.only_deployments})
+        if alone:
+            notes.append(
+                f"{_some(alone)}: deployments that the source which counts in the same hours does not name; their "
+                "calls are not in the total, unless it knows them by other names: choose one kind of log with format="
+            )
         if log.unmatched:
             notes.append(
                 f"{', '.join(log.unmatched)} may have seen the same calls, which are then counted more than once: some "
@@ -346,7 +352,7 @@ class _Pricing:
         if not log.complete:
             notes.append("at least one file could not be read to its end")
         short = bool(unmetered or self.unpriced or rejected or not log.complete)
-        assumed = bool(self.assumed or estimated or aggregated or more or log.unmatched)
+        assumed = bool(self.assumed or estimated or aggregated or more or alone or log.unmatched)
         certainty: Literal["exact", "estimated", "lower_bound"]
         certainty = "lower_bound" if short else "estimated" if assumed else "exact"
         return CostReport(
@@ -407,8 +413,9 @@ def _saw_more(one: Comparison) -> bool:
 
 
 def _comparison_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    frame = _object_frame(list(comparisons), list(Comparison._fields))
-    return frame.astype(dict.fromkeys(Comparison._fields[3:], "int64"))
+    records = [(*one[:-1], ", ".join(one.only_deployments)) for one in comparisons]
+    frame = _object_frame(records, list(Comparison._fields))
+    return frame.astype(dict.fromkeys(Comparison._fields[3:-1], "int64"))
 
 
 def _object_frame(records: list[tuple[Any, ...]], columns: list[str]) -> pd.DataFrame:
