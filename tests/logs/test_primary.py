@@ -231,6 +231,26 @@ def test_what_is_not_counted_in_tokens_gives_way_too(tmp_path: Path) -> None:
     assert alone.quantities["quantity"].tolist() == [1]
 
 
+def test_quantities_of_an_hour_that_gave_way_are_in_no_other_hour_of_the_day(tmp_path: Path) -> None:
+    image = {"data": [{"url": "secret"}], "size": "1024x1024", "quality": "hd"}
+    hours = [{**image, "created": 1_791_943_440 + 3_600 * later} for later in range(2)]
+    log = read(tmp_path, hours, [account("a", 2), account("b", 2)], resource="one", deployment="chat")
+    images = [group.usage["image", key.modality, key.variant] for _, group in log.sums.groups for key in group.usage
+              if key.meter == "image"]  # fmt: skip
+    assert (images, log.quantities["quantity"].tolist(), log.counts.total.elsewhere) == ([1], [1], 1)
+
+
+def test_a_row_that_stands_for_many_calls_tells_of_as_many(tmp_path: Path) -> None:
+    emitted = [
+        emitted_row(sum_=300, count=3, timestamp=at(2)),
+        emitted_row("Completion Tokens", 30, 3, timestamp=at(2)),
+    ]
+    log = read(tmp_path, emitted, [account("a"), account("b")], resource="one")
+    assert (set(log.frame["source_format"]), total(log, "requests")) == ({"app-insights"}, 3)
+    log = read(tmp_path, emitted, [account(call) for call in "abc"], resource="one")
+    assert set(log.frame["source_format"]) == {"azure-monitor"}
+
+
 def test_the_report_shows_the_comparison(tmp_path: Path) -> None:
     log = read(tmp_path, [account("a"), account("b")], [proxy("a")])
     report = cost_report(log)
