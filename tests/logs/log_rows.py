@@ -262,7 +262,7 @@ def total(log: UsageLog, column: str) -> int:
 def check_counts(log: UsageLog) -> None:
     """Every row is accounted for, per file and in total, and every call has its row."""
     for one in (*log.counts.files, log.counts.total):
-        assert one.rows == one.requests + one.joined + one.duplicates + one.ignored + one.rejected, one
+        assert one.rows == one.requests + one.joined + one.duplicates + one.elsewhere + one.ignored + one.rejected, one
         assert one.unmetered <= one.requests
     assert log.counts.total.rows == sum(one.rows for one in log.counts.files)
     assert log.counts.total.requests == len(log.frame)

@@ -70,15 +70,17 @@ def calls_of(calls: Sequence[Call], shared: Shared) -> Calls:
         row["tokens"][Tokens._fields.index("completion_tokens")] = 7
         row["known"] = 0b1001
         row["quantities"] = shared.quantities.number(call.quantities)
-    return Calls(rows, np.array([QUALITIES.index(call.quality) for call in calls], np.uint8))
+    return Calls(
+        rows, np.array([QUALITIES.index(call.quality) for call in calls], np.uint8), np.zeros(len(calls), bool)
+    )
 
 
-def added(*parts: Sequence[Call]) -> Sums:
+def added(*parts: Sequence[Call], by_hour: bool = False) -> Sums:
     """Return the sums of parts of a log, each added by itself."""
-    sums = Sums(Shared(FORMATS, keep_texts=False))
+    sums = Sums(Shared(FORMATS, keep_texts=False), by_hour=by_hour)
     for calls in parts:
         alone = Shared(FORMATS, keep_texts=False)
-        of_part = Sums(alone)
+        of_part = Sums(alone, by_hour=by_hour)
         of_part.add(calls_of(calls, alone))
         sums.learn(pickle.loads(pickle.dumps(of_part.state)))
     return sums

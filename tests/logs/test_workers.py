@@ -32,6 +32,7 @@ def check_same(one: UsageSums, other: UsageSums) -> None:
     assert one.groups == other.groups
     assert one.counts == other.counts
     assert (one.period, one.formats, one.complete) == (other.period, other.formats, other.complete)
+    assert (one.comparisons, one.unmatched) == (other.comparisons, other.unmatched)
     pd.testing.assert_frame_equal(one.rejected, other.rejected)
 
 
@@ -148,7 +149,8 @@ def test_the_example_log_is_the_same_apart(tmp_path: Path, small_sections: None)
 def test_all_samples_together_are_the_same_apart(test_data: Path, small_sections: None, tmp_path: Path) -> None:
     samples = test_data / "samples"
     whole = sum_usage(samples)
-    assert len(whole.formats) > 8
+    assert len(whole.formats) > 5
+    assert whole.comparisons
     assert any(group.aggregated for _, group in whole.groups)
     check_same(sum_usage(samples, processes=2), whole)
     check_same(sum_usage(samples, work=tmp_path / "work"), whole)
@@ -290,8 +292,10 @@ def test_a_folder_serves_one_at_a_time(logs: Path, tmp_path: Path) -> None:
 def test_ctrl_c_ends_all_processes_and_leaves_nothing_unfinished(logs: Path, tmp_path: Path) -> None:
     script = textwrap.dedent(
         """
-        import os, sys
+        import signal, sys
         from aoai_cost.logs import sum_usage, workers
+        # Whoever starts the tests in the background may have it ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         workers.SECTION_BYTES = 4_000
         told = []
         def progress(*numbers):

@@ -74,6 +74,12 @@ def make_report(name: str = "chat-prod") -> CostReport:
     )
     files = (FileCounts(name, rows=5, requests=4, rejected=1, conflicts=2), FileCounts("whole.json"))
     counts = Counts(files, ((name, 1),))
+    comparison = pd.DataFrame(
+        [(name, name, name, 3, 12_345, 67_890, 5, 6, 7, 8)],
+        columns=["resource", "source", "primary", "hours", "calls", "primary_calls", "prompt_tokens",
+                 "primary_prompt_tokens", "completion_tokens", "primary_completion_tokens"],
+        dtype=object,
+    )  # fmt: skip
     return CostReport(
         frame=frame,
         lines=lines,
@@ -86,6 +92,7 @@ def make_report(name: str = "chat-prod") -> CostReport:
         files_complete=True,
         period=None,
         notes=(name,),
+        comparison=comparison,
     )
 
 
@@ -310,7 +317,7 @@ def test_every_face_accounts_for_the_rows_of_each_file() -> None:
     report = with_files(44)
     page = report_html(report)
     assert page.count(".json</td>") == 1_001 + 22
-    row = "".join(f'<td class="n">{n}</td>' for n in (7, 4, 2, 1, 0, 0, 0, 0))
+    row = "".join(f'<td class="n">{n}</td>' for n in (7, 4, 2, 1, 0, 0, 0, 0, 0))
     assert f'<td class="w">0123.json</td>{row}<td>yes</td>' in page
     files = report_json(report)["reading"]["files"]
     assert len(files) == 1_001
@@ -345,3 +352,15 @@ def test_a_long_list_of_rejected_rows_is_cut_and_folded_in_the_page() -> None:
     assert page.count("bad.json</td>") == 1_001
     assert "<details><summary>The first 1,000 rows" in page
     assert '<details open=""><summary>The rows: 1<' in report_html(make_report())
+
+
+def test_what_another_source_counts_is_shown_beside_it() -> None:
+    made = make_report()
+    for shown in (terminal(made), report_html(made)):
+        assert "12,345 of 67,890" in shown
+        assert "calls that another source counts" in shown
+    (row,) = report_json(made)["comparison"]
+    assert (row["calls"], row["primary_calls"], row["source"]) == (12_345, 67_890, "chat-prod")
+    alone = replace(made, comparison=made.comparison.head(0))
+    assert report_json(alone)["comparison"] == []
+    assert "Counted instead" not in terminal(alone) + report_html(alone)

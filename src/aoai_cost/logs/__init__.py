@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .formats import LOG_FORMATS, list_formats
+from .primary import Comparison
 from .reader import ReadOptions, read_usage, sum_usage
 from .rejects import Reject
 from .schema import Counts, Facets, FileCounts, LogFormat, Part, PartKind, RowError, Tokens, UsageLog
@@ -10,6 +11,7 @@ from .sums import Group, GroupKey, UsageSums
 
 __all__ = [
     "LOG_FORMATS",
+    "Comparison",
     "Counts",
     "Facets",
     "FileCounts",

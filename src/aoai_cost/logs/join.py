@@ -31,6 +31,12 @@ class Calls(NamedTuple):
     rows: Parts
     quality: npt.NDArray[np.uint8]
     """Numbers of `QUALITIES`."""
+    conflicts: npt.NDArray[np.bool_]
+    """Whether the rows of a call contradict each other."""
+
+    def some(self, which: slice | npt.NDArray[np.bool_]) -> Calls:
+        """Return some of the calls."""
+        return Calls(self.rows[which], self.quality[which], self.conflicts[which])
 
 
 class _Placed(NamedTuple):
@@ -137,7 +143,7 @@ class Joiner:
         self._count("unmetered", rows["section"][quality == _MISSING])
         self._count("conflicts", rows["section"][conflicts])
         rows["duration_ms"] = np.where(rows["duration_ms"] < 0, np.nan, rows["duration_ms"])
-        return Calls(rows, quality.astype(np.uint8))
+        return Calls(rows, quality.astype(np.uint8), conflicts)
 
     def _count(self, what: str, files: npt.NDArray[np.uint32]) -> None:
         for number, found in enumerate(np.bincount(files.astype(np.int64)).tolist()):

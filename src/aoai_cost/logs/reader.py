@@ -13,10 +13,11 @@ from ..errors import RequestError, UsageFormatError
 from .files import LogFile, Section, find_files
 from .join import Calls
 from .parts import PART, PartTable
+from .primary import Choice
 from .reading import Options, Progress, Reading, sum_up
 from .rejects import Rejects, open_rejects
 from .schema import UsageLog
-from .sums import Sums, UsageSums
+from .sums import UsageSums
 from .whole import Whole
 from .workers import are_worth_it, sum_apart
 
@@ -108,9 +109,13 @@ def read_usage(
         everything = Calls(
             np.concatenate([one.rows for one in calls]) if calls else np.empty(0, PART),
             np.concatenate([one.quality for one in calls]) if calls else np.empty(0, np.uint8),
+            np.concatenate([one.conflicts for one in calls]) if calls else np.empty(0, bool),
         )
+        sums, choice = reading.usage_sums([everything])
+        if choice.comparisons:
+            everything = everything.some(~choice.calls_that_gave_way(everything.rows))
         frame, quantities = make_frame(everything, reading.shared, reading.files)
-        return UsageLog(frame=frame, quantities=quantities, sums=reading.usage_sums([everything]))
+        return UsageLog(frame=frame, quantities=quantities, sums=sums)
 
 
 def sum_usage(
@@ -158,7 +163,7 @@ def sum_usage(
             _refuse_overwriting(rejects, files)
             return sum_apart(files, options, told, processes, work, progress)
         reading = _Here(files, tables, options, told, progress=progress)
-        return reading.usage_sums(reading.calls())
+        return reading.usage_sums(reading.calls())[0]
 
 
 class _Here:
@@ -201,9 +206,9 @@ class _Here:
         """Yield all calls, once."""
         return self._whole.calls(self._table.partitions())
 
-    def usage_sums(self, calls: Iterable[Calls]) -> UsageSums:
-        """Add all calls up."""
-        sums = Sums(self.shared)
+    def usage_sums(self, calls: Iterable[Calls]) -> tuple[UsageSums, Choice]:
+        """Add all calls up; tell also which source counts where several saw the same calls."""
+        sums = self._whole.new_sums()
         for one in calls:
             sums.add(one)
         return self._whole.usage_sums(sums, self._rejects)

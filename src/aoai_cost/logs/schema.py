@@ -220,7 +220,10 @@ class LogFormat:
 
 @dataclass(slots=True)
 class FileCounts:
-    """What became of the rows of one file: ``rows = requests + joined + duplicates + ignored + rejected``."""
+    """What became of the rows of one file.
+
+    ``rows = requests + joined + duplicates + elsewhere + ignored + rejected``.
+    """
 
     source_file: str
     rows: int = 0
@@ -229,6 +232,8 @@ class FileCounts:
     joined: int = 0
     """Further rows of a call counted elsewhere, here or in another file."""
     duplicates: int = 0
+    elsewhere: int = 0
+    """Rows that made a call of a resource and hour for which another source counts (`Comparison`)."""
     ignored: int = 0
     """Rows of a known kind that say nothing of usage."""
     rejected: int = 0
@@ -279,9 +284,10 @@ class UsageLog:
     Attributes
     ----------
     frame : DataFrame
-        One row per call, sorted by time: ``timestamp`` (datetime64[us, UTC]); ``resource, region, deployment, model,
-        version, api, operation`` (category); ``prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens,
-        reasoning_tokens, audio_in, audio_out, image_in, image_out`` (Int64, overlapping as the service reports them);
+        One row per call that counts (those ``elsewhere`` in `counts` are not in it), sorted by time: ``timestamp``
+        (datetime64[us, UTC]); ``resource, region, deployment, model, version, api, operation`` (category);
+        ``prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens, audio_in,
+        audio_out, image_in, image_out`` (Int64, overlapping as the service reports them);
         ``requests`` (Int64; 1 but for rows that are sums, where the source may not say it);
         ``status`` (Int16), ``latency_ms`` (Float64), ``stream`` (boolean), ``service_tier, user, app, usage_quality,
         source_format, source_file`` (category), ``source_line`` (Int64), ``request_id`` (string). Null means that the

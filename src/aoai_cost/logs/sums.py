@@ -14,24 +14,29 @@ from ..catalog import get_model
 from ..errors import UnknownNameError
 from ..usage import MeterKey, Usage, split_totals
 from .join import Calls
-from .parts import NOT_A_TIME, Parts, Shared
-from .schema import QUALITIES, Counts, Facets, Tokens
+from .parts import NOT_A_TIME, Shared
+from .primary import HOUR_US, Choice, Comparison, Seen
+from .schema import QUALITIES, Counts, Facets, FileCounts, Tokens
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Group", "GroupKey", "Sums", "SumsState", "UsageSums", "sortable"]
 
-_DAY_US = 86_400_000_000
+_DAY_US = 24 * HOUR_US
 _EPOCH = date(1970, 1, 1)
 _UNLIMITED = np.iinfo(np.int64).max
-_NOT_BILLED = QUALITIES.index("not_billed")
+_MISSING, _NOT_BILLED = (QUALITIES.index(name) for name in ("missing", "not_billed"))
 _COUNTED = ("requests", "missing", "not_billed", "estimated", "aggregated")
-_COLUMNS = (*_COUNTED, *Tokens._fields)
-# A key holds the day (0 for none, else days since 1970 and one), the format, the band and the facets.
-_BAND_SHIFT, _SOURCE_SHIFT, _DAY_SHIFT = 27, 28, 36
+_BY_SECTION = ("rows", "conflicts", "told")
+"""What a choice between sources needs to know: rows that made a call, those that contradict each other, and the calls
+whose tokens are known."""
+_COLUMNS = (*_COUNTED, *Tokens._fields, *_BY_SECTION)
+_PROMPT, _COMPLETION = (Tokens._fields.index(name) for name in ("prompt_tokens", "completion_tokens"))
+# A key holds the time (0 for none, else days or hours since 1970 and one), the format, the band and the facets.
+_BAND_SHIFT, _SOURCE_SHIFT, _TIME_SHIFT = 27, 28, 36
 _FACETS = (1 << _BAND_SHIFT) - 1
-_SOURCE = (1 << _DAY_SHIFT - _SOURCE_SHIFT) - 1
+_SOURCE = (1 << _TIME_SHIFT - _SOURCE_SHIFT) - 1
 _ROWS_AT_ONCE = 1 << 16
 """So many are added together: what is looked at again and again stays in the caches of the processor."""
 
@@ -89,6 +94,10 @@ class UsageSums:
         The formats of the rows that count; formats that share calls are one.
     rejected, counts, complete
         As in `UsageLog`.
+    comparisons : tuple of Comparison
+        What sources that gave way saw, beside the primary source of the same resource and hours.
+    unmatched : tuple of str
+        Sources that may have seen the same calls, all of them counted: their rows lack the resource or the time.
     """
 
     groups: tuple[tuple[GroupKey, Group], ...]
@@ -97,6 +106,8 @@ class UsageSums:
     rejected: pd.DataFrame
     counts: Counts
     complete: bool
+    comparisons: tuple[Comparison, ...] = ()
+    unmatched: tuple[str, ...] = ()
 
 
 class SumsState(NamedTuple):
@@ -105,7 +116,9 @@ class SumsState(NamedTuple):
     formats: tuple[str, ...]
     facets: tuple[Facets, ...]
     keys: npt.NDArray[np.int64]
-    """Day, format, band and facets in one number; the formats and facets are those of this state."""
+    """Time, format, band and facets in one number; the formats and facets are those of this state."""
+    sections: npt.NDArray[np.int64]
+    """The number of a section beside each key; 0 where sums are kept by the day."""
     totals: npt.NDArray[np.int64]
     """One row for each key, in the order of `_COLUMNS`."""
     others: tuple[tuple[int, MeterKey, int], ...]
@@ -113,10 +126,14 @@ class SumsState(NamedTuple):
 
 
 class Sums:
-    """Adds calls to groups, array by array; the order means nothing, nor does it in how many processes it is done."""
+    """Adds calls to groups, array by array; the order means nothing, nor does it in how many processes it is done.
 
-    def __init__(self, shared: Shared) -> None:
-        self._shared = shared
+    Where several sources may have seen the same calls (`compete`), sums are kept `by_hour` and by section, so that one
+    of them can be chosen for each resource and hour.
+    """
+
+    def __init__(self, shared: Shared, *, by_hour: bool = False) -> None:
+        self._shared, self._by_hour = shared, by_hour
         self._totals = _Totals(len(_COLUMNS))
         self._others: dict[tuple[int, MeterKey], int] = {}
         self._limits: list[int] = []
@@ -124,13 +141,13 @@ class Sums:
     @property
     def formats(self) -> tuple[str, ...]:
         """The formats of the calls."""
-        sources = np.unique(self._totals.keys >> _SOURCE_SHIFT & _SOURCE)
+        sources = np.unique(_source_of(self._totals.keys))
         return tuple(sorted({self._shared.families[i] for i in sources.tolist()}))
 
     @property
     def period(self) -> tuple[date, date] | None:
         """First day of the calls, and the day after the last one, UTC; None where none is dated."""
-        days = self._totals.keys >> _DAY_SHIFT
+        days = self._days_of(self._totals.keys) >> _TIME_SHIFT
         days = days[days != 0]
         return (_day(int(days.min())), _day(int(days.max()) + 1)) if len(days) else None
 
@@ -143,7 +160,8 @@ class Sums:
             self._shared.formats,
             tuple(self._shared.facets.all[i] for i in used.tolist()),
             keys & ~_FACETS | which,
-            totals.copy(),
+            self._totals.sections,
+            totals,
             tuple(
                 (number & ~_FACETS | int(np.searchsorted(used, number & _FACETS)), meter, quantity)
                 for (number, meter), quantity in self._others.items()
@@ -151,24 +169,46 @@ class Sums:
         )
 
     def learn(self, state: SumsState) -> None:
-        """Add what other sums hold, of the same formats and of other calls."""
+        """Add what other sums hold, of the same formats and by the same times, of other calls."""
         sources = np.array([self._shared.formats.index(name) for name in state.formats], np.int64)
         facets = np.array([self._shared.facets.number(one) for one in state.facets], np.int64)
+        self._totals.add(_renumbered(state.keys, sources, facets), state.sections, state.totals)
+        numbers = _renumbered(np.array([number for number, _, _ in state.others], np.int64), sources, facets)
+        for number, (_, meter, quantity) in zip(numbers.tolist(), state.others, strict=True):
+            self._others[number, meter] = self._others.get((number, meter), 0) + quantity
 
-        if len(state.keys):
-            self._totals.add(_renumbered(state.keys, sources, facets), state.totals)
-        if state.others:
-            numbers = _renumbered(np.array([number for number, _, _ in state.others], np.int64), sources, facets)
-            for number, (_, meter, quantity) in zip(numbers.tolist(), state.others, strict=True):
-                self._others[number, meter] = self._others.get((number, meter), 0) + quantity
+    def choose(self, counts: list[FileCounts]) -> Choice:
+        """Leave one source for each resource and hour, once everything is added; `counts` follows."""
+        keys, sections, totals = self._totals.keys, self._totals.sections, self._totals.totals
+        where = keys >> _TIME_SHIFT, _source_of(keys), keys & _FACETS
+        tokens = len(_COUNTED)
+        told = totals[:, [_COLUMNS.index("told"), 0, tokens + _PROMPT, tokens + _COMPLETION]]
+        choice = Choice(self._shared, Seen(*where, told))
+        if choice.comparisons:
+            gone = choice.gave_way(*where)
+            moved = np.zeros((len(counts), len(_COLUMNS)), np.int64)
+            np.add.at(moved, sections[gone], totals[gone])
+            for section, row in zip(counts, moved.tolist(), strict=True):
+                sums = dict(zip(_COLUMNS, row, strict=True))
+                section.requests -= sums["rows"]
+                section.elsewhere += sums["rows"]
+                section.unmetered -= sums["missing"]
+                section.conflicts -= sums["conflicts"]
+            self._totals.drop(gone)
+            dropped = set(keys[gone].tolist())
+            self._others = {one: quantity for one, quantity in self._others.items() if one[0] not in dropped}
+        return choice
 
     def groups(self) -> Iterator[tuple[GroupKey, Group]]:
         """Yield every group, in an order that its names give."""
         groups: dict[GroupKey, Group] = {}
+        by_day = _Totals(len(_COLUMNS))
+        by_day.add(self._days_of(self._totals.keys), np.zeros_like(self._totals.sections), self._totals.totals)
         others: dict[int, dict[MeterKey, int]] = {}
         for (number, meter), quantity in self._others.items():
-            others.setdefault(number, {})[meter] = quantity
-        for number, row in zip(self._totals.keys.tolist(), self._totals.totals.tolist(), strict=True):
+            of_day = others.setdefault(int(self._days_of(np.array(number))), {})
+            of_day[meter] = of_day.get(meter, 0) + quantity
+        for number, row in zip(by_day.keys.tolist(), by_day.totals.tolist(), strict=True):
             sums = dict(zip(_COLUMNS, row, strict=True))
             group = Group(
                 requests=sums["requests"],
@@ -187,15 +227,22 @@ class Sums:
     def add(self, calls: Calls) -> None:
         """Add calls."""
         for start in range(0, len(calls.rows), _ROWS_AT_ONCE):
-            end = start + _ROWS_AT_ONCE
-            self._add(calls.rows[start:end], calls.quality[start:end])
+            self._add(calls.some(slice(start, start + _ROWS_AT_ONCE)))
 
-    def _add(self, rows: Parts, quality: npt.NDArray[np.uint8]) -> None:
-        times, facets = rows["timestamp_us"], rows["facets"].astype(np.int64)
-        days = np.where(times != NOT_A_TIME, times // _DAY_US + 1, 0)
-        long = rows["tokens"][:, Tokens._fields.index("prompt_tokens")] > self._limits_of(facets)
-        n_sources, n_facets = len(self._shared.formats), len(self._shared.facets.all)
-        found, which = _numbered(((days * n_sources + rows["source"]) * 2 + long) * n_facets + facets)
+    def _add(self, calls: Calls) -> None:
+        rows, quality = calls.rows, calls.quality
+        stamps, facets = rows["timestamp_us"], rows["facets"].astype(np.int64)
+        times = np.where(stamps != NOT_A_TIME, stamps // (HOUR_US if self._by_hour else _DAY_US) + 1, 0)
+        long = rows["tokens"][:, _PROMPT] > self._limits_of(facets)
+        present, source = _numbered(rows["source"].astype(np.int64))
+        n_facets = len(self._shared.facets.all)
+        found, which = _numbered(((times * len(present) + source) * 2 + long) * n_facets + facets)
+        sections = np.zeros(len(found), np.int64)
+        if self._by_hour:
+            n_sections = int(rows["section"].max()) + 1
+            place, which = _numbered(which * n_sections + rows["section"])
+            place, sections = np.divmod(place, n_sections)
+            found = found[place]
         sums = np.zeros((len(found), len(_COLUMNS)), np.int64)
         np.add.at(sums[:, 0], which, np.maximum(rows["requests"], 0))
         for i, name in enumerate(_COUNTED[1:], start=1):
@@ -205,11 +252,19 @@ class Sums:
         for i in range(len(Tokens._fields)):
             if told >> i & 1:
                 np.add.at(sums[:, len(_COUNTED) + i], which, np.where(billed, rows["tokens"][:, i], 0))
+        if self._by_hour:
+            known = billed & (quality != _MISSING)
+            for name, of in (
+                ("rows", 1),
+                ("conflicts", calls.conflicts),
+                ("told", known * np.maximum(rows["requests"], 1)),
+            ):
+                np.add.at(sums[:, _COLUMNS.index(name)], which, of)
         found, facets = np.divmod(found, n_facets)
         found, long = np.divmod(found, 2)
-        days, sources = np.divmod(found, n_sources)
-        keys = days << _DAY_SHIFT | sources << _SOURCE_SHIFT | long << _BAND_SHIFT | facets
-        self._totals.add(keys, sums)
+        times, source = np.divmod(found, len(present))
+        keys = times << _TIME_SHIFT | present[source] << _SOURCE_SHIFT | long << _BAND_SHIFT | facets
+        self._totals.add(keys, sections, sums)
         for row in np.flatnonzero((rows["quantities"] != 0) & billed).tolist():
             key = int(keys[which[row]])
             for *meter, quantity in self._shared.quantities.all[rows["quantities"][row]]:
@@ -219,7 +274,7 @@ class Sums:
     def _key(self, number: int) -> GroupKey:
         facets = self._shared.facets.all[number & _FACETS]
         return GroupKey(
-            day=_day(number >> _DAY_SHIFT) if number >> _DAY_SHIFT else None,
+            day=_day(number >> _TIME_SHIFT) if number >> _TIME_SHIFT else None,
             resource=facets.resource,
             deployment=facets.deployment,
             model=facets.model,
@@ -228,6 +283,14 @@ class Sums:
             tier=facets.service_tier,
             band="long" if number >> _BAND_SHIFT & 1 else "short",
         )
+
+    def _days_of(self, keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return keys with the day as their time, and without the format: no price hangs on either."""
+        times = keys >> _TIME_SHIFT
+        if self._by_hour:
+            times = np.where(times != 0, (times - 1) // 24 + 1, 0)
+        found: npt.NDArray[np.int64] = times << _TIME_SHIFT | keys & (1 << _SOURCE_SHIFT) - 1
+        return found
 
     def _limits_of(self, facets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the prompts above which a call is priced in the long band: of one call, never of a sum."""
@@ -241,40 +304,64 @@ class Sums:
 
 
 class _Totals:
-    """Rows of integers by their keys, added up; what is added is put together only now and then, or when it is read."""
+    """Rows of integers by key and section, added up; what is added is put together only now and then, or to be read."""
 
     def __init__(self, n_columns: int) -> None:
-        self._keys = np.empty(0, np.int64)
-        self._totals = np.empty((0, n_columns), np.int64)
-        self._added: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
+        self._all = _Rows(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, n_columns), np.int64))
+        self._added: list[_Rows] = []
         self._n_added = 0
 
     @property
     def keys(self) -> npt.NDArray[np.int64]:
-        """The keys, sorted."""
-        self._put_together()
-        return self._keys
+        """The keys, sorted; one that is in several sections stands there several times."""
+        return self._together().keys
+
+    @property
+    def sections(self) -> npt.NDArray[np.int64]:
+        """The section beside each key."""
+        return self._together().sections
 
     @property
     def totals(self) -> npt.NDArray[np.int64]:
-        """One row for each key."""
-        self._put_together()
-        return self._totals
+        """One row for each key and section."""
+        return self._together().totals
 
-    def add(self, keys: npt.NDArray[np.int64], totals: npt.NDArray[np.int64]) -> None:
+    def add(self, keys: npt.NDArray[np.int64], sections: npt.NDArray[np.int64], totals: npt.NDArray[np.int64]) -> None:
         """Add rows."""
-        self._added.append((keys, totals))
-        self._n_added += len(keys)
-        if self._n_added > max(_ROWS_AT_ONCE, len(self._keys)):
-            self._put_together()
+        if len(keys):
+            self._added.append(_Rows(keys, sections, totals))
+            self._n_added += len(keys)
+        if self._n_added > max(_ROWS_AT_ONCE, 4 * len(self._all.keys)):
+            self._together()
 
-    def _put_together(self) -> None:
+    def drop(self, which: npt.NDArray[np.bool_]) -> None:
+        """Forget rows, told by their places."""
+        self._all = _Rows(*(of[~which] for of in self._together()))
+
+    def _together(self) -> _Rows:
         if self._added:
-            keys, totals = zip((self._keys, self._totals), *self._added, strict=True)
+            keys, sections, totals = (np.concatenate(of) for of in zip(self._all, *self._added, strict=True))
             self._added, self._n_added = [], 0
-            self._keys, which = np.unique(np.concatenate(keys), return_inverse=True)
-            self._totals = np.zeros((len(self._keys), self._totals.shape[1]), np.int64)
-            np.add.at(self._totals, which, np.concatenate(totals))
+            order = np.lexsort((sections, keys))
+            keys, sections = keys[order], sections[order]
+            new = np.concatenate([[True], (keys[1:] != keys[:-1]) | (sections[1:] != sections[:-1])])
+            self._all = _Rows(keys[new], sections[new], np.add.reduceat(totals[order], np.flatnonzero(new), axis=0))
+        return self._all
+
+
+class _Rows(NamedTuple):
+    keys: npt.NDArray[np.int64]
+    sections: npt.NDArray[np.int64]
+    totals: npt.NDArray[np.int64]
+
+
+def _day(number: int) -> date:
+    return _EPOCH + timedelta(days=number - 1)
+
+
+def _source_of(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    sources: npt.NDArray[np.int64] = keys >> _SOURCE_SHIFT & _SOURCE
+    return sources
 
 
 def _renumbered(
@@ -282,7 +369,7 @@ def _renumbered(
 ) -> npt.NDArray[np.int64]:
     """Return keys with other numbers of formats and facets: at each place the one that takes its place."""
     made: npt.NDArray[np.int64] = keys & ~(_SOURCE << _SOURCE_SHIFT | _FACETS)
-    made |= sources[keys >> _SOURCE_SHIFT & _SOURCE] << _SOURCE_SHIFT
+    made |= sources[_source_of(keys)] << _SOURCE_SHIFT
     made |= facets[keys & _FACETS]
     return made
 
@@ -315,10 +402,6 @@ def _meters(sums: Mapping[str, int]) -> dict[MeterKey, int]:
         image_in=sums["image_in"],
         image_out=sums["image_out"],
     )
-
-
-def _day(number: int) -> date:
-    return _EPOCH + timedelta(days=number - 1)
 
 
 def sortable(key: Iterable[object]) -> tuple[tuple[bool, str], ...]:

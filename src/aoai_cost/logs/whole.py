@@ -12,6 +12,7 @@ from .join import Calls, Joiner
 from .meters import LoggedHours
 from .nesting import leave_innermost
 from .parts import Parts, PartTable, Shared
+from .primary import Choice, compete
 from .reading import Account, Continued, Options, SectionAccount, strange
 from .rejects import Rejects
 from .schema import Counts, FileCounts, PartKind
@@ -139,8 +140,12 @@ class Whole:
             section.rejected += 1
             rejects.add(one.reject._replace(line=line))
 
-    def usage_sums(self, sums: Sums, rejects: Rejects) -> UsageSums:
-        """Return the sums of all calls with the account.
+    def new_sums(self) -> Sums:
+        """Return what adds calls up as all that was read needs it."""
+        return Sums(self.shared, by_hour=compete(self.shared, self.sources))
+
+    def usage_sums(self, sums: Sums, rejects: Rejects) -> tuple[UsageSums, Choice]:
+        """Return the sums of all calls with the account, and which source counts where several saw the same calls.
 
         Raises
         ------
@@ -149,17 +154,22 @@ class Whole:
         """
         from .frame import make_rejected
 
-        # Only now is it known which rows were further parts of a call, and what is missing.
+        # Only now is it known which rows were further parts of a call, which calls another source counts, and what is
+        # missing.
+        choice = sums.choose([section.counts for section in self.sections])
         self._end_continued(rejects)
         counts = Counts(tuple(self._file_counts()), rejects.reasons)
-        return UsageSums(
+        found = UsageSums(
             groups=tuple(sums.groups()),
             period=sums.period,
             formats=sums.formats,
             rejected=make_rejected(rejects.sorted_rows(self._files), self._files),
             counts=counts,
             complete=counts.total.complete,
+            comparisons=choice.comparisons,
+            unmatched=choice.unmatched,
         )
+        return found, choice
 
     def _file_counts(self) -> list[FileCounts]:
         totals = [FileCounts(shown) for shown in self._files]

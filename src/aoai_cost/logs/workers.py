@@ -32,7 +32,7 @@ from .files import SECTION_BYTES, LogFile, Section, cut
 from .parts import PART, PARTITIONS, Parts, PartTable, Runs, Source, partition
 from .reading import Account, Advance, Options, Progress, Reading, sum_up
 from .rejects import Rejects
-from .sums import Sums, SumsState, UsageSums
+from .sums import SumsState, UsageSums
 from .whole import Whole
 from .work_folder import RejectsOf, WorkFolder
 
@@ -187,7 +187,7 @@ class Worker:
         if everything.hangs_together:
             with closing(everything.settle_spans()):
                 everything.add(range(PARTITIONS))
-            return whole.usage_sums(sums, rejects)
+            return whole.usage_sums(sums, rejects)[0]
         for _ in pool.map("resolve", range(PARTITIONS), self):
             pass
         for state, followed, counted in pool.each("resolved"):
@@ -196,7 +196,7 @@ class Worker:
             for section, found in zip(whole.sections, counted.tolist(), strict=True):
                 for name, more in zip(_RESOLVED, found, strict=True):
                     setattr(section.counts, name, getattr(section.counts, name) + more)
-        return whole.usage_sums(sums, rejects)
+        return whole.usage_sums(sums, rejects)[0]
 
     def _gathered(self) -> _All:
         if self._all is None:
@@ -223,7 +223,7 @@ class _All:
             sections += task.sections
             accounts.append(account)
         self.whole = Whole([file.shown for file in job.files], sections, accounts, shared, job.options)
-        self.sums = Sums(shared)
+        self.sums = self.whole.new_sums()
 
     @property
     def hangs_together(self) -> bool:

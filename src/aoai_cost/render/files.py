@@ -65,6 +65,7 @@ def report_json(report: CostReport) -> dict[str, Any]:
         "lines": _records(report.lines),
         "unpriced": _records(report.unpriced),
         "rejected": _records(report.rejected),
+        "comparison": _records(report.comparison),
         "reading": report.counts.as_dict(),
         "files_complete": report.files_complete,
         "notes": list(report.notes),

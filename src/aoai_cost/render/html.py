@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from ..markup import element, page, table, text
 from .words import (
+    COMPARED,
     GAP_LEGEND,
     OPTIONAL,
     account,
     account_of,
     amount,
     columns,
+    comparison,
     cost,
     heading,
     meter,
@@ -86,6 +88,9 @@ def report_html(report: CostReport) -> str:
         sections.append(_section("Not in the total: no price", _unpriced(report)))
     if report.counts.total.rejected:
         sections.append(_section("Not in the total: rows that could not be read", _rejected(report)))
+    if len(report.comparison):
+        compared = table(COMPARED, comparison(report), numeric=(3, 4, 5, 6), wrapped=(0, 1, 2))
+        sections.append(_section("Not in the total: calls that another source counts", compared))
     if report.notes:
         notes = "\n".join(element("li", text(plain(note))) for note in report.notes)
         sections.append(_section("Notes", element("ul", notes)))
@@ -173,7 +178,11 @@ def _files(report: CostReport) -> str:
         for one in files
     ]
     headings = ("File", *(heading(words) for words, _ in account_of(report.counts.total)), "Read to its end")
-    return _folded(f"File by file: {whole(len(files))}", table(headings, cells, numeric=range(1, 9), wrapped=(0,)), 0)
+    return _folded(
+        f"File by file: {whole(len(files))}",
+        table(headings, cells, numeric=range(1, len(headings) - 1), wrapped=(0,)),
+        0,
+    )
 
 
 def _folded(title: str, inner: str, n_rows: int) -> str:

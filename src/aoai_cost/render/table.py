@@ -11,12 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from .words import (
+    COMPARED,
     GAP_LEGEND,
     OPTIONAL,
     account,
     account_of,
     amount,
     columns,
+    comparison,
     cost,
     heading,
     meter,
@@ -55,6 +57,8 @@ def report_table(report: CostReport) -> RenderableType:
         # A few rows say themselves why.
         parts += [_reasons(report)] if n_rejected > _SHOWN_REJECTED else []
         parts.append(_rejected(report))
+    if len(report.comparison):
+        parts += ["", Text("Not in the total: calls that another source counts", style="italic"), _comparison(report)]
     if report.notes:
         parts.append("")
         parts += [Text(f"note: {plain(note)}") for note in report.notes]
@@ -168,3 +172,14 @@ def _files(report: CostReport) -> RenderableType:
 def _with_more(table: Table, more: int, words: str) -> RenderableType:
     """Return a table and, below it, how much it leaves out; a caption would be as narrow as the table."""
     return Group(table, Text(f"and {more:,} {words}", style="dim")) if more > 0 else table
+
+
+def _comparison(report: CostReport) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in COMPARED[:3]:
+        table.add_column(name, overflow="fold")
+    for name in COMPARED[3:]:
+        table.add_column(name, justify="right", overflow="fold")
+    for row in comparison(report):
+        table.add_row(*(Text(cell) for cell in row))
+    return table

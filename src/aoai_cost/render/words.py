@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from ..report import CostReport
 
 __all__ = [
+    "COMPARED",
     "GAP_LEGEND",
     "OPTIONAL",
     "account",
     "account_of",
     "amount",
     "columns",
+    "comparison",
     "cost",
     "heading",
     "meter",
@@ -50,11 +52,15 @@ _COUNT_WORDS = {
     "requests": "calls",
     "joined": "further rows of a call",
     "duplicates": "duplicates",
+    "elsewhere": "calls that another source counts",
     "ignored": "ignored",
     "rejected": "rejected",
 }
 """What became of the rows of a log; all but ``rows`` add up to ``rows``."""
 _DOUBT_WORDS = {"unmetered": "calls without tokens", "conflicts": "calls whose rows contradict each other"}
+
+COMPARED = ("Resource", "Source", "Counted instead", "Hours", "Calls", "Input tokens", "Output tokens")
+"""The headings of the comparison of sources."""
 
 GAP_LEGEND = "? : something in this row has no price or no tokens, and would add to its cost"
 
@@ -135,6 +141,22 @@ def columns(report: CostReport) -> tuple[list[str], list[str]]:
     frame = report.frame
     names = [name for name in frame.columns if name not in (*_COUNTED, "cost", "complete")]
     return names, [name for name in _COUNTED if name in _ALWAYS or frame[name].any()]
+
+
+def comparison(report: CostReport) -> list[tuple[str, ...]]:
+    """Return the rows of the comparison of sources: each count as what was seen of what the primary source saw."""
+    return [
+        (
+            account(row.resource),
+            plain(row.source),
+            plain(row.primary),
+            whole(row.hours),
+            f"{whole(row.calls)} of {whole(row.primary_calls)}",
+            f"{whole(row.prompt_tokens)} of {whole(row.primary_prompt_tokens)}",
+            f"{whole(row.completion_tokens)} of {whole(row.primary_completion_tokens)}",
+        )
+        for row in rows(report.comparison)
+    ]
 
 
 def rows(frame: pd.DataFrame) -> Iterator[Any]:

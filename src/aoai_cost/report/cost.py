@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Literal, Unpack
@@ -15,7 +15,7 @@ import pandas as pd
 from .. import markup
 from ..catalog import Deployment, Deployments, read_deployments, same_resource, split_model_name
 from ..errors import RequestError, shorten
-from ..logs import Counts, Group, GroupKey, ReadOptions, UsageLog, UsageSums, sum_usage
+from ..logs import Comparison, Counts, Group, GroupKey, ReadOptions, UsageLog, UsageSums, sum_usage
 from ..logs.sums import sortable
 from ..prices import Cost, PriceBook, exact_sum
 from ..usage import METER_UNITS, MeterKey, Usage
@@ -54,6 +54,9 @@ class CostReport:
         file was whole.
     period : (date, date) or None
         First day, and the day after the last one, UTC.
+    comparison : DataFrame
+        One row for each resource and source of calls that another source, the ``primary``, saw as well: how many hours
+        both saw, and the calls and tokens of each in these hours. Only those of the primary are in the report.
     """
 
     frame: pd.DataFrame
@@ -67,6 +70,7 @@ class CostReport:
     files_complete: bool
     period: tuple[date, date] | None
     notes: tuple[str, ...]
+    comparison: pd.DataFrame = field(default_factory=lambda: _comparison_frame(()))
 
     @property
     def requests(self) -> int:
@@ -334,10 +338,28 @@ class _Pricing:
                 f"the list of rejected rows is cut: {len(log.rejected):,} of {rejected:,}, the first of each file; "
                 "rejects= writes all of them to a file (--rejects of the command)"
             )
-        if len(log.formats) > 1:
+        if log.comparisons:
             notes.append(
-                f"the rows come from several kinds of log ({', '.join(log.formats)}), whose ids cannot be joined: "
-                "calls that more than one of them saw are counted more than once; choose one with format="
+                f"calls of an hour and resource that another source counts: {log.counts.total.elsewhere:,}; one source "
+                "counts for each hour of a resource, and the comparison shows what the others saw"
+            )
+        more = [one for one in log.comparisons if _saw_more(one)]
+        if more:
+            notes.append(
+                f"{_some(sorted({one.source for one in more}))} saw more tokens than the source that counts in the "
+                "same hours; calls may be missing from the total, see the comparison"
+            )
+        alone = sorted({f"{name} ({one.source})" for one in log.comparisons for name in one.only_deployments})
+        if alone:
+            notes.append(
+                f"{_some(alone)}: deployments that the source which counts in the same hours does not name; their "
+                "calls are not in the total, unless it knows them by other names: choose one kind of log with format="
+            )
+        if log.unmatched:
+            notes.append(
+                f"{', '.join(log.unmatched)} may have seen the same calls, which are then counted more than once: some "
+                "of their rows lack the resource or the time that would tell; name the resource with resource=, or "
+                "choose one kind of log with format="
             )
         if log.counts.total.conflicts:
             notes.append(
@@ -347,8 +369,9 @@ class _Pricing:
         if not log.complete:
             notes.append("at least one file could not be read to its end")
         short = bool(unmetered or self.unpriced or rejected or not log.complete)
+        assumed = bool(self.assumed or estimated or aggregated or more or alone or log.unmatched)
         certainty: Literal["exact", "estimated", "lower_bound"]
-        certainty = "lower_bound" if short else "estimated" if self.assumed or estimated or aggregated else "exact"
+        certainty = "lower_bound" if short else "estimated" if assumed else "exact"
         return CostReport(
             frame=frame,
             lines=self._lines_frame(),
@@ -361,6 +384,7 @@ class _Pricing:
             files_complete=log.complete,
             period=log.period,
             notes=tuple(notes),
+            comparison=_comparison_frame(log.comparisons),
         )
 
     def _frame(self) -> pd.DataFrame:
@@ -397,6 +421,18 @@ class _Pricing:
         for (*key, _), (quantity, reason) in sorted(self.unpriced.items(), key=lambda item: sortable(item[0])):
             records.append((*key, quantity, METER_UNITS[key[-3]], reason))
         return _object_frame(records, ["period", *BY, "meter", "modality", "variant", "quantity", "unit", "reason"])
+
+
+def _saw_more(one: Comparison) -> bool:
+    """Tell whether a source that gave way saw more than what calls at the ends of hours may account for."""
+    pairs = (one.prompt_tokens, one.primary_prompt_tokens), (one.completion_tokens, one.primary_completion_tokens)
+    return any(seen * 100 > primary * 101 for seen, primary in pairs)
+
+
+def _comparison_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    records = [(*one[:-1], ", ".join(one.only_deployments)) for one in comparisons]
+    frame = _object_frame(records, list(Comparison._fields))
+    return frame.astype(dict.fromkeys(Comparison._fields[3:-1], "int64"))
 
 
 def _object_frame(records: list[tuple[Any, ...]], columns: list[str]) -> pd.DataFrame:
