@@ -25,7 +25,7 @@ from ..logs.raw import Raw
 from ..prices import PriceBook, exact_sum
 from ..prices.meters import MeterReading, read_measure, read_meter_name, read_unit
 from ..prices.rows import UNITS
-from .columns import ColumnsError, column_map, read_amount, read_day, read_order, read_text
+from .columns import ColumnsError, column_map, is_slashed, read_amount, read_day, read_order, read_text
 from .exact import divide, multiply
 from .runs import Run, find_runs
 
@@ -190,7 +190,7 @@ def read_bill(
     ------
     BillError
         If a file is no export of costs, if two views or two exports bill the same usage and nothing tells which counts,
-        or if there is nothing to read.
+        if nothing tells how dates are written, or if there is nothing to read.
     MissingExtraError
         For a Parquet file without pyarrow.
     """
@@ -302,6 +302,9 @@ def _learn_view(run: _RunRows, cells: Mapping[str, Any]) -> None:
 def _find_order(run: _RunRows, dates: str) -> None:
     # The end of a billing period is after the 12th, so that nearly every export tells by itself.
     run.order = dates if dates != "auto" else read_order(run.days | run.periods)
+    if run.order is None and any(is_slashed(kept.day) for kept in run.kept):
+        reason = "its dates may be month first or day first, and nothing in it tells; give dates= (--dates)"
+        raise BillError(run.run.name, "", reason)
 
 
 def _make_rows(run: _RunRows, notes: dict[str, None]) -> None:
@@ -601,6 +604,8 @@ def _bill(read: list[_RunRows], view: View, notes: dict[str, None]) -> Bill:
     if others:
         some = ", ".join(shorten(name, 40) for name, _ in others.most_common(3))
         notes[f"rows of other products of such accounts are ignored: {others.total():,} ({some})"] = None
+    if not any(run.kept for run in read):
+        notes["no row of the bill is of an Azure OpenAI product"] = None
     if any(row.provisional for run in read for row in run.rows):
         notes[f"the last {PROVISIONAL_DAYS} days of an export are provisional: Azure may still restate them"] = None
     files = []

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import shorten
 
-__all__ = ["ColumnsError", "column_map", "read_amount", "read_day", "read_order", "read_text"]
+__all__ = ["ColumnsError", "column_map", "is_slashed", "read_amount", "read_day", "read_order", "read_text"]
 
 # Enterprise Agreement, Microsoft Customer Agreement and pay-as-you-go name one thing in several ways, in any case. The
 # first name of a field that a file has is the one that counts.
@@ -151,13 +151,19 @@ def read_order(texts: Iterable[str]) -> str | None:
     return orders.pop() if len(orders) == 1 else None
 
 
+def is_slashed(text: str) -> bool:
+    """Tell a date that is another day with the month first than with the day first."""
+    found = _SLASHED_DAY.fullmatch(text)
+    return found is not None and found[1] != found[2]
+
+
 def read_day(text: str, order: str | None) -> date:
     """Read a day, which is UTC in every export.
 
     Raises
     ------
     ColumnsError
-        If it is no day, or one of which nothing tells the month.
+        If it is no day.
     """
     found = _ISO_DAY.fullmatch(text)
     if found:
@@ -167,8 +173,6 @@ def read_day(text: str, order: str | None) -> date:
         if not found:
             raise ColumnsError(f"{shorten(text, 40)} is no day")
         first, second, year = (int(part) for part in found.groups())
-        if order is None and first != second:
-            raise ColumnsError(f"{shorten(text, 40)} may be two days, and nothing in the file tells which")
         parts = [year, first, second] if order != "dmy" else [year, second, first]
     try:
         return date(*parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -97,12 +97,10 @@ def _explained(found: Reconciliation) -> list[Text]:
     for one in found.totals:
         if one.explained is not None:
             known = f"{amount(one.billed - one.outside)} {one.currency} billed on these days"
-            lines.append(Text(f"{_percent(one.explained)} of {known} is found in the log"))
+            # Rounded down: all of it is found only where nothing is left.
+            share = (100 * one.explained).quantize(Decimal("0.01"), ROUND_DOWN).normalize()
+            lines.append(Text(f"{share:f} % of {known} is found in the log"))
     return lines
-
-
-def _percent(share: Decimal) -> str:
-    return f"{100 * share:.1f} %"
 
 
 def _what(row: Any) -> str:
@@ -114,31 +112,36 @@ def _what(row: Any) -> str:
 
 def _sku(row: Any) -> str:
     if row.sku is None:
-        return "?"
+        return "sku not known"
     return row.sku if row.tier in ("default", None) or row.sku.endswith("Batch") else f"{row.sku}, {row.tier}"
 
 
 def _matched(found: Reconciliation) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Meter", overflow="fold")
-    table.add_column("SKU", overflow="fold")
-    for heading in ("Quantity", "Billed", "In report", "Billed price", "Report's", "Off"):
+    for heading in ("Quantity", "Billed", "Price", "Report's", "Off"):
         table.add_column(heading, justify="right", no_wrap=True)
     sums = found.matched_by_meter()
-    for row in rows(sums.head(_SHOWN)):
-        comparable = row.logged_price is not None and row.currency == found.currency
-        off = _percent(1 - row.billed_price / row.logged_price) if comparable and row.logged_price else "?"
+    # What differs comes first: the rest says that all is well.
+    shown = sorted(((_off(row, found), row) for row in rows(sums)), key=lambda one: not one[0])
+    for off, row in shown[:_SHOWN]:
         table.add_row(
-            Text(_what(row)),
-            Text(_sku(row)),
+            Text(f"{_what(row)}, {_sku(row)}"),
             _quantity(row.quantity, row.unit),
             _money(row.billed_cost, row.currency, found),
-            "?" if row.logged_cost is None else amount(row.logged_cost),
             _unit_price(row.billed_price),
             _unit_price(row.logged_price),
-            Text("" if off in ("0.0 %", "-0.0 %") else off, style="yellow"),
+            Text(off, style="yellow"),
         )
     return _more(table, sums)
+
+
+def _off(row: Any, found: Reconciliation) -> str:
+    """Return by how much a price of the bill is below the report's; empty where they are the same."""
+    if row.logged_price is None or row.currency != found.currency or not row.logged_price:
+        return "?"
+    off = f"{100 * (1 - row.billed_price / row.logged_price):.1f} %"
+    return "" if off in ("0.0 %", "-0.0 %") else off
 
 
 def _only_in_bill(sums: pd.DataFrame) -> Table:
@@ -156,12 +159,12 @@ def _only_in_bill(sums: pd.DataFrame) -> Table:
 
 def _only_in_log(sums: pd.DataFrame) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("Resource", "Meter", "SKU"):
+    for heading in ("Resource", "Meter"):
         table.add_column(heading, overflow="fold")
-    for heading in ("Quantity", "In report"):
+    for heading in ("Quantity", "Report"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows(sums.head(_SHOWN)):
-        cells = (account(row.resource), _what(row), _sku(row), _quantity(row.quantity, row.unit))
+        cells = (account(row.resource), f"{_what(row)}, {_sku(row)}", _quantity(row.quantity, row.unit))
         table.add_row(*map(Text, cells), "?" if row.cost is None else f"{amount(row.cost)} {row.currency}")
     return _more(table, sums)
 
