@@ -32,6 +32,8 @@ from .runs import Run, find_runs
 __all__ = ["Bill", "BillFile", "BillRow", "read_bill"]
 
 View = Literal["actual", "amortized"]
+_DISCOUNTS = 4
+"""By what factor a price may differ from the list's for a unit to be told by it: beyond, it says nothing."""
 PROVISIONAL_DAYS = 3
 """Azure goes on restating the newest days of an export; how many is not documented."""
 
@@ -476,7 +478,7 @@ def _scales(drafts: Iterable[_Draft], notes: dict[str, None]) -> dict[_Meter, De
             (usual, single, of_block, multiply(of_block, block)),
             key=lambda one, price=price, listed=listed: _apart(divide(price, one), listed),  # type: ignore[misc]
         )
-        if scale != usual:
+        if scale != usual and _apart(divide(price, scale), listed) <= _DISCOUNTS:
             found[meter] = scale
             notes[
                 f"the quantities of {shorten(meter.name, 60)} do not count in {shorten(meter.unit_of_measure, 20)} "

@@ -142,8 +142,9 @@ class _Key(NamedTuple):
     band: str
     fine_tuned: str
 
-    def of_any_sku(self) -> tuple[str, ...]:
-        return self.period, self.resource, self.model, self.meter, self.modality, self.variant, self.fine_tuned
+    def vague(self) -> tuple[str, ...]:
+        """Return what every side tells, without deployment type, tier, band and tuning."""
+        return self.period, self.resource, self.model, self.meter, self.modality, self.variant
 
 
 @dataclass
@@ -168,6 +169,8 @@ class _Logged:
     quantity: int = 0
     costs: list[Decimal] = field(default_factory=list)
     has_unpriced: bool = False
+    is_named: bool = False
+    """The meter's name is known, and so its band and whether it is of a tuned model."""
 
 
 class _Report(NamedTuple):
@@ -311,6 +314,7 @@ class _Matching:
         names = _resources({row.resource for row in self.bill.rows}, self.report, self.notes)
         for line in self.report.lines:
             found = self._logged(line, names)
+            found.is_named |= bool(line["meter_name"])
             found.quantity += line["quantity"]
             found.costs.append(line["amount"])
             self.log_sums["logged"].append(line["amount"])
@@ -368,7 +372,7 @@ class _Matching:
     def _pairs(self) -> Iterator[tuple[_Billed | None, _Logged | None]]:
         """Yield what was billed with what was logged under the same key, each once.
 
-        A side that does not tell the deployment type meets the other if that has but one left to meet.
+        A side that does not tell all that a key has meets the other one if both have but one left to meet.
         """
         billed: dict[_Key, list[_Billed]] = defaultdict(list)
         for (key, _), one in sorted(self.billed.items(), key=lambda item: _order(item[0], self.report.currency)):
@@ -382,12 +386,13 @@ class _Matching:
                 # What is billed again in another currency has no second log to meet.
                 yield from ((one, None) for one in others)
             else:
-                left_in_log[key.of_any_sku()].append(logged)
+                left_in_log[key.vague()].append(logged)
         for key, ones in billed.items():
-            left_in_bill[key.of_any_sku()] += ones
+            left_in_bill[key.vague()] += ones
         for at in sorted({*left_in_bill, *left_in_log}):
             bills, logs = left_in_bill.get(at, []), left_in_log.get(at, [])
-            if len(bills) == len(logs) == 1 and None in (bills[0].key.sku, logs[0].key.sku):
+            is_vague = len(bills) == len(logs) == 1 and (bills[0].key.sku is None or not logs[0].is_named)
+            if is_vague and _agree(bills[0].key, logs[0].key):
                 yield bills[0], logs[0]
             else:
                 yield from ((one, None) for one in bills)
@@ -501,6 +506,11 @@ def _order(key_and_currency: tuple[_Key, str], first: str) -> tuple[Any, ...]:
     return _sortable(key), currency != first, currency
 
 
+def _agree(billed: _Key, logged: _Key) -> bool:
+    """Tell whether two keys contradict each other in nothing that both tell."""
+    return None in (billed.sku, logged.sku) or (billed.sku, billed.tier) == (logged.sku, logged.tier)
+
+
 def _shown_key(key: _Key, logged: _Logged) -> _Key:
     """Return a key with the deployment type and tier of the side that tells them."""
     sku, tier = (logged.key.sku, logged.key.tier) if key.sku is None else (key.sku, key.tier)
@@ -557,7 +567,7 @@ def _unit_of_measure(price_unit: str) -> str:
     """Return how the price list writes a unit of the sheets."""
     number, noun = price_unit.split(" ", 1)
     return {"tokens": number, "characters": number, "calls": number, "image": "1", "session": "1"}.get(
-        noun, {"PTU-hour": "1/Hour"}.get(noun, price_unit)
+        noun, {"PTU-hour": "1/Hour", "GB-day": "1 GB/Day"}.get(noun, price_unit)
     )
 
 
