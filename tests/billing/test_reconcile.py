@@ -271,6 +271,7 @@ def test_a_purchase_is_only_in_the_bill(bill: Any) -> None:
     found = reconcile(report(line()), bill(INPUT, ptu))
     assert list(found.only_in_bill["reason"]) == ["a charge of the type 'purchase', not usage"]
     assert_adds_up(found)
+    assert found.complete
 
 
 def test_days_beside_the_report_are_apart(bill: Any) -> None:
@@ -306,9 +307,9 @@ def test_an_unknown_deployment_type_meets_the_one_that_is_billed(bill: Any) -> N
 
 
 def test_a_meter_that_leaves_the_deployment_type_open_meets_the_one_that_was_used(bill: Any) -> None:
-    regional = line(model="gpt-4", sku="Standard", meter_name="", version="0613")
-    found = reconcile(report(regional), bill(INPUT.with_(meter="Az-GPT4-8K-Prompt Tokens", cost="0.3")))
-    assert found.matched["sku"].tolist() in (["Standard"], [])
+    regional = line(model="text-embedding-ada-002", version="2", sku="Standard", meter_name="", amount="0.001")
+    found = reconcile(report(regional), bill(INPUT.with_(meter="Az-Embeddings-Ada Tokens", cost="0.001")))
+    assert (found.matched["sku"].tolist(), found.complete) == (["Standard"], True)
     assert_adds_up(found)
 
 

@@ -44,7 +44,7 @@ _KEPT = (
     *("subscription", "resource", "meter_name", "unit", "quantity", "consumed", "cost", "currency"),
     *("pricing_cost", "pricing_currency", "rate", "usd_cost", "charge", "class", "status"),
 )
-_USAGE = ("", "usage", "refund")
+_USAGE = ("usage", "refund")
 
 
 class BillRow(NamedTuple):
@@ -52,8 +52,9 @@ class BillRow(NamedTuple):
 
     ``quantity`` is in ``unit`` (tokens, images, ...: the units of `METER_UNITS`) where the meter's name and unit are
     known, else as the row states it, in its own unit; None where the row has none. ``amounts`` has the cost in every
-    currency in which the row tells it, that of the bill first. ``reason`` says why the row can be held against no log;
-    empty where it can. Refunds are negative.
+    currency in which the row tells it, that of the bill first. ``charge`` is ``usage``, ``refund``, ``purchase``,
+    ``unused`` and so on. ``reason`` says why the row can be held against no log; empty where it can. Refunds are
+    negative.
     """
 
     source_file: str
@@ -69,6 +70,7 @@ class BillRow(NamedTuple):
     cost: Decimal
     currency: str
     amounts: tuple[tuple[str, Decimal], ...]
+    charge: str
     reason: str
     provisional: bool
 
@@ -346,6 +348,7 @@ def _make_rows(run: _RunRows, notes: dict[str, None]) -> None:
                 cost=draft.amounts[0][1],
                 currency=draft.amounts[0][0],
                 amounts=draft.amounts,
+                charge=draft.charge,
                 reason=draft.reason,
                 provisional=provisional,
             )
@@ -371,6 +374,7 @@ class _Draft(NamedTuple):
     quantity: Decimal | None
     unit: str
     amounts: tuple[tuple[str, Decimal], ...]
+    charge: str
     reason: str
     reading_fails: bool
 
@@ -392,15 +396,22 @@ def _draft(kept: _Kept, run: _RunRows) -> _Draft:
     meter = _Meter(kept.product, name, unit_of_measure, is_consumed)
     reading, unit, reading_fails = _read_meter(kept.product, name, unit_of_measure)
     reason = "" if not reading_fails else reading.unmatched or "the meter's name or unit is not known"
-    charge = read_text(cells.get("charge")).lower()
-    is_correction = read_text(cells.get("class")).lower() == "correction"
-    if charge.startswith("unused") or read_text(cells.get("status")).lower() == "unused":
+    charge = _charge(cells)
+    if charge == "unused":
         reason = "a commitment that was not used"
-    elif charge not in _USAGE and not is_correction:
+    elif charge not in _USAGE:
         reason = f"a charge of the type {shorten(charge, 40)}, not usage"
     elif quantity is None:
         reason = reason or "the row has no quantity"
-    return _Draft(day, period, meter, reading, quantity, unit, _amounts(cells), reason, reading_fails)
+    return _Draft(day, period, meter, reading, quantity, unit, _amounts(cells), charge, reason, reading_fails)
+
+
+def _charge(cells: Mapping[str, Any]) -> str:
+    """Return the type of a charge; FOCUS tells refunds and what was not used in columns of their own."""
+    charge = read_text(cells.get("charge")).lower()
+    if charge.startswith("unused") or read_text(cells.get("status")).lower() == "unused":
+        return "unused"
+    return "refund" if read_text(cells.get("class")).lower() == "correction" else charge or "usage"
 
 
 @cache

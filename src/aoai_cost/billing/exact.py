@@ -39,6 +39,6 @@ def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
     Examples
     --------
     >>> share(Decimal("0.30"), Decimal(2), Decimal(3))
-    Decimal('0.2')
+    Decimal('0.20')
     """
     return amount if part == whole else divide(multiply(amount, part), whole)

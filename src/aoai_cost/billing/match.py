@@ -299,7 +299,7 @@ class _Matching:
             outside = period is None or not period[0] <= row.day < period[1]
             if outside or row.reason or row.quantity is None:
                 reason = _OUTSIDE if outside else row.reason
-                self.unmapped |= not outside
+                self.unmapped |= not outside and row.charge in ("usage", "refund")
                 at = (self._period_of(row.day), row.resource, row.product, row.meter_name, row.unit, currency, reason)
                 self.apart[at].append(row)
                 continue

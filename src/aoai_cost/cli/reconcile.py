@@ -41,7 +41,8 @@ def reconcile(
 
     \b
     Example:
-      aoai-cost reconcile --report examples/report.json --billing examples/bill.csv
+      aoai-cost report examples/logs --deployments examples/deployments.toml --every day --json > report.json
+      aoai-cost reconcile --report report.json --billing examples/bill.csv
     """
     paths = [*billing, *bills]
     if not paths:
