@@ -621,6 +621,38 @@ def test_every_row_becomes_one_thing(charges: list[Charge], tmp_path_factory: py
         assert total == sum(Decimal(one.cost) for one in counted if one.currency == currency)
 
 
+WHOLE = csv_text(*table("EA", [INPUT, OUTPUT, PTU, STORAGE])).encode()
+
+
+@given(
+    at=st.integers(0, len(WHOLE)),
+    put=st.binary(max_size=12) | st.sampled_from([b'"', b"\n", b"\0", b",", b"\xff", b"1e99", b"\r"]),
+    drop=st.integers(0, 40),
+)
+def test_a_bill_that_was_tampered_with_is_refused_or_accounted_for(
+    at: int, put: bytes, drop: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("bill") / "bill.csv"
+    path.write_bytes(WHOLE[:at] + put + WHOLE[at + drop :])
+    try:
+        bill = read_bill(path)
+    except BillError:
+        return
+    assert_accounts(bill)
+
+
+@given(data=st.binary(max_size=300))
+def test_any_bytes_are_refused_or_a_bill_of_nothing(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("bill") / "bill.csv"
+    path.write_bytes(data)
+    try:
+        bill = read_bill(path)
+    except BillError:
+        return
+    assert not bill.rows
+    assert_accounts(bill)
+
+
 def _counts(one: Charge) -> bool:
     return (
         one.product.lower().startswith("azure openai")

@@ -14,14 +14,17 @@ from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
 from importlib.util import find_spec
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
 from ..catalog import arm_resource
 from ..errors import BillError, MissingExtraError, RequestError, UsageFormatError, shorten
-from ..logs.files import LogFile, find_files, read_pieces
+from ..logs.files import LogFile, find_files
 from ..logs.raw import Raw
+from ..logs.tables import is_table, read_parquet, read_table
+from ..logs.unpack import DamageError, ParquetError, text_chunks
 from ..prices import PriceBook, exact_sum
 from ..prices.meters import MeterReading, read_measure, read_meter_name, read_unit
 from ..prices.rows import UNITS
@@ -236,14 +239,10 @@ def _read_run(run: Run, view: str) -> _RunRows:
 
 
 def _read_file(run: _RunRows, one: _File, view: str) -> None:
-    _need_pyarrow(one.file)
     columns: dict[str, str] = {}
     names: Iterable[str] = ()
     try:
-        pieces = read_pieces(one.file)
-        for number, raw in enumerate(pieces, start=1):
-            if not isinstance(raw, Raw) or (raw.reason is None and not isinstance(raw.value, dict)):
-                raise BillError(one.file.shown, "", "is no export of costs: neither a CSV table nor Parquet")
+        for number, raw in enumerate(_table_rows(one.file), start=1):
             if raw.reason is not None:
                 # What is damaged as a whole is no row, and has no line.
                 one.rows += raw.line is not None
@@ -257,18 +256,27 @@ def _read_file(run: _RunRows, one: _File, view: str) -> None:
             _sort_row(run, one, raw.line or number, {field: raw.value[name] for field, name in columns.items()})
     except ColumnsError as error:
         raise BillError(one.file.shown, "", str(error)) from None
-    except UsageFormatError as error:
-        raise BillError(error.source, "", error.reason) from None
-
-
-def _need_pyarrow(file: LogFile) -> None:
-    try:
-        with file.open() as opened:
-            is_parquet = opened.read(4) == b"PAR1"
     except OSError as error:
-        raise BillError(file.shown, "", f"cannot be read: {error.strerror or type(error).__name__}") from None
-    if is_parquet and find_spec("pyarrow") is None:
-        raise MissingExtraError("parquet")
+        raise BillError(one.file.shown, "", f"cannot be read: {error.strerror or type(error).__name__}") from None
+
+
+def _table_rows(file: LogFile) -> Iterator[Raw]:
+    """Yield the rows of a table as dictionaries of column and text, or the reason why there is none."""
+    with file.open() as opened:
+        chunks = text_chunks(opened)
+        try:
+            head = next(chunks, b"")
+        except ParquetError:
+            if find_spec("pyarrow") is None:
+                raise MissingExtraError("parquet") from None
+            yield from read_parquet(opened)
+            return
+        except DamageError as damage:
+            yield Raw(None, None, None, str(damage), damaged=True)
+            return
+        if head and not is_table(head):
+            raise ColumnsError("is no export of costs: neither a CSV table nor Parquet")
+        yield from read_table(chain([head], chunks))
 
 
 def _sort_row(run: _RunRows, one: _File, line: int, cells: Mapping[str, Any]) -> None:
