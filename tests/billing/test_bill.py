@@ -456,6 +456,7 @@ def test_a_row_without_a_currency_is_rejected(currency: str, tmp_path: Path) -> 
     [
         ([PTU.with_(model="Reservation", cost="0")], "actual"),
         ([PTU.with_(model="Reservation", charge="Purchase", cost="600")], "actual"),
+        ([PTU.with_(model="Reservation", charge="Refund", cost="-600")], "actual"),
         ([PTU.with_(model="Reservation", cost="130")], "amortized"),
         ([PTU.with_(model="Reservation", charge="UnusedReservation", cost="5")], "amortized"),
     ],
@@ -575,6 +576,14 @@ def test_two_files_for_the_same_usage_are_refused_where_nothing_tells_the_newer(
     write(tmp_path / "one.csv", DAY_1)
     write(tmp_path / "two.csv", DAY_1, form=form)
     with pytest.raises(BillError, match=r"bill the same usage.*give one of them"):
+        read_bill(tmp_path)
+
+
+def test_files_that_share_only_some_usage_are_refused(tmp_path: Path) -> None:
+    # A bill that somebody cut in two, through a day: neither half has all of it.
+    write(tmp_path / "1.csv", DAY_1, DAY_2)
+    write(tmp_path / "2.csv", DAY_2.with_(cost="0.01"), INPUT)
+    with pytest.raises(BillError, match="nothing tells which of them counts"):
         read_bill(tmp_path)
 
 

@@ -349,8 +349,9 @@ def test_a_bare_name_of_two_accounts_is_not_guessed(bill: Any) -> None:
 
 
 def test_calls_without_a_resource_or_a_day_are_only_in_the_log(bill: Any) -> None:
-    found = reconcile(report(line(resource=None), left=[unpriced(period="undated")]), bill(INPUT))
-    assert (len(found.matched), len(found.only_in_log)) == (0, 2)
+    nowhere = INPUT.with_(resource="")
+    found = reconcile(report(line(resource=None), left=[unpriced(period="undated")]), bill(INPUT, nowhere))
+    assert (len(found.matched), len(found.only_in_bill), len(found.only_in_log)) == (0, 2, 2)
     assert_adds_up(found)
 
 
@@ -389,6 +390,9 @@ def test_a_row_that_cannot_be_read_makes_the_result_incomplete(bill: Any) -> Non
         [],
         {"schema": "aoai_cost.report/2"},
         report(line(amount="much")),
+        report(line(amount="NaN")),
+        report(line() | {"quantity": 1.5}),
+        report(line(model=["gpt-4o"])),
         report(line(period="2026-10-14"), line(period="2026-10")),
         report({"period": "2026-10-14"}),
         report(period=["soon", "later"]),

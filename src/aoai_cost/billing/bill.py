@@ -305,7 +305,7 @@ def _learn_view(run: _RunRows, cells: Mapping[str, Any]) -> None:
             cost = read_amount(cells["cost"])
         except ColumnsError:
             return
-        if charge == "purchase":
+        if charge in ("purchase", "refund"):
             run.views.add("actual")
         elif cost is not None:
             run.views.add("amortized" if cost else "actual")
@@ -578,12 +578,13 @@ def _one_of_each_view(runs: Iterable[_RunRows]) -> Iterator[_RunRows]:
 
 
 def _leave_out_overlaps(read: list[_RunRows], notes: dict[str, None]) -> None:
-    """Where two exports bill the same meter of a resource and day, count only the later one for that billing period.
+    """Where an export bills all that an earlier one has of a billing period, count only the later one.
 
     Raises
     ------
     BillError
-        If nothing tells which is later.
+        If two bill the same meter of a resource and day, and nothing tells which is later, or one has what the other
+        has not.
     """
     runs = [run for run in read if run.rows]
     timed = all(run.run.time is not None for run in runs)
@@ -598,17 +599,23 @@ def _leave_out_overlaps(read: list[_RunRows], notes: dict[str, None]) -> None:
 
     claimed: dict[tuple[Any, ...], _RunRows] = {}
     for run in sorted(runs, key=rank, reverse=True):
-        statements: set[tuple[str, str]] = set()
-        for i, key in enumerate(keys_of(run)):
-            later = claimed.get(key)
+        statements: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for i, row in enumerate(run.rows):
+            statements[run.months[i], row.subscription].append(i)
+        keys = keys_of(run)
+        left_out: list[int] = []
+        for rows in statements.values():
+            found = [claimed.get(keys[i]) for i in rows]
+            later = next((one for one in found if one is not None), None)
             if later is None:
                 continue
-            if rank(later) == rank(run):
-                reason = "bill the same usage, and nothing tells which is newer; give one of them"
+            # A snapshot has all that the earlier one had; what shares only some of it is something else.
+            if rank(later) == rank(run) or None in found:
+                reason = "bill the same usage, and nothing tells which of them counts; give one of them"
                 raise BillError("", "", f"{later.run.name} and {run.run.name} {reason}")
-            statements.add((run.months[i], run.rows[i].subscription))
+            left_out += rows
             notes[f"{run.run.name} bills usage that the later {later.run.name} bills too; only the later counts"] = None
-        run.leave_out(i for i, row in enumerate(run.rows) if (run.months[i], row.subscription) in statements)
+        run.leave_out(left_out)
         claimed.update(dict.fromkeys(keys_of(run), run))
 
 

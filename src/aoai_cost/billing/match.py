@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -29,12 +29,15 @@ from ..prices.meters import MeterReading, read_meter_name
 from ..prices.rows import UNITS
 from ..report import CostReport
 from .bill import Bill, BillRow, read_bill
+from .columns import read_amount
 from .exact import divide, multiply, share, subtract
 
 __all__ = ["BillTotal", "Reconciliation", "reconcile"]
 
 _OF_ANY_MODEL = ("ptu", "session", "tool_call", "storage")
 _DAY, _MONTH = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII), re.compile(r"\d{4}-\d\d", re.ASCII)
+_NO_RESOURCE = "(not told)"
+"""Of a log that does not name the account; it meets nothing, not even a bill that does not either."""
 _OUTSIDE = "not in the days of the report"
 _NOT_LOGGED = "not in the log"
 _BEYOND = "more than in the log"
@@ -210,12 +213,11 @@ def reconcile(
         As `read_bill`.
     """
     told = _read_report(report)
-    if len(bills) == 1 and isinstance(bills[0], Bill):
-        bill = bills[0]
-    else:
-        bill = read_bill(*(one for one in bills if not isinstance(one, Bill)), view=view, dates=dates)
-        if any(isinstance(one, Bill) for one in bills):
-            raise RequestError("bills", "must be paths, or one Bill that was read of all of them")
+    read = [one for one in bills if isinstance(one, Bill)]
+    if read and len(bills) > 1:
+        raise RequestError("bills", "must be paths, or one Bill that was read of all of them")
+    paths = [one for one in bills if not isinstance(one, Bill)]
+    bill = read[0] if read else read_bill(*paths, view=view, dates=dates)
     return _Matching(told, bill).result()
 
 
@@ -237,14 +239,34 @@ def _read_report(report: Any) -> _Report:
         if first_and_end is not None:
             first, end = (date.fromisoformat(day) for day in first_and_end)
             period = first, end
-        lines = [{**one, "amount": Decimal(one["amount"]), "quantity": int(one["quantity"])} for one in report["lines"]]
-        unpriced = [{**one, "quantity": int(one["quantity"])} for one in report["unpriced"]]
+        lines = [_line(one, (*_IN_ALL, *_IN_LINES)) for one in report["lines"]]
+        lines = [{**line, "amount": _amount(one["amount"])} for line, one in zip(lines, report["lines"], strict=True)]
+        unpriced = [_line(one, _IN_ALL) for one in report["unpriced"]]
         every = _every(one["period"] for one in (*lines, *unpriced))
         return _Report(report["currency"], period, every, lines, unpriced, report["certainty"])
-    except (LookupError, TypeError, ValueError, InvalidOperation):
+    except (LookupError, TypeError, ValueError):
         raise RequestError("report", f"is not what a report says of itself; {_HOW}") from None
 
 
+def _line(raw: Any, names: Iterable[str]) -> dict[str, Any]:
+    """Return what is compared of a line of a report's JSON."""
+    found: dict[str, Any] = {name: raw[name] for name in names}
+    if any(value is not None and not isinstance(value, str) for value in found.values()):
+        raise TypeError("a name that is no text")
+    if type(raw["quantity"]) is not int:
+        raise TypeError("a quantity that is no whole number")
+    return found | {"quantity": raw["quantity"]}
+
+
+def _amount(raw: Any) -> Decimal:
+    amount = read_amount(raw)
+    if amount is None:
+        raise ValueError("no amount")
+    return amount
+
+
+_IN_ALL = ("period", "resource", "model", "sku", "tier", "meter", "modality", "variant", "unit")
+_IN_LINES = ("band", "price_unit", "meter_name")
 _HOW = "make it with `aoai-cost report ... --every day --json`"
 
 
@@ -330,8 +352,8 @@ class _Matching:
     def result(self) -> Reconciliation:
         for one, other in self._pairs():
             self._compare(one, other)
-        for rows in self.apart.values():
-            self._set_apart(rows)
+        for (*_, reason), rows in self.apart.items():
+            self._set_apart(reason, rows)
         currency = self.report.currency
         totals = tuple(
             self._total(one) for one in sorted({*self.sums, currency}, key=lambda one: (one != currency, one))
@@ -460,18 +482,16 @@ class _Matching:
             self.only_in_bill.append(values)
         return part
 
-    def _set_apart(self, rows: list[BillRow]) -> None:
+    def _set_apart(self, reason: str, rows: list[BillRow]) -> None:
         first = rows[0]
         currency = self._amount(first)[0]
-        outside = self.report.period is None or not self.report.period[0] <= first.day < self.report.period[1]
         cost = exact_sum(self._amount(row)[1] for row in rows)
         self.sums[currency]["only_in_bill"].append(cost)
-        if outside:
+        if reason == _OUTSIDE:
             self.sums[currency]["outside"].append(cost)
         quantities = [row.quantity for row in rows if row.quantity is not None]
         quantity = exact_sum(quantities) if len(quantities) == len(rows) else None
         key = _bill_key(self._period_of(first.day), first)
-        reason = _OUTSIDE if outside else first.reason
         provisional = any(row.provisional for row in rows)
         self.only_in_bill.append(
             (*key, quantity, first.unit, cost, currency, first.meter_name, reason, provisional),
@@ -576,7 +596,7 @@ def _resources(billed: Iterable[str], report: _Report, notes: dict[str, None]) -
     by_name: dict[str, set[str]] = defaultdict(set)
     for resource in billed:
         by_name[resource.rsplit("/", 1)[-1]].add(resource)
-    found: dict[str | None, str] = {None: ""}
+    found: dict[str | None, str] = {None: _NO_RESOURCE}
     for line in (*report.lines, *report.unpriced):
         given = line["resource"]
         if given in found:
