@@ -58,6 +58,16 @@ class BillTotal(NamedTuple):
     outside: Decimal
     explained: Decimal | None
 
+    @property
+    def inside(self) -> Decimal:
+        """What was billed on the days of the report."""
+        return subtract(self.billed, self.outside)
+
+    @property
+    def only_in_bill_inside(self) -> Decimal:
+        """What of that is only in the bill."""
+        return subtract(self.only_in_bill, self.outside)
+
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
@@ -112,11 +122,20 @@ class Reconciliation:
         return self.totals[0]
 
     def matched_by_meter(self) -> pd.DataFrame:
-        """Return `matched` over all days and accounts: a row for each meter, with both of its unit prices."""
+        """Return `matched` over all days and accounts: a row for each meter, with both of its unit prices.
+
+        ``discount`` is the share by which the bill's is below the report's; None where one of them is not known in the
+        report's currency.
+        """
         sums = _summed(self.matched, (*_METER, "unit", "currency"), ("quantity", "billed_cost", "logged_cost"))
         for side in ("billed", "logged"):
             pairs = zip(sums["unit"], sums[f"{side}_cost"], sums["quantity"], strict=True)
             sums[f"{side}_price"] = pd.Series([_price(*one) for one in pairs], dtype=object)
+        prices = zip(sums["billed_price"], sums["logged_price"], sums["currency"], strict=True)
+        discounts = [
+            _discount(billed, logged) if currency == self.currency else None for billed, logged, currency in prices
+        ]
+        sums["discount"] = pd.Series(discounts, dtype=object)
         sums["price_unit"] = pd.Series([_price_unit(unit)[0] for unit in sums["unit"]], dtype=object)
         return sums
 
@@ -499,9 +518,8 @@ class _Matching:
 
     def _total(self, currency: str) -> BillTotal:
         sums = {name: exact_sum(self.sums[currency][name]) for name in ("billed", "matched", "only_in_bill", "outside")}
-        inside = subtract(sums["billed"], sums["outside"])
-        explained = round(divide(sums["matched"], inside), 6) if inside else None
-        return BillTotal(currency, **sums, explained=explained)
+        total = BillTotal(currency, **sums, explained=None)
+        return total._replace(explained=round(divide(total.matched, total.inside), 6)) if total.inside else total
 
 
 _METER = ("model", "meter", "modality", "variant", "sku", "tier", "band", "fine_tuned")
@@ -627,6 +645,10 @@ def _columns(frame: pd.DataFrame, names: Sequence[str]) -> Iterator[tuple[Any, .
 
 def _price(unit: str, cost: Decimal | None, quantity: Decimal) -> Decimal | None:
     return None if cost is None else divide(multiply(cost, _price_unit(unit)[1]), quantity)
+
+
+def _discount(billed: Decimal, logged: Decimal | None) -> Decimal | None:
+    return round(subtract(Decimal(1), divide(billed, logged)), 6) if logged else None
 
 
 def _price_unit(unit: str) -> tuple[str, Decimal]:

@@ -55,7 +55,8 @@ def reconciliation_table(found: Reconciliation) -> RenderableType:
     title = f"Azure OpenAI bill ({found.bill.view}) against the log, {days(found.period)}, by {found.every}"
     parts: list[RenderableType] = [Text(title, style="bold"), _bridge(found), *_explained(found)]
     if len(found.matched):
-        parts += ["", Text("In both", style="italic"), _matched(found)]
+        units = "prices per million tokens or characters, hour, image and so on"
+        parts += ["", Text(f"In both ({units})", style="italic"), _matched(found)]
     if len(found.only_in_bill):
         parts += ["", Text("Only in the bill", style="italic"), _only_in_bill(found.only_in_bill_by_meter())]
     if len(found.only_in_log):
@@ -76,15 +77,14 @@ def _bridge(found: Reconciliation) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True)
     table.add_column("", footer="What Azure billed")
     table.add_column(found.currency, justify="right", footer=Text(amount(found.total.billed), style="bold"))
-    outside = found.total.outside
     steps = [
         ("What the report says", found.logged, True),
         ("less what is only in the log", -found.only_in_log_cost, False),
         ("less what the bill has in other currencies", -found.in_other_currencies, False),
         ("other prices than in the report", found.price_difference, False),
         ("in both, without a price in the report", found.without_price, False),
-        ("only in the bill", found.total.only_in_bill - outside, False),
-        ("only in the bill, on other days than the report's", outside, False),
+        ("only in the bill", found.total.only_in_bill_inside, False),
+        ("only in the bill, on other days than the report's", found.total.outside, False),
     ]
     for words, value, always in steps:
         if value or always:
@@ -96,7 +96,7 @@ def _explained(found: Reconciliation) -> list[Text]:
     lines = []
     for one in found.totals:
         if one.explained is not None:
-            known = f"{amount(one.billed - one.outside)} {one.currency} billed on these days"
+            known = f"{amount(one.inside)} {one.currency} billed on these days"
             # Rounded down: all of it is found only where nothing is left.
             share = (100 * one.explained).quantize(Decimal("0.01"), ROUND_DOWN).normalize()
             lines.append(Text(f"{share:f} % of {known} is found in the log"))
@@ -123,25 +123,23 @@ def _matched(found: Reconciliation) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     sums = found.matched_by_meter()
     # What differs comes first: the rest says that all is well.
-    shown = sorted(((_off(row, found), row) for row in rows(sums)), key=lambda one: not one[0])
-    for off, row in shown[:_SHOWN]:
+    for row in sorted(rows(sums), key=lambda one: not _off(one.discount))[:_SHOWN]:
         table.add_row(
             Text(f"{_what(row)}, {_sku(row)}"),
             _quantity(row.quantity, row.unit),
             _money(row.billed_cost, row.currency, found),
             _unit_price(row.billed_price),
             _unit_price(row.logged_price),
-            Text(off, style="yellow"),
+            Text(_off(row.discount), style="yellow"),
         )
     return _more(table, sums)
 
 
-def _off(row: Any, found: Reconciliation) -> str:
+def _off(discount: Decimal | None) -> str:
     """Return by how much a price of the bill is below the report's; empty where they are the same."""
-    if row.logged_price is None or row.currency != found.currency or not row.logged_price:
+    if discount is None:
         return "?"
-    off = f"{100 * (1 - row.billed_price / row.logged_price):.1f} %"
-    return "" if off in ("0.0 %", "-0.0 %") else off
+    return f"{100 * discount:.1f} %" if discount else ""
 
 
 def _only_in_bill(sums: pd.DataFrame) -> Table:
