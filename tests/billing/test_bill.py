@@ -223,6 +223,13 @@ def test_the_category_may_be_called_as_it_likes(tmp_path: Path) -> None:
         assert len(read_bill(path).rows) == 1
 
 
+def test_a_reservation_of_provisioned_throughput_is_listed_as_bought(tmp_path: Path) -> None:
+    product = "Azure AI Foundry Provisioned Throughput Reservation"
+    bought = Charge("1", "260", meter="Global", product=product, unit="1", charge="Purchase", model="Reservation")
+    bill = read_bill(write(tmp_path / "bill.csv", bought.with_(resource="/providers/Microsoft.Capacity/x")))
+    assert (only(bill).reason, bill.totals) == ("a charge of the type 'purchase', not usage", {"USD": Decimal(260)})
+
+
 def _rest(without: str) -> dict[str, str]:
     return {name: value for name, value in ea_row(INPUT).items() if name != without}
 

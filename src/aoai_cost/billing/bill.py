@@ -40,7 +40,8 @@ _DISCOUNTS = 4
 PROVISIONAL_DAYS = 3
 """Azure goes on restating the newest days of an export; how many is not documented."""
 
-_OPENAI = "azure openai"
+_OPENAI, _RESERVATION = "azure openai", "provisioned throughput reservation"
+"""How its products begin in the price list, and what the one is called that sells reservations of PTUs."""
 _ACCOUNTS = "/providers/microsoft.cognitiveservices/accounts/"
 _PLAIN_UNITS = {1_000: "1K", 1_000_000: "1M"}
 _KEPT = (
@@ -287,7 +288,7 @@ def _sort_row(run: _RunRows, one: _File, line: int, cells: Mapping[str, Any]) ->
     if not run.is_focus:
         _learn_view(run, cells)
     product = read_text(cells.get("subcategory")) or read_text(cells.get("product"))
-    if product.lower().startswith(_OPENAI):
+    if product.lower().startswith(_OPENAI) or _RESERVATION in product.lower():
         run.kept.append(_Kept(one, line, product, day, period, {name: cells[name] for name in _KEPT if name in cells}))
         return
     one.ignored += 1
