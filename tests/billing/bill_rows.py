@@ -35,6 +35,7 @@ class Charge:
     pricing_currency: str = "USD"
     rate: str = "1"
     period: date | None = None
+    subscription: str = "00000000-0000-0000-0000-0000000000aa"
 
     @property
     def billing_period(self) -> tuple[date, date]:
@@ -96,7 +97,7 @@ def ea_row(one: Charge) -> dict[str, str]:
         "BillingAccountId": "8000001",
         "BillingPeriodStartDate": f"{first:%m/%d/%Y}",
         "BillingPeriodEndDate": f"{last:%m/%d/%Y}",
-        "SubscriptionId": "00000000-0000-0000-0000-0000000000aa",
+        "SubscriptionId": one.subscription,
         "Date": f"{one.day:%m/%d/%Y}",
         "MeterCategory": "Foundry Models",
         "MeterSubCategory": one.product,
@@ -119,7 +120,7 @@ def mca_row(one: Charge) -> dict[str, str]:
     return {
         "billingPeriodStartDate": f"{first:%m/%d/%Y}",
         "billingPeriodEndDate": f"{last:%m/%d/%Y}",
-        "SubscriptionId": "00000000-0000-0000-0000-0000000000aa",
+        "SubscriptionId": one.subscription,
         "date": f"{one.day:%m/%d/%Y}",
         "meterCategory": "Cognitive Services",
         "meterSubCategory": one.product,
@@ -168,7 +169,7 @@ def focus_row(one: Charge) -> dict[str, str]:
         "PricingCategory": "Standard" if one.model == "OnDemand" else "Committed",
         "ResourceId": one.resource,
         "ServiceName": "Azure OpenAI",
-        "SubAccountId": "/subscriptions/00000000-0000-0000-0000-0000000000aa",
+        "SubAccountId": f"/subscriptions/{one.subscription}",
         "Tags": '{"env":"prod"}',
         "x_PricingBlockSize": str(block),
         "x_PricingUnitDescription": one.unit,

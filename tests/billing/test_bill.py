@@ -144,6 +144,16 @@ def test_a_file_without_a_column_that_counts_is_no_bill(missing: str, tmp_path: 
         read_bill(path)
 
 
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    columns, rows = table("EA", [INPUT])
+    path = tmp_path / "bill.csv"
+    path.write_text(csv_text([*columns, "TAGS"], [rows[0] | {"TAGS": ""}]))
+    assert len(read_bill(path).rows) == 1  # of no use here
+    path.write_text(csv_text([*columns, "COST"], [rows[0] | {"COST": "1"}]))
+    with pytest.raises(BillError, match="two columns 'cost'"):
+        read_bill(path)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -334,6 +344,19 @@ def test_focus_without_a_pricing_quantity_tells_what_was_consumed(tmp_path: Path
     assert only(read_bill(path)).quantity == 10_000
 
 
+def test_what_was_consumed_is_in_single_units_without_a_price_to_tell(tmp_path: Path) -> None:
+    columns, rows = table("FOCUS 1.2", [INPUT.with_(cost="0")])
+    rows[0]["PricingQuantity"] = ""
+    path = tmp_path / "bill.csv"
+    path.write_text(csv_text(columns, rows))
+    assert only(read_bill(path)).quantity == 10_000
+
+
+def test_a_charge_that_is_no_usage_tells_nothing_of_units(tmp_path: Path) -> None:
+    tax = INPUT.with_(quantity="0.01", cost="25", charge="Tax")
+    assert read_bill(write(tmp_path / "bill.csv", INPUT, tax)).rows[0].quantity == 10_000
+
+
 def test_a_row_without_a_quantity_is_listed(tmp_path: Path) -> None:
     row = only(read_bill(write(tmp_path / "bill.csv", INPUT.with_(quantity=""))))
     assert (row.quantity, row.reason, row.cost) == (None, "the row has no quantity", Decimal("0.025"))
@@ -424,6 +447,11 @@ def test_the_newest_days_are_provisional(tmp_path: Path) -> None:
     assert [row.day.day for row in bill.rows if row.provisional] == [9, 10]
 
 
+def test_what_a_run_reports_long_after_is_not_provisional(tmp_path: Path) -> None:
+    write_run(tmp_path / "late", "2026-10-20T06:00:00Z", [INPUT.with_(day=date(2026, 10, day)) for day in (16, 17, 18)])
+    assert [row.day.day for row in read_bill(tmp_path).rows if row.provisional] == [18]
+
+
 # Currencies
 
 
@@ -443,6 +471,17 @@ def test_only_the_rate_in_the_file_converts(tmp_path: Path) -> None:
     rows[0]["x_BillingExchangeRate"] = ""
     path.write_text(csv_text(columns, rows))
     assert dict(only(read_bill(path)).amounts) == {"EUR": Decimal("0.023")}
+
+
+def test_an_amount_in_the_file_goes_before_a_rate_and_that_of_the_bill_before_all(tmp_path: Path) -> None:
+    columns, rows = table("MCA", [INPUT.with_(cost="0.023", currency="EUR", rate="0.92")])
+    rows[0] |= {"costInPricingCurrency": "0.02501", "costInUsd": "0.02502"}
+    path = tmp_path / "bill.csv"
+    path.write_text(csv_text(columns, rows))
+    assert dict(only(read_bill(path)).amounts) == {"EUR": Decimal("0.023"), "USD": Decimal("0.02501")}
+    rows[0] |= {"billingCurrency": "USD"}
+    path.write_text(csv_text(columns, rows))
+    assert dict(only(read_bill(path)).amounts) == {"USD": Decimal("0.023")}
 
 
 def test_totals_keep_currencies_apart(tmp_path: Path) -> None:
@@ -477,6 +516,21 @@ def test_a_commitment_of_another_service_tells_the_view_too(tmp_path: Path) -> N
     assert read_bill(path).view == "amortized"
     with pytest.raises(BillError, match="the amortized view, not the actual one"):
         read_bill(path, view="actual")
+
+
+@pytest.mark.parametrize(
+    ("name", "view"),
+    [("EA_ActualCost.csv", "actual"), ("EA-amortised.csv", "amortized"), ("factual.csv", "actual")],
+)
+def test_the_name_of_a_file_tells_the_view_where_nothing_else_does(name: str, view: str, tmp_path: Path) -> None:
+    bill = read_bill(write(tmp_path / "x" / name, INPUT))
+    assert bill.view == view
+    assert any("nothing in the bill tells" in note for note in bill.notes) == (name == "factual.csv")
+
+
+def test_an_export_of_which_nothing_tells_the_view_is_of_the_wanted_one(tmp_path: Path) -> None:
+    bill = read_bill(write(tmp_path / "bill.csv", INPUT), view="amortized")
+    assert (bill.view, len(bill.rows)) == ("amortized", 1)
 
 
 @pytest.mark.parametrize("form", ["FOCUS 1.0", "FOCUS 1.2"])
@@ -523,7 +577,7 @@ def test_of_the_runs_of_an_export_the_newest_counts_with_all_its_parts(tmp_path:
 
 
 def test_folders_tell_the_runs_where_a_manifest_is_not_at_hand(tmp_path: Path) -> None:
-    month = tmp_path / "daily" / "20261001-20261031"
+    month = tmp_path / "202701010000" / "20250101-20261231" / "daily" / "20261001-20261031"
     write(month / "202610020600" / "guid-1" / "part_0_0001.csv", DAY_1)
     write(month / "202610030600" / "guid-2" / "part_0_0001.csv", DAY_1.with_(cost="0.03"))
     write(month / "202610030600" / "guid-2" / "part_1_0001.csv", DAY_2)
@@ -551,7 +605,9 @@ def test_a_run_of_which_a_part_is_missing_says_so(tmp_path: Path) -> None:
 
 def test_a_part_with_other_rows_than_its_manifest_says_so(tmp_path: Path) -> None:
     write_run(tmp_path / "run", "2026-10-02T06:00:00Z", [DAY_1], rows=4)
-    assert list(read_bill(tmp_path).rejected["reason"]) == ["the manifest says 5 rows, the file has 1"]
+    bill = read_bill(tmp_path)
+    assert list(bill.rejected["reason"]) == ["the manifest says 5 rows, the file has 1"]
+    assert_accounts(bill)
 
 
 def test_a_manifest_tells_the_view(tmp_path: Path) -> None:
@@ -584,6 +640,28 @@ def test_two_files_for_the_same_usage_are_refused_where_nothing_tells_the_newer(
     write(tmp_path / "two.csv", DAY_1, form=form)
     with pytest.raises(BillError, match=r"bill the same usage.*give one of them"):
         read_bill(tmp_path)
+
+
+def test_two_runs_of_one_minute_are_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_run(tmp_path / name, "2026-10-02T06:00:00Z", [DAY_1])
+    with pytest.raises(BillError, match="nothing tells which of them counts"):
+        read_bill(tmp_path)
+
+
+def test_a_file_without_a_time_is_compared_by_its_last_day(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", "2026-10-03T06:00:00Z", [DAY_1.with_(cost="0.03"), DAY_2])
+    write(tmp_path / "early.csv", DAY_1)
+    assert read_bill(tmp_path).totals == {"USD": Decimal("0.055")}
+
+
+def test_of_a_file_for_two_subscriptions_only_what_is_billed_again_is_left_out(tmp_path: Path) -> None:
+    other = DAY_1.with_(subscription="b", resource=ACCOUNT + "-b")
+    write(tmp_path / "both.csv", DAY_1, other)
+    write(tmp_path / "one.csv", DAY_1.with_(cost="0.03"), DAY_2)
+    bill = read_bill(tmp_path)
+    assert sorted(row.cost for row in bill.rows) == [Decimal("0.025"), Decimal("0.025"), Decimal("0.03")]
+    assert_accounts(bill)
 
 
 def test_files_that_share_only_some_usage_are_refused(tmp_path: Path) -> None:

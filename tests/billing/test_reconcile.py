@@ -136,6 +136,8 @@ def test_the_example_finds_what_was_put_into_its_bill(example: Reconciliation) -
         ("contoso-chat", "input"): 25_954,
         ("contoso-chat", "output"): 5_295,
     }
+    costs = list(example.matched_by_meter()["billed_cost"])
+    assert costs == sorted(costs, reverse=True)
     outside = Decimal(18) * Decimal("0.0025") + Decimal("2.4") * Decimal("0.01")
     assert example.total.outside == outside
 
@@ -188,6 +190,7 @@ def test_what_both_have_is_matched(bill: Any) -> None:
     assert (row.billed_price, row.logged_price, row.price_unit) == (Decimal("2.5"), Decimal("2.5"), "1M tokens")
     assert (len(found.only_in_bill), len(found.only_in_log), found.total.explained) == (0, 0, 1)
     assert found.complete
+    assert row.provisional
 
 
 def test_a_discount_is_a_difference_in_price_and_not_in_quantity(bill: Any) -> None:
@@ -334,6 +337,22 @@ def test_prices_of_ones_own_without_a_meter_name_match_too(bill: Any) -> None:
     assert_adds_up(found)
     assert (len(found.matched), len(found.only_in_bill), len(found.only_in_log)) == (3, 0, 0)
     assert found.price_difference == Decimal("72.003")
+
+
+@pytest.mark.parametrize(
+    ("changes", "meter", "matched"),
+    [
+        pytest.param({}, "gpt 4o 1120 Inp Data Zone Tokens", 0, id="another deployment type"),
+        pytest.param({"sku": "GlobalBatch"}, "gpt 4o 1120 Batch Inp glbl Tokens", 1, id="batch"),
+        pytest.param({"sku": "GlobalBatch"}, "gpt 4o 1120 Inp glbl Tokens", 0, id="batch is no standard"),
+    ],
+)
+def test_without_a_meter_name_the_deployment_type_still_counts(
+    changes: dict[str, Any], meter: str, matched: int, bill: Any
+) -> None:
+    found = reconcile(report(line(meter_name="", **changes)), bill(INPUT.with_(meter=meter)))
+    assert len(found.matched) == matched
+    assert_adds_up(found)
 
 
 @pytest.mark.parametrize("name", ["aoai-east", "AOAI-East", ACCOUNT, ACCOUNT.upper() + "/"])

@@ -82,15 +82,21 @@ def column_map(names: Iterable[str], view: str) -> tuple[dict[str, str], bool]:
         If what a bill must say has no column.
     """
     by_name: dict[str, str] = {}
+    twice: set[str] = set()
     for name in names:
-        by_name.setdefault(re.sub(r"\s", "", name).lower(), name)
+        known = re.sub(r"\s", "", name).lower()
+        twice.update((known,) if known in by_name else ())
+        by_name[known] = name
     is_focus = "chargeperiodstart" in by_name and not by_name.keys().isdisjoint(("billedcost", "effectivecost"))
     table = {**_FOCUS, **_FOCUS_COSTS[view]} if is_focus else _COST_DETAILS
     found = {
-        field: by_name[next(name for name in known if name in by_name)]
-        for field, known in table.items()
-        if not by_name.keys().isdisjoint(known)
+        field: by_name[next(name for name in wanted if name in by_name)]
+        for field, wanted in table.items()
+        if not by_name.keys().isdisjoint(wanted)
     }
+    alike = sorted(name for name in twice if by_name[name] in found.values())
+    if alike:
+        raise ColumnsError(f"names two columns {shorten(alike[0], 40)}, in different cases")
     missing = [field for field in _REQUIRED if field not in found]
     if not found.keys() & {"subcategory", "product"}:
         missing.append("subcategory")

@@ -621,9 +621,9 @@ def _resources(billed: Iterable[str], report: _Report, notes: dict[str, None]) -
             continue
         known = arm_resource(given)
         ids = by_name.get(known, set())
-        if "/" not in known and len(ids) > 1:
+        if len(ids) > 1:
             notes[f"several accounts of the bill are named {shorten(given, 40)}; the log does not tell which"] = None
-        found[given] = next(iter(ids)) if "/" not in known and len(ids) == 1 else known
+        found[given] = next(iter(ids)) if len(ids) == 1 else known
     return found
 
 

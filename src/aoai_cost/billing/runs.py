@@ -25,6 +25,7 @@ _MANIFESTS = ("manifest.json", "_manifest.json")
 _MONTH = re.compile(r"\d{8}-\d{8}", re.ASCII)
 _MINUTE = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)", re.ASCII)
 _PART = re.compile(r"part_\d+_\d+\.", re.ASCII | re.IGNORECASE)
+_VIEW_NAME = re.compile(r"(?<![a-z])(actual|amorti[sz]ed)", re.ASCII | re.IGNORECASE)
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d)", re.ASCII)
 _VIEWS = {"actualcost": "actual", "amortizedcost": "amortized"}
 _MOST_MANIFEST_BYTES = 16 << 20
@@ -133,7 +134,7 @@ def _run_by_place(runs: dict[str, Run], file: LogFile) -> Run:
             run.export, run.period = "/".join(folders[:month]), folders[month]
             minute = next((found for one in folders[month + 1 :] if (found := _MINUTE.fullmatch(one))), None)
             run.time = "{}-{}-{}T{}:{}".format(*minute.groups()) if minute else None
-        words = file.shown.lower()
-        named = [view for word, view in (("actual", "actual"), ("amorti", "amortized")) if word in words]
-        run.view_by_name = named[0] if len(named) == 1 else None
+        named = {word.lower() for word in _VIEW_NAME.findall(file.shown)}
+        if len(named) == 1:
+            run.view_by_name = "actual" if "actual" in named else "amortized"
     return run
