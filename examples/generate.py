@@ -1,4 +1,4 @@
-"""Write the example usage log, and beside it a ledger of what was written.
+"""Write the example usage log, and beside it a ledger of what was written, and what Azure would have billed for it.
 
     python examples/generate.py [folder]
 
@@ -8,11 +8,18 @@ a throttled call that is logged twice, properties as text and as object, tokens 
 unfinished last line. ``expected.json`` is written from a ledger that is kept while the calls are made up, so a reader
 of the log can be checked against something that is not a reader.
 
+``bill.csv`` is an export of Cost Management as an Enterprise Agreement has it, of the same calls: billed by meter and
+day, with 10 % off for one model, a refund, images and calls whose tokens the log does not tell, a deployment that the
+deployments file does not know, a day before the log, and rows of another service.
+
 Everything is made up and fixed by a seed. The ids are zeros, the addresses are reserved for documentation.
 """
 
 from __future__ import annotations
 
+import codecs
+import csv
+import io
 import json
 import random
 import shutil
@@ -21,6 +28,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +96,95 @@ STEADY = (CHAT, EMBED, AGENT, CHAT_MINI, FAST, SUPPORT, TUNED, CHAT_FRANCE, PILO
 
 
 @dataclass(frozen=True)
+class Meter:
+    """A meter of the price list as a bill has it: the price is of one unit of measure, before a discount."""
+
+    product: str
+    name: str
+    unit_of_measure: str
+    price: str
+    discount: str = "0"
+
+    def quantity(self, count: int) -> Decimal:
+        """Return a count of tokens, hours or images in the unit of measure."""
+        return Decimal(count) / {"1K": 1_000, "1M": 1_000_000, "100": 100}.get(self.unit_of_measure, 1)
+
+
+def meters(product: str, unit_of_measure: str, names: str, prices: str, discount: str = "0") -> tuple[Meter, ...]:
+    """Return the meters of input, output, cached input and writing to the cache, as far as there are such."""
+    pairs = zip(names.split("; "), prices.split(), strict=True)
+    return tuple(Meter(product, name, unit_of_measure, price, discount) for name, price in pairs)
+
+
+# The names and prices of the price list in October 2026.
+BILLED_BY = {
+    CHAT: meters(
+        "Azure OpenAI",
+        "1K",
+        "gpt-4o-0806-Inp-glbl Tokens; gpt-4o-0806-Outp-glbl Tokens; gpt 4o 0806 cached Inp glbl Tokens",
+        "0.0025 0.01 0.00125",
+    ),
+    CHAT_UPGRADED: meters(
+        "Azure OpenAI",
+        "1K",
+        "gpt 4o 1120 Inp glbl Tokens; gpt 4o 1120 Outp glbl Tokens; gpt 4o 1120 cached Inp glbl Tokens",
+        "0.0025 0.01 0.00125",
+    ),
+    EMBED: meters("Azure OpenAI", "1K", "text-embedding-3-large-glbl Tokens", "0.00013"),
+    AGENT: meters(
+        "Azure OpenAI GPT5",
+        "1M",
+        "5.6 sol ShortCo Inp Std Gl 1M Tokens; 5.6 sol ShortCo Opt Std Gl 1M Tokens; "
+        "5.6 sol ShortCo Cd Inp Std Gl 1M Tokens; 5.6 sol ShortCo Cd Wr Std Gl 1M Tokens",
+        "4 20 0.4 5",
+    ),
+    CHAT_MINI: meters(
+        "Azure OpenAI",
+        "1K",
+        "gpt-4o-mini-0718-Inp-regnl Tokens; gpt-4o-mini-0718-Outp-regnl Tokens",
+        "0.000165 0.00066",
+    ),
+    FAST: meters(
+        "Azure OpenAI GPT5",
+        "1M",
+        "GPT 5 Mini Inpt DZone 1M Tokens; GPT 5 Mini outpt DZone 1M Tokens; GPT 5 Mini cchd Inpt DZone 1M Tokens",
+        "0.275 2.2 0.0275",
+        discount="0.10",
+    ),
+    TUNED: meters(
+        "Azure OpenAI",
+        "1K",
+        "gpt-4o-mini-0718-FT-inp-regnl Tokens; gpt-4o-mini-0718-FT-outp-regnl Tokens",
+        "0.000165 0.00066",
+    ),
+    CHAT_FRANCE: meters(
+        "Azure OpenAI",
+        "1K",
+        "gpt 4o 1120 Inp Data Zone Tokens; gpt 4o 1120 Outp Data Zone Tokens; gpt 4o 1120 cached Inp Data Zone Tokens",
+        "0.00275 0.011 0.001375",
+    ),
+    SANDBOX: meters(
+        "Azure OpenAI",
+        "1K",
+        "gpt-4o-mini-0718-Inp-glbl Tokens; gpt-4o-mini-0718-Outp-glbl Tokens",
+        "0.00015 0.0006",
+    ),
+}
+LONG_AGENT = meters(
+    "Azure OpenAI GPT5",
+    "1M",
+    "5.6 sol LongCo Inp Std Gl 1M Tokens; 5.6 sol LongCo Opt Std Gl 1M Tokens; "
+    "5.6 sol LongCo Cd Inp Std Gl 1M Tokens; 5.6 sol LongCo Cd Wr Std Gl 1M Tokens",
+    "8 30 0.8 10",
+)
+LONG_FROM = 272_001
+IMAGE = Meter("Azure OpenAI Media", "Image-Dall-E-3 Std LowRes-regnl EP Images", "100", "4.84")
+PTU = Meter("Azure OpenAI", "Provisioned Managed Global Unit", "1/Hour", "1")
+HOSTING = Meter("Azure OpenAI", "gpt-4o-mini-0718-FT-Hstng-regnl Unit", "1 Hour", "1.7")
+STORAGE = Meter("Tiered Block Blob", "Hot LRS Data Stored", "1 GB/Month", "0.02")
+
+
+@dataclass(frozen=True)
 class Tokens:
     """The counts of one call; cached and written tokens are inside the prompt."""
 
@@ -139,6 +236,8 @@ class Export:
         self.files: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
         self.number = 0
         self.unfinished = ""
+        self.billed: dict[tuple[str, Account, Meter, str], int] = defaultdict(int)
+        """What Azure would bill, by day, account, meter and type of charge."""
 
     def correlation_id(self) -> str:
         """Return the next id of a call."""
@@ -268,6 +367,7 @@ class Export:
 
     def bill(self, deployment: Deployment, at: datetime, tokens: Tokens) -> None:
         """Enter a call that is billed."""
+        self.charge(deployment, at, tokens)
         self.ledger.add(
             deployment.account,
             at,
@@ -277,6 +377,22 @@ class Export:
             cache_write_tokens=tokens.written,
             completion_tokens=tokens.completion,
         )
+
+    def charge(self, deployment: Deployment, at: datetime, tokens: Tokens) -> None:
+        """Bill a call, if Azure bills such a deployment by the token."""
+        found = BILLED_BY.get(deployment, ())
+        if deployment is AGENT and tokens.prompt >= LONG_FROM:
+            found = LONG_AGENT
+        # What has no meter of its own is in the first: cached input of models without a price for it.
+        counts = [tokens.prompt, tokens.completion, tokens.cached, tokens.written]
+        counts[0] -= sum(counts[2 : len(found)])
+        for meter, count in zip(found, counts, strict=False):
+            if count:
+                self.bill_meter(at, deployment.account, meter, count)
+
+    def bill_meter(self, at: datetime, account: Account, meter: Meter, count: int, charge: str = "Usage") -> None:
+        """Add to what is billed for a meter of an account on a day."""
+        self.billed[f"{at:%m/%d/%Y}", account, meter, charge] += count
 
     def copy_last_line(self, file: str, later: timedelta = timedelta(0)) -> None:
         """Deliver the last line of a file once more, into the same file or that of a later hour."""
@@ -299,8 +415,41 @@ class Export:
             ordered = sorted(lines, key=lambda one: one[0])
             text = "".join(line + "\n" for _, line in ordered)
             path.write_bytes((text.removesuffix("\n") if name == self.unfinished else text).encode())
+        (folder / "bill.csv").write_bytes(codecs.BOM_UTF8 + self.bill_text().encode())
         ledger = json.dumps(self.ledger.as_dict(), indent=1)
         (folder / "expected.json").write_bytes(ledger.encode() + b"\n")
+
+    def bill_text(self) -> str:
+        """Return the bill as CSV, with those of the columns of an Enterprise Agreement that say something here."""
+        out = io.StringIO()
+        writer = csv.writer(out)
+        writer.writerow(
+            (
+                *("BillingAccountId", "BillingPeriodStartDate", "BillingPeriodEndDate", "SubscriptionId", "Date"),
+                *("MeterCategory", "MeterSubCategory", "MeterName", "Quantity", "EffectivePrice", "Cost", "UnitPrice"),
+                *("BillingCurrency", "ConsumedService", "ResourceId", "Tags", "UnitOfMeasure", "ChargeType"),
+                "PricingModel",
+            )
+        )
+        for (day, account, meter, charge), count in sorted(
+            self.billed.items(), key=lambda one: (one[0][0], one[0][1].id, one[0][2].name, one[0][3])
+        ):
+            quantity = meter.quantity(count)
+            price = Decimal(meter.price) * (1 - Decimal(meter.discount))
+            is_storage = meter is STORAGE
+            resource = account.id.lower().replace("resourcegroups/rg", "resourceGroups/RG")
+            if is_storage:
+                resource = resource.replace("microsoft.cognitiveservices/accounts", "microsoft.storage/storageAccounts")
+            writer.writerow(
+                (
+                    *("8000001", "10/01/2026", "10/31/2026", "00000000-0000-0000-0000-000000000000", day),
+                    *("Storage" if is_storage else "Foundry Models", meter.product, meter.name),
+                    *(f"{quantity:f}", f"{price:f}", f"{quantity * price:f}", meter.price, "USD"),
+                    *("Microsoft.Storage" if is_storage else "Microsoft.CognitiveServices", resource),
+                    *('"team": "shop"', meter.unit_of_measure, charge, "OnDemand"),
+                )
+            )
+        return out.getvalue()
 
 
 def stamp(at: datetime) -> str:
@@ -412,7 +561,9 @@ def unfinished_line(export: Export) -> None:
     at = moment(3, 23, 50)
     correlation_id = export.correlation_id()
     export.status(EASTUS2, at, correlation_id, FAST.operation, FAST)
-    file = export.usage(FAST, at, correlation_id, export.tokens(FAST))
+    tokens = export.tokens(FAST)
+    file = export.usage(FAST, at, correlation_id, tokens)
+    export.charge(FAST, at, tokens)
     written, line = export.files[file].pop()
     export.files[file].append((written, line[: len(line) // 2]))
     export.unfinished = file
@@ -420,13 +571,27 @@ def unfinished_line(export: Export) -> None:
     export.ledger.add(EASTUS2, at, FAST, unmetered=1)
 
 
+def bill_beside_the_log(export: Export) -> None:
+    """Bill what the log does not tell: images, time, calls without tokens, another day and another service."""
+    for day in range(DAYS):
+        export.bill_meter(moment(day, 0, 0), EASTUS2, PTU, 15 * 24)
+        export.bill_meter(moment(day, 0, 0), SWEDEN, HOSTING, 24)
+        export.bill_meter(moment(day, 0, 0), SWEDEN, STORAGE, 10)
+    for day in (0, 3):
+        export.bill_meter(moment(day, 14, 30), SWEDEN, IMAGE, 1)
+    export.charge(CHAT_FRANCE, moment(2, 14, 5), Tokens(2_100, 340))
+    export.charge(CHAT, moment(-1, 12, 0), Tokens(18_000, 2_400))
+    export.bill_meter(moment(3, 12, 0), SWEDEN, BILLED_BY[EMBED][0], -1_000, "Refund")
+
+
 def write(folder: Path) -> None:
-    """Write ``logs/`` and ``expected.json`` into a folder; a ``logs/`` that is there is replaced."""
+    """Write ``logs/``, ``expected.json`` and ``bill.csv`` into a folder; a ``logs/`` that is there is replaced."""
     export = Export()
     steady_traffic(export)
     billed_traps(export)
     other_traps(export)
     unfinished_line(export)
+    bill_beside_the_log(export)
     export.save(folder)
 
 

@@ -21,7 +21,9 @@ from aoai_cost.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
-PAGES = README + "".join((ROOT / "docs" / name).read_text("utf-8") for name in ("prices.md", "log-formats.md"))
+PAGES = README + "".join(
+    (ROOT / "docs" / name).read_text("utf-8") for name in ("prices.md", "log-formats.md", "reconcile.md")
+)
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGES, re.DOTALL)
 # Fetching prices is tested against a server of this machine's own; here nothing goes to the network.
 FETCHING = "aoai-cost prices refresh"
@@ -42,7 +44,7 @@ def beside_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_readme_has_an_example_for_each_journey() -> None:
-    assert len(re.findall(r"```python", README)) == 4
+    assert len(re.findall(r"```python", README)) == 5
     assert len(PAGE_COMMANDS) >= 6
 
 
@@ -60,10 +62,17 @@ def test_an_example_of_the_pages_prints_what_it_says(block: str) -> None:
 
 
 def run(command: str) -> int:
-    words = shlex.split(command.partition(" > ")[0])
-    assert words[0] == "aoai-cost"
-    result = CliRunner().invoke(main, words[1:])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+    command, _, file = command.partition(" > ")
+    printed = None
+    for part in command.split(" | "):
+        words = shlex.split(part)
+        assert words[0] == "aoai-cost"
+        result = CliRunner().invoke(main, words[1:], input=printed)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+        printed = result.stdout
+    if file:
+        assert file == Path(file).name, "an example writes beside examples/, not into it"
+        Path(file).write_text(printed or "", "utf-8")
     return result.exit_code
 
 

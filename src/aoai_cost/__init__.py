@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import (
     AoaiCostError,
+    BillError,
     BudgetExceeded,
     DeploymentsError,
     ImageError,
@@ -29,6 +30,7 @@ from .usage import MeterKey, Usage
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .billing import Bill, Reconciliation, read_bill, reconcile
     from .catalog import Alias, Deployment, Deployments, Model, get_model, list_models, read_deployments
     from .client import Budget, watch
     from .estimate import Estimate, estimate_request
@@ -82,6 +84,7 @@ if TYPE_CHECKING:
     )
 
 _ROOMS = {
+    "billing": ("Bill", "Reconciliation", "read_bill", "reconcile"),
     "catalog": ("Alias", "Deployment", "Deployments", "Model", "get_model", "list_models", "read_deployments"),
     "client": ("Budget", "watch"),
     "estimate": ("Estimate", "estimate_request"),
@@ -139,6 +142,8 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = [
     "Alias",
     "AoaiCostError",
+    "Bill",
+    "BillError",
     "Budget",
     "BudgetExceeded",
     "Cost",
@@ -167,6 +172,7 @@ __all__ = [
     "PtuSize",
     "PtuTerm",
     "Rate",
+    "Reconciliation",
     "Refresh",
     "RefreshError",
     "RequestError",
@@ -203,8 +209,10 @@ __all__ = [
     "list_ptu_parameters",
     "price_changes",
     "price_ptu",
+    "read_bill",
     "read_deployments",
     "read_usage",
+    "reconcile",
     "refresh_prices",
     "size_ptu",
     "watch",

@@ -15,6 +15,7 @@ from typing import Any
 
 __all__ = [
     "AoaiCostError",
+    "BillError",
     "BudgetExceeded",
     "DeploymentsError",
     "ImageError",
@@ -159,6 +160,12 @@ class LedgerError(_EntryError):
     """The ledger of a budget cannot be used, so what is left is not known. Fields: ``path``, ``entry``, ``reason``."""
 
     what = "ledger"
+
+
+class BillError(_EntryError):
+    """An export of costs that cannot be used. Fields: ``path``, ``entry``, ``reason``."""
+
+    what = "bill"
 
 
 class UsageFormatError(AoaiCostError, ValueError):

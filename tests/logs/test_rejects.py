@@ -198,7 +198,8 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
     out.mkdir()
     (logs / "log.jsonl").write_bytes(GOOD + b'{"user": "Ada"}\n' * 1_000_000)
     # Whoever starts the tests in the background may have the signal ignored.
-    start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from aoai_cost.cli import main; main()"
+    start = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    start += "from aoai_cost.cli import main\nmain()"
     words = ["-c", start, "report", str(logs), "--rejects", str(out / "r.jsonl")]
     with subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         until = time.monotonic() + 60

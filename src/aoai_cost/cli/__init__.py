@@ -20,6 +20,7 @@ from .models import models
 from .output import EXIT_FAILED
 from .prices import prices
 from .ptu import ptu
+from .reconcile import reconcile
 from .report import report
 from .tokens import tokens
 
@@ -41,5 +42,5 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-for _command in (count, tokens, estimate, jobs, report, deployments, prices, ptu, models):
+for _command in (count, tokens, estimate, jobs, report, reconcile, deployments, prices, ptu, models):
     main.add_command(_command)

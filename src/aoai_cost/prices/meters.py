@@ -18,7 +18,7 @@ from typing import NamedTuple
 from ..catalog import list_models
 from .rows import ANY_MODEL
 
-__all__ = ["MeterReading", "read_meter_name", "read_unit"]
+__all__ = ["MeterReading", "read_measure", "read_meter_name", "read_unit"]
 
 
 class MeterReading(NamedTuple):
@@ -206,13 +206,13 @@ def read_unit(meter: str, meter_name: str, unit_of_measure: str) -> tuple[str, D
     >>> read_unit("input", "gpt 4o 1120 Inp glbl Tokens", "1K")
     ('1M tokens', Decimal('1000'))
     """
-    quantity, noun = _read_measure(unit_of_measure)
+    quantity, noun = read_measure(unit_of_measure)
     noun = noun or next((word.value for word in _words(meter_name) if word.slot == "noun"), "")
     unit = _UNITS.get(meter, {}).get(noun)
-    return (unit, Decimal(_read_measure(unit.split(" ")[0])[0]) / quantity) if quantity and unit else None
+    return (unit, Decimal(read_measure(unit.split(" ")[0])[0]) / quantity) if quantity and unit else None
 
 
-def _read_measure(unit_of_measure: str) -> tuple[int, str]:
+def read_measure(unit_of_measure: str) -> tuple[int, str]:
     """Return how many of what a listed price buys; (0, "") where that cannot be read."""
     found = _MEASURE.fullmatch(unit_of_measure[:_LONGEST_NAME].strip().lower())
     number, thousands, word = found.groups() if found else ("0", "", "")
@@ -268,7 +268,7 @@ def _is_dated(version: str, date: str) -> bool:
 
 
 def _contradictions(words: Iterable[_Word], says: Mapping[str, str], unit_of_measure: str) -> Iterator[str]:
-    measured = {"noun": _read_measure(unit_of_measure)[1], "quantity": unit_of_measure[:40].strip().lower()}
+    measured = {"noun": read_measure(unit_of_measure)[1], "quantity": unit_of_measure[:40].strip().lower()}
     for slot in sorted(says.keys() - {"model", "modality", "look", "silent"}):
         values = {word.value for word in words if word.slot == slot} | {measured.get(slot) or says[slot]}
         if len(values) > 1:
@@ -322,7 +322,7 @@ def _read_deployment(says: Mapping[str, str]) -> tuple[str, str]:
 
 def _read_meter(says: Mapping[str, str], kind: str, unit_of_measure: str) -> str:
     """Return the meter; empty where neither the name nor the unit says it."""
-    noun = _read_measure(unit_of_measure)[1] or says.get("noun", "")
+    noun = read_measure(unit_of_measure)[1] or says.get("noun", "")
     if says.get("work") == "training" and noun in _TIMES:
         return "training_time"
     if "work" in says:

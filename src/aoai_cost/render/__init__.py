@@ -2,6 +2,15 @@
 
 from .files import report_csv, report_json, write_report
 from .html import report_html
+from .reconciliation import reconciliation_json, reconciliation_table
 from .table import report_table
 
-__all__ = ["report_csv", "report_html", "report_json", "report_table", "write_report"]
+__all__ = [
+    "reconciliation_json",
+    "reconciliation_table",
+    "report_csv",
+    "report_html",
+    "report_json",
+    "report_table",
+    "write_report",
+]

@@ -22,7 +22,7 @@ from .words import plain
 if TYPE_CHECKING:
     from ..report import CostReport
 
-__all__ = ["report_csv", "report_json", "write_report"]
+__all__ = ["plain_value", "records", "report_csv", "report_json", "write_report"]
 
 SCHEMA = "aoai_cost.report/1"
 # A spreadsheet runs a cell that begins with one of these, some also the wide forms; a quote before it keeps it text.
@@ -61,23 +61,25 @@ def report_json(report: CostReport) -> dict[str, Any]:
         "certainty": report.certainty,
         "requests": report.requests,
         "unmetered": report.unmetered,
-        "rows": _records(report.frame),
-        "lines": _records(report.lines),
-        "unpriced": _records(report.unpriced),
-        "rejected": _records(report.rejected),
-        "comparison": _records(report.comparison),
+        "rows": records(report.frame),
+        "lines": records(report.lines),
+        "unpriced": records(report.unpriced),
+        "rejected": records(report.rejected),
+        "comparison": records(report.comparison),
         "reading": report.counts.as_dict(),
         "files_complete": report.files_complete,
         "notes": list(report.notes),
     }
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a frame as plain data."""
     columns = [str(column) for column in frame.columns]
-    return [dict(zip(columns, map(_plain, row), strict=True)) for row in frame.itertuples(index=False, name=None)]
+    return [dict(zip(columns, map(plain_value, row), strict=True)) for row in frame.itertuples(index=False, name=None)]
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """Return a value as JSON has it: amounts and days as texts, whatever is missing as None."""
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, date):

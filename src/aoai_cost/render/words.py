@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ __all__ = [
     "columns",
     "comparison",
     "cost",
+    "days",
     "heading",
     "meter",
     "period",
@@ -67,7 +69,12 @@ GAP_LEGEND = "? : something in this row has no price or no tokens, and would add
 
 def period(report: CostReport) -> str:
     """Return the days of the report in words."""
-    return "no days" if report.period is None else f"{report.period[0]} to {report.period[1]} (UTC, end excluded)"
+    return days(report.period)
+
+
+def days(bounds: tuple[date, date] | None) -> str:
+    """Return a span of days in words."""
+    return "no days" if bounds is None else f"{bounds[0]} to {bounds[1]} (UTC, end excluded)"
 
 
 def cost(row: Any) -> str:
