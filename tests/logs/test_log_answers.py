@@ -348,6 +348,8 @@ def test_a_page_with_more_behind_it_is_no_complete_log(tmp_path: Path) -> None:
         with pytest.raises(UsageFormatError, match="has_more"):
             read_rows(tmp_path, *files, strict=True)
     assert total(log, "prompt_tokens") == 2000
+    embedded = sum_row(object="organization.usage.embeddings.result", model="text-embedding-3-large", output_tokens=0)
+    assert not read_rows(tmp_path, [page, page_of(embedded, start=CREATED + 3600)]).complete
     empty = {"object": "page", "data": [], "has_more": True}
     assert not read_rows(tmp_path, [empty, page_of(sum_row())]).complete
 

@@ -303,10 +303,8 @@ class _Reading:
         """
         followed: set[int] = set()
         for calls in self._joined():
-            times = calls.rows["timestamp_us"]
             for number, (source, error, _, _) in enumerate(self.continued):
-                later = (times >= error.begins_us) & (times < error.ends_us)
-                if (later & (calls.rows["source"] == source)).any():
+                if self._follow(calls, source, error):
                     followed.add(number)
             yield calls
         for number, (_, error, counts, raw) in enumerate(self.continued):
@@ -318,6 +316,12 @@ class _Reading:
         if len(followed) < len(self.continued):
             order = {one.source_file: number for number, one in enumerate(self.counts)}
             self.rejected.sort(key=lambda row: (order[row[0]], row[1] is None, row[1] or 0))
+
+    def _follow(self, calls: Calls, source: int, error: ContinuedError) -> bool:
+        rows = calls.rows
+        times = rows["timestamp_us"]
+        later = rows[(rows["source"] == source) & (times >= error.begins_us) & (times < error.ends_us)]
+        return any(self.shared.facets.all[facets].api == error.api for facets in np.unique(later["facets"]).tolist())
 
     def _joined(self) -> Iterator[Calls]:
         if self.rejected and not self.recognised:
