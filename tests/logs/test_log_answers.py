@@ -400,6 +400,8 @@ def test_audio_in_sums_has_its_cached_part_back(tmp_path: Path) -> None:
 def test_costs_are_no_usage(tmp_path: Path) -> None:
     cost = {"object": "organization.costs.result", "amount": {"value": 0.06, "currency": "usd"}}
     assert counted(read_rows(tmp_path, [page_of(cost), page_of(sum_row())])) == (1, 0, 0, 0, 1)
+    log = read_rows(tmp_path, [page_of(cost, has_more=True), page_of(sum_row())])
+    assert (counted(log)[4], log.complete) == (2, True)
 
 
 def test_a_body_that_is_logged_twice_counts_once(tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ def open_page(record: Mapping[str, Any]) -> Iterator[Any]:
 def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     """Read one sum; None for costs and for what is not of a model, such as storage."""
     if record.get("object") == "page":
+        if record.get("of") is not None and _name(record["of"]) not in _APIS:
+            return None  # more of what is not read
         raise _continued(record)
     name = _name(record.get("object"))
     if name not in _APIS:
