@@ -96,6 +96,12 @@ def test_count_reads_files_and_stdin(tmp_path: Path) -> None:
         pytest.param(["models", "zzz"], 1, "`aoai-cost models` lists", id="a model with nothing near"),
         pytest.param(["report", LOGS, "--html", ""], 2, "the path is empty", id="no path to write to"),
         pytest.param(["report", ""], 1, "a path is empty", id="an empty path"),
+        pytest.param(["report", LOGS, "--columns", "in_tok"], 2, "as prompt_tokens=in_tok does", id="no pair"),
+        pytest.param(["report", LOGS, "--columns", "user=a,user=b"], 2, "user is named twice", id="a column twice"),
+        pytest.param(["report", LOGS, "--columns", "colour=a"], 1, "did you mean", id="a column that is none"),
+        pytest.param(["report", LOGS, "--columns", "user=a", "--format", "litellm"], 1, "exclude", id="both"),
+        pytest.param(["report", LOGS, "--strict"], 1, "the last line is unfinished", id="a bad row under strict"),
+        pytest.param(["report", LOGS, "--rejects", "/no/such/r"], 1, "/no/such/r: No such", id="no such folder"),
         pytest.param(["count", "--model", "gpt-4o", "-", "-"], 2, "read once", id="stdin twice"),
         pytest.param(
             ["estimate", REQUEST, "--deployments", DEPLOYMENTS, "--deployment", "tuned", "--tier", "batch"],
@@ -323,8 +329,10 @@ def test_a_report_is_not_written_over_what_it_is_made_from(tmp_path: Path) -> No
         result = run(*words)
         assert (result.exit_code, log.read_text("utf-8")) == (2, text)
         assert "would be overwritten" in result.stderr
+    assert "would be overwritten" in run("report", str(logs), "--rejects", str(log)).stderr
     same = str(tmp_path / "x")
-    assert "both name" in run("report", str(log), "--csv", same, "--html", same).stderr
+    assert f"--html and --csv both name {same}" in run("report", str(log), "--csv", same, "--html", same).stderr
+    assert "--csv and --rejects both" in run("report", str(log), "--csv", same, "--rejects", same).stderr
     # What is no log yet may be written beside the logs.
     assert run("report", str(logs), "--csv", str(logs / "new.csv")).exit_code == 3
 
@@ -439,3 +447,30 @@ def test_listed_rows_answer_for_no_region() -> None:
     result = run("prices", "list", "gpt-4o", "--listed", "--region", "eastus")
     assert result.exit_code == 2
     assert "exclude each other" in result.stderr
+
+
+def test_a_report_of_any_table_names_its_columns_and_what_it_never_names(tmp_path: Path) -> None:
+    table = tmp_path / "log.jsonl"
+    rows = [{"when": when, "in, tok": 1200, "out": 80} for when in ("2026-10-14T02:03:59Z", "later")]
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    path = tmp_path / "rejects.jsonl"
+    words = ["--columns", "prompt_tokens=in, tok,timestamp=when", "--columns", "completion_tokens=out"]
+    names = ["--default-deployment", "chat", "--default-resource", "Contoso"]
+    result = run("report", str(table), *words, *names, "--rejects", str(path), "--json")
+    found = data(result)
+    assert result.exit_code == 3
+    (row,) = found["rows"]
+    assert [row[name] for name in ("resource", "deployment", "input", "output")] == ["contoso", "chat", 1200, 80]
+    assert found["reading"]["reasons"] == [{"reason": "timestamp is not a time", "rows": 1}]
+    assert found["reading"]["files"][0]["rejected"] == 1
+    assert f"wrote {path}" in result.stderr
+    assert [json.loads(line) for line in path.read_text("utf-8").splitlines()] == found["rejected"]
+    assert found["rejected"][0]["masked_row"] == '{"when":"…","…":0000,"out":00}'
+
+
+def test_a_report_makes_no_frame_of_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("aoai_cost.logs.frame.make_frame", refuse)
+    assert run("report", LOGS, "--deployments", DEPLOYMENTS).exit_code == 3

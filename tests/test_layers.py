@@ -35,7 +35,7 @@ OUTSIDE = {
     "openai": set(),
     "httpx": set(),
     "httpx2": set(),
-    "filelock": {"client"},
+    "filelock": {"client", "logs/workers.py"},
     "pydantic": set(),
     "pyarrow": {"logs/tables.py"},
     "zstandard": {"logs/unpack.py"},

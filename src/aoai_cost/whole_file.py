@@ -6,13 +6,29 @@ import errno
 import os
 import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["write_whole"]
+__all__ = ["open_whole", "write_whole"]
 
 
 def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file beside its place and rename it; on any failure what was there is as it was.
+    """Write a file as `open_whole` does, of which all is known.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written to.
+    """
+    with open_whole(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def open_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file beside its place and rename it at the end; on any failure what was there is as it was.
 
     A link is followed, and what is there and no file (a pipe, a device) is written to.
 
@@ -24,7 +40,8 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     target = _behind_links(path)
     if target.exists() and not target.is_file():
         # Renaming over it would put a file in the place of a pipe, or of /dev/null for all the machine.
-        target.write_bytes(data)
+        with target.open("wb") as opened:
+            yield opened
         return
     temporary = target.with_name(f".{target.name[:64]}.{secrets.token_hex(8)}")
     # A report gets what the user's umask grants, and keeps what somebody gave the file that it replaces.
@@ -36,7 +53,7 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
         raise
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         if mode is not None:

@@ -266,5 +266,5 @@ def check_counts(log: UsageLog) -> None:
         assert one.unmetered <= one.requests
     assert log.counts.total.rows == sum(one.rows for one in log.counts.files)
     assert log.counts.total.requests == len(log.frame)
-    assert log.counts.total.rejected == len(log.rejected)
+    assert log.counts.total.rejected == len(log.rejected) == sum(rows for _, rows in log.counts.reasons)
     assert log.counts.total.unmetered == (log.frame["usage_quality"] == "missing").sum()

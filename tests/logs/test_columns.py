@@ -296,15 +296,15 @@ def test_memory_is_kept_beyond_a_limit_on_disk(tmp_path: Path, monkeypatch: pyte
         (tmp_path / f"{i}.jsonl").write_bytes(lines_of(rows[i::3]))
     whole = sum_usage(tmp_path)
     spilled = 0
-    written = parts._write
+    written = parts.Runs.append
 
-    def write(folder: Path, records: Any, shift: int) -> None:
+    def append(runs: parts.Runs, records: Any) -> None:
         nonlocal spilled
         spilled += 1
-        written(folder, records, shift)
+        written(runs, records)
 
-    monkeypatch.setattr(parts, "_write", write)
-    # From one level of files to several.
+    monkeypatch.setattr(parts.Runs, "append", append)
+    # From one level of partitions to several.
     for rows_in_memory in (4_000, 300, 7):
         monkeypatch.setattr(parts, "LIMIT_BYTES", rows_in_memory * parts.PART.itemsize)
         before = spilled

@@ -12,13 +12,13 @@ from dataclasses import replace
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from rich.console import Console
 
 from aoai_cost import CostReport, RequestError, write_report
+from aoai_cost.logs import Counts, FileCounts
 from aoai_cost.render import report_csv, report_html, report_json, report_table
 from aoai_cost.render.words import amount, plain, quantity
 
@@ -69,9 +69,11 @@ def make_report(name: str = "chat-prod") -> CostReport:
                  "variant", "quantity", "unit", "reason"],
         dtype=object,
     )  # fmt: skip
-    rejected = pd.DataFrame({"source_file": [name], "line": [4], "reason": [name]}, dtype=object)
-    total = SimpleNamespace(rows=5, requests=4, joined=0, duplicates=0, ignored=0, rejected=1)
-    counts = SimpleNamespace(total=total, as_dict=lambda: {"total": vars(total)})
+    rejected = pd.DataFrame(
+        {"source_file": [name], "line": [4], "offset": [9], "reason": [name], "masked_row": [name]}, dtype=object
+    )
+    files = (FileCounts(name, rows=5, requests=4, rejected=1, conflicts=2), FileCounts("whole.json"))
+    counts = Counts(files, ((name, 1),))
     return CostReport(
         frame=frame,
         lines=lines,
@@ -238,6 +240,7 @@ def test_an_empty_report_has_a_face_too(show: Callable[[CostReport], str]) -> No
         lines=report.lines.head(0),
         unpriced=report.unpriced.head(0),
         rejected=report.rejected.head(0),
+        counts=Counts(()),
         total=Decimal(0),
         notes=(),
     )
@@ -287,3 +290,58 @@ def test_time_is_shown_in_hours() -> None:
 
 def test_rejected_rows_are_shown_in_the_terminal() -> None:
     assert "rows that could not be read" in terminal(make_report())
+
+
+def with_files(n_rejected: int, n_files: int = 1_000) -> CostReport:
+    """A report of many files; the rejected rows, for as many reasons, are in the first of them."""
+    report = make_report()
+    reasons = tuple((f"reason {chr(97 + i)}", 2) for i in range(n_rejected // 2))
+    files = [FileCounts("bad.json", rows=n_rejected, rejected=n_rejected)] if n_rejected else []
+    files += [FileCounts(f"{i:04d}.json", rows=7, requests=4, joined=2, duplicates=1) for i in range(n_files)]
+    listed = pd.DataFrame(
+        [("bad.json", i, 0, "reason", '{"user":"…"}') for i in range(n_rejected // 2)],
+        columns=["source_file", "line", "offset", "reason", "masked_row"],
+        dtype=object,
+    )
+    return replace(report, counts=Counts(tuple(files), reasons), rejected=listed)
+
+
+def test_every_face_accounts_for_the_rows_of_each_file() -> None:
+    report = with_files(44)
+    page = report_html(report)
+    assert page.count(".json</td>") == 1_001 + 22
+    row = "".join(f'<td class="n">{n}</td>' for n in (7, 4, 2, 1, 0, 0, 0, 0))
+    assert f'<td class="w">0123.json</td>{row}<td>yes</td>' in page
+    files = report_json(report)["reading"]["files"]
+    assert len(files) == 1_001
+    for one in files:
+        assert one["rows"] == sum(one[name] for name in ("requests", "joined", "duplicates", "ignored", "rejected"))
+    shown = terminal(report)
+    assert "0123.json" not in shown
+    assert re.search(r"bad\.json +44 rows read, 44 rejected *$", shown, re.MULTILINE)
+    assert (
+        "7,044 rows read, 4,000 calls, 2,000 further rows of a call, 1,000 duplicates, 0 ignored, 44 rejected" in shown
+    )
+    # The list of rows is cut, and each face says what it shows.
+    assert "The first 22 rows" in page
+    assert "and 39 more rows; --rejects writes them all to a file" in shown
+    assert re.search(r"^ +2   reason j *$", shown, re.MULTILINE)
+    assert "and 12 more reasons" in shown
+    assert '<td class="w">reason v</td><td class="n">2</td>' in page
+
+
+def test_files_with_nothing_to_look_at_do_not_fill_the_terminal() -> None:
+    assert "Files to look at" not in terminal(with_files(0))
+    assert "Files to look at" not in terminal(with_files(44, n_files=0))
+    report = make_report()
+    cut = tuple(FileCounts(f"{i}.json", rows=1, requests=1, complete=False) for i in range(50))
+    shown = terminal(replace(report, counts=Counts(cut)))
+    assert shown.count("1 rows read, 1 calls, not read to its end") == 20
+    assert "and 30 more files" in shown
+
+
+def test_a_long_list_of_rejected_rows_is_cut_and_folded_in_the_page() -> None:
+    page = report_html(with_files(4_000, n_files=1))
+    assert page.count("bad.json</td>") == 1_001
+    assert "<details><summary>The first 1,000 rows" in page
+    assert '<details open=""><summary>The rows: 1<' in report_html(make_report())

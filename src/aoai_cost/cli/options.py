@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "amount",
-    "columns",
+    "by",
+    "column_map",
     "currency",
     "day",
     "log_format",
@@ -24,6 +26,9 @@ __all__ = [
     "sku",
     "tier",
 ]
+
+
+_PAIR_ENDS = re.compile(r",(?=[a-z_]+=)")
 
 
 def day(ctx: click.Context, param: click.Parameter, value: str | None) -> date | None:
@@ -61,11 +66,24 @@ def tier(ctx: click.Context, param: click.Parameter, value: str | None) -> str |
     return _one_of(TIERS, value, ctx, param)
 
 
-def columns(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
+def by(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
     """Read the columns to split a report by, with commas between."""
     from ..report import BY
 
     return [str(_one_of(BY, name, ctx, param)) for name in value.split(",")]
+
+
+def column_map(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> Mapping[str, str] | None:
+    """Read pairs of what a column holds and its name, with commas between; a name may hold commas itself."""
+    found: dict[str, str] = {}
+    for pair in (pair for text in value for pair in _PAIR_ENDS.split(text)):
+        target, equals, column = pair.partition("=")
+        if not equals or not column:
+            raise click.BadParameter(f"{pair!r} does not name a column, as prompt_tokens=in_tok does", ctx, param)
+        if target in found:
+            raise click.BadParameter(f"{target} is named twice", ctx, param)
+        found[target] = column
+    return found or None
 
 
 def log_format(ctx: click.Context, param: click.Parameter, value: str) -> str:

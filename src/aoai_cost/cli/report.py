@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +13,26 @@ import click
 
 from . import options
 from .output import EXIT_INCOMPLETE, command, print_json, print_rich
+from .progress import progress_bar
 
 __all__ = ["report"]
 
 
-def _refuse_overwriting(outputs: Sequence[str], inputs: Sequence[str | None]) -> None:
-    """End before anything is read, if a report would be written over what it is made from or over another report."""
-    places = [Path(path).resolve() for path in outputs]
-    if len(set(places)) < len(places):
-        raise click.UsageError(f"--html and --csv both name {outputs[0]}")
+def _refuse_overwriting(outputs: Mapping[str, str], inputs: Iterable[str | None]) -> None:
+    """End before anything is read, if an output would be written over what it is made from or over another one."""
+    places = {option: Path(path).resolve() for option, path in outputs.items()}
+    for one, other in combinations(places, 2):
+        if places[one] == places[other]:
+            raise click.UsageError(f"{one} and {other} both name {outputs[one]}")
     read = {Path(path).resolve() for path in inputs if path}
-    for path, place in zip(outputs, places, strict=True):
+    for option, place in places.items():
         if place.is_file() and not read.isdisjoint((place, *place.parents)):
-            raise click.UsageError(f"{path} is read for this report and would be overwritten")
+            raise click.UsageError(f"{outputs[option]} is read for this report and would be overwritten")
+
+
+def _processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @click.command()
@@ -39,8 +48,18 @@ def _refuse_overwriting(outputs: Sequence[str], inputs: Sequence[str | None]) ->
     help="auto, or the one format that counts: azure-monitor, openai-response, ...; docs/log-formats.md lists them.",
 )
 @click.option(
+    "--columns",
+    "columns",
+    multiple=True,
+    callback=options.column_map,
+    help="Any other table: which of its columns holds what, prompt_tokens=in_tok,timestamp=when; may be repeated.",
+)
+@click.option("--default-deployment", metavar="NAME", help="The deployment of calls in logs that never name it.")
+@click.option("--default-resource", metavar="NAME", help="The resource of calls in logs that never name it.")
+@click.option("--strict", is_flag=True, help="End at the first row that cannot be read, instead of listing it.")
+@click.option(
     "--by",
-    callback=options.columns,
+    callback=options.by,
     default="deployment",
     show_default=True,
     help="Columns to split by, with commas between: resource, deployment, model, version, sku, region, tier.",
@@ -50,6 +69,26 @@ def _refuse_overwriting(outputs: Sequence[str], inputs: Sequence[str | None]) ->
     "--html", type=click.Path(dir_okay=False), callback=options.output_path, help="Write the report as a page."
 )
 @click.option("--csv", type=click.Path(dir_okay=False), callback=options.output_path, help="Write the report's rows.")
+@click.option(
+    "--rejects",
+    type=click.Path(dir_okay=False),
+    callback=options.output_path,
+    help="Write every row that could not be read, its content masked, as JSON lines.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=_processors,
+    show_default="one for each processor",
+    help="So many read at once; files with a record per line are shared out in sections.",
+)
+@click.option(
+    "--work",
+    type=click.Path(file_okay=False),
+    metavar="FOLDER",
+    help="Keep what was read in this folder: the same command goes on there after an interruption, and later reads "
+    "only what is new or changed.",
+)
 @command
 def report(
     logs: tuple[str, ...],
@@ -57,28 +96,53 @@ def report(
     sheets: tuple[str, ...],
     currency: str | None,
     log_format: str,
+    columns: Mapping[str, str] | None,
+    default_deployment: str | None,
+    default_resource: str | None,
+    strict: bool,
     by: list[str],
     every: Any,
     html: str | None,
     csv: str | None,
+    rejects: str | None,
+    processes: int,
+    work: str | None,
     as_json: bool,
 ) -> None:
     """Turn usage LOGS (files or folders) into costs per deployment and month.
 
     \b
-    Example:
+    Examples:
       aoai-cost report examples/logs --deployments examples/deployments.toml --html report.html
+      aoai-cost report examples/logs --rejects rejects.jsonl
     """
     from ..catalog import read_deployments
-    from ..logs import read_usage
     from ..render import report_json, report_table, write_report
     from ..report import cost_report
 
-    _refuse_overwriting([path for path in (html, csv) if path is not None], [*logs, deployments, *sheets])
+    outputs = {"--html": html, "--csv": csv, "--rejects": rejects}
+    _refuse_overwriting({name: path for name, path in outputs.items() if path}, [*logs, deployments, *sheets])
     known = read_deployments(deployments) if deployments is not None else None
     prices = options.price_book(sheets, currency)
-    log = read_usage(*logs, format=log_format)
-    result = cost_report(log, deployments=known, prices=prices, by=by, every=every)
+    with progress_bar() as progress:
+        result = cost_report(
+            logs,
+            deployments=known,
+            prices=prices,
+            by=by,
+            every=every,
+            format=log_format,
+            columns=columns,
+            deployment=default_deployment,
+            resource=default_resource,
+            strict=strict,
+            rejects=rejects,
+            processes=processes,
+            work=work,
+            progress=progress,
+        )
+    if rejects is not None:
+        click.echo(f"wrote {rejects}", err=True)
     if as_json:
         print_json(report_json(result))
     else:

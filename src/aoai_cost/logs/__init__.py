@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .formats import LOG_FORMATS, list_formats
-from .reader import read_usage, sum_usage
+from .reader import ReadOptions, read_usage, sum_usage
+from .rejects import Reject
 from .schema import Counts, Facets, FileCounts, LogFormat, Part, PartKind, RowError, Tokens, UsageLog
 from .sums import Group, GroupKey, UsageSums
 
@@ -17,6 +18,8 @@ __all__ = [
     "LogFormat",
     "Part",
     "PartKind",
+    "ReadOptions",
+    "Reject",
     "RowError",
     "Tokens",
     "UsageLog",

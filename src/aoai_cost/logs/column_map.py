@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ..catalog import arm_region, arm_resource
 from ..errors import UsageFormatError
@@ -20,7 +19,13 @@ from .operations import api_of
 from .raw import Raw
 from .schema import Facets, Identity, LogFormat, Part, PartKind, Tokens
 
-__all__ = ["TARGETS", "ColumnMap"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["MAPPED", "TARGETS", "ColumnMap"]
+
+MAPPED = "columns"
+"""What the format of rows is called that a map reads."""
 
 TARGETS = (
     "timestamp",
@@ -56,15 +61,14 @@ class ColumnMap:
             if not isinstance(column, str):
                 raise UsageFormatError("", f"the column for {target} must be a text")
         self.columns = dict(columns)
-        self.format = LogFormat("columns", self._sniff, self._read, names_deployment=False, names_resource=False)
+        self.format = LogFormat(MAPPED, self._sniff, self._read, names_deployment=False, names_resource=False)
         self._unseen = set(columns.values())
         self._has_rows = False
 
-    def check_seen(self) -> None:
-        """Raise for a column that no row had: it is misspelled, and what it holds would be missing in silence."""
-        if self._unseen and self._has_rows:
-            column = min(self._unseen)
-            raise UsageFormatError("", "no row has the column; columns must name it as the source does", 0, column)
+    @property
+    def unseen(self) -> frozenset[str] | None:
+        """The columns that no row had; None where there was no row."""
+        return frozenset(self._unseen) if self._has_rows else None
 
     def rows_of(self, frame: pd.DataFrame) -> Iterator[Raw]:
         """Yield the rows of a DataFrame, numbered from 1; only the columns of the map are looked at."""
@@ -131,7 +135,8 @@ class ColumnMap:
 
 
 def _is_null(value: Any) -> bool:
-    if value is None or value is pd.NA or value is pd.NaT:
+    # pandas is loaded where a value of its own comes from, and takes long to load.
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     if isinstance(value, str):
         return value == "" or value.lower() == "nan"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import io
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -15,16 +16,31 @@ import orjson
 
 from ..errors import UsageFormatError
 from .documents import WRAPPERS, Unreadable, records_in
-from .raw import MAX_LINE_BYTES, Piece, Raw
+from .raw import BEGINNING_BYTES, MAX_LINE_BYTES, Piece, Raw
 from .tables import is_table, read_parquet, read_table
-from .unpack import DamageError, ParquetError, text_chunks
+from .unpack import CHUNK_BYTES, DamageError, ParquetError, text_chunks
 
-__all__ = ["LogFile", "find_files", "open_line", "open_text", "read_pieces"]
+__all__ = [
+    "SECTION_BYTES",
+    "LogFile",
+    "Section",
+    "cut",
+    "find_files",
+    "lines_before",
+    "open_line",
+    "open_text",
+    "read_pieces",
+]
 
 MAX_DOCUMENT_BYTES = 512 << 20
+SECTION_BYTES = 32 << 20
+"""Of so many bytes the rows fit into memory, and reading them takes far longer than to hand them out."""
+_LOOK_BYTES = 1 << 16
 # Lines of an event stream that carry no data: comments, and fields beside it.
 _NO_DATA = (b":", b"event:", b"id:", b"retry:")
 
+_LINES_SHOWN = 60
+"""As many lines of a document that cannot be read are enough to show how it begins."""
 _LINE_COST_BYTES = 200
 """What a line of a document costs beside its bytes while it waits for the end."""
 
@@ -42,6 +58,27 @@ class LogFile(NamedTuple):
     def open(self) -> BinaryIO:
         """Open the file for reading; it can seek unless it is a pipe."""
         return self.path.open("rb")
+
+    def size(self) -> int:
+        """Return its bytes, 0 where it does not tell, such as a pipe.
+
+        Raises
+        ------
+        UsageFormatError
+            If there is no such file any more.
+        """
+        return self._stat().st_size
+
+    def version(self) -> str:
+        """Return what changes when the file does."""
+        found = self._stat()
+        return f"{found.st_size} {found.st_mtime_ns}"
+
+    def _stat(self) -> os.stat_result:
+        try:
+            return self.path.stat()
+        except OSError as error:
+            raise UsageFormatError(self.shown, f"cannot be read: {_why(error)}") from None
 
 
 def find_files(paths: tuple[str | os.PathLike[str], ...]) -> list[LogFile]:
@@ -91,9 +128,62 @@ def _walk(folder: Path) -> list[Path]:
     return files
 
 
-def read_pieces(file: LogFile, columns: Collection[str] | None = None) -> Iterator[Piece | Raw]:
+class Section(NamedTuple):
+    """A file, or of one that has a record per line those lines that begin between two offsets."""
+
+    file: int
+    """The number of the file."""
+    start: int
+    end: int | None
+    """None: the whole file, of whatever kind."""
+    size: int
+    """Bytes, as far as the file tells."""
+
+
+def cut(files: Sequence[LogFile], section_bytes: int) -> Iterator[Section]:
+    """Yield the sections of all files: large ones in parts where each line is a record.
+
+    Raises
+    ------
+    UsageFormatError
+        If a file cannot be opened.
+    """
+    for number, file in enumerate(files):
+        size = file.size()
+        if size < 2 * section_bytes or not _has_lines(file):
+            yield Section(number, 0, None, size)
+            continue
+        starts = range(0, size, section_bytes)
+        for start in starts:
+            yield Section(number, start, min(start + section_bytes, size), min(section_bytes, size - start))
+
+
+def _has_lines(file: LogFile) -> bool:
+    """Tell whether a file is plain text with a record per line, so that its lines can be read apart."""
+    try:
+        with file.open() as opened:
+            if not opened.seekable():
+                return False
+            head = opened.read(CHUNK_BYTES)
+    except OSError as error:
+        raise UsageFormatError(file.shown, f"cannot be read: {_why(error)}") from None
+    try:
+        text = next(text_chunks(io.BytesIO(head)), b"")
+    except (DamageError, ParquetError):
+        return False
+    # Bytes of which others were made are packed, or in another encoding, or have a mark of it.
+    if text != head or is_table(text):
+        return False
+    first = next((line for part in text.split(b"\n")[:-1] if (line := _bare(part))), None)
+    return first is not None and not _may_open_document(first)
+
+
+def read_pieces(
+    file: LogFile, section: Section, at: Callable[[int], None], columns: Collection[str] | None = None
+) -> Iterator[Piece | Raw]:
     """Yield a file in order: lines in pieces as they are, and what does not stand in whole lines record by record.
 
+    Of a section come the lines that begin in it, numbered from 1. `at` is told how far the file was read, in bytes.
     Where only `columns` are wanted, a file that keeps them apart is asked for no others.
 
     Raises
@@ -103,9 +193,48 @@ def read_pieces(file: LogFile, columns: Collection[str] | None = None) -> Iterat
     """
     try:
         with file.open() as opened:
-            yield from _read(opened, columns)
+            can_tell = opened.seekable()
+            for piece in _read(opened, columns) if section.end is None else _read_lines(opened, section):
+                if can_tell:
+                    at(opened.tell())
+                yield piece
     except OSError as error:
         raise UsageFormatError(file.shown, f"cannot be read: {_why(error)}") from None
+
+
+def _read_lines(file: BinaryIO, section: Section) -> Iterator[Piece | Raw]:
+    begin, stop = _line_begin(file, section.start), _line_begin(file, section.end or 0)
+    for piece in _pieces(_chunks_between(file, begin, stop), begin):
+        yield from _as_read(piece)
+
+
+def lines_before(file: LogFile, section: Section) -> int:
+    """Return how many lines of a file begin before a section: for a message, since it reads the file up to there."""
+    if section.start == 0:
+        return 0
+    with file.open() as opened:
+        return sum(map(_line_ends, _chunks_between(opened, 0, _line_begin(opened, section.start))))
+
+
+def _line_begin(file: BinaryIO, offset: int) -> int:
+    """Return where the first line begins that does not begin before an offset."""
+    if offset == 0:
+        return 0
+    at = offset - 1
+    file.seek(at)
+    while chunk := file.read(_LOOK_BYTES):
+        found = chunk.find(b"\n")
+        if found >= 0:
+            return at + found + 1
+        at += len(chunk)
+    return at
+
+
+def _chunks_between(file: BinaryIO, begin: int, stop: int) -> Iterator[bytes]:
+    file.seek(begin)
+    while begin < stop and (chunk := file.read(min(CHUNK_BYTES, stop - begin))):
+        yield chunk
+        begin += len(chunk)
 
 
 def open_line(piece: Piece, start: int, end: int, number: int) -> Iterator[Raw]:
@@ -183,7 +312,8 @@ def _read_document(first: Raw, lines: Iterator[Raw]) -> Iterator[Raw]:
     if kept[-1].reason is not None:
         reason = kept[-1].reason
     if not any(isinstance(_parse_line(line.value)[0], dict) for line in kept if line.reason is None):
-        yield Raw(first.line, first.offset, None, f"the JSON document cannot be read: {reason}", damaged=True)
+        begun = b"\n".join((line.value or b"")[:BEGINNING_BYTES] for line in kept[:_LINES_SHOWN])
+        yield Raw(first.line, first.offset, begun, f"the JSON document cannot be read: {reason}", damaged=True)
         return
     # Lines of JSON after all, the first one broken; or an array that breaks off, one record a line.
     for line in chain(kept, lines):
@@ -215,7 +345,7 @@ def _open_line(line: Raw) -> Iterator[Raw]:
     value, reason = _parse_line(data)
     if reason is not None:
         what = "the last line is unfinished" if line.damaged else "the line cannot be read"
-        yield line._replace(value=None, reason=f"{what}: {reason}")
+        yield line._replace(value=data[:BEGINNING_BYTES], reason=f"{what}: {reason}")
     elif isinstance(value, dict) and not any(name in value for name in WRAPPERS):
         yield Raw(line.line, line.offset, value)
     else:
@@ -269,12 +399,12 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(name)
 
 
-def _pieces(chunks: Iterable[bytes]) -> Iterator[Piece | Raw]:
+def _pieces(chunks: Iterable[bytes], offset: int = 0) -> Iterator[Piece | Raw]:
     """Yield the lines in pieces; a line that is too long, and a last one without its end, by itself."""
-    number, offset = 1, 0
+    number = 1
     # Of the line that goes on: joining them chunk by chunk would be quadratic in a line of megabytes.
     pending: list[bytes] = []
-    dropped = 0
+    dropped, begun = 0, b""
     try:
         for chunk in chunks:
             if dropped:
@@ -282,24 +412,26 @@ def _pieces(chunks: Iterable[bytes]) -> Iterator[Piece | Raw]:
                 dropped += len(head) + len(newline)
                 if not newline:
                     continue
-                yield Raw(number, offset, None, _too_long())
+                yield Raw(number, offset, begun, _too_long())
                 number, offset, dropped = number + 1, offset + dropped, 0
             cut = chunk.rfind(b"\n") + 1
             if cut:
                 data = b"".join([*pending, chunk[:cut]])
-                yield Piece(data, number, offset)
-                number, offset = number + _line_ends(data), offset + len(data)
+                lines = _line_ends(data)
+                yield Piece(data, number, lines, offset)
+                number, offset = number + lines, offset + len(data)
                 pending = []
             pending.append(chunk[cut:])
             if sum(map(len, pending)) > MAX_LINE_BYTES:
-                # The bytes of the line are dropped, its length is kept.
+                # The bytes of the line are dropped; its length and its beginning are kept.
+                begun = b"".join(part[:BEGINNING_BYTES] for part in pending)
                 dropped, pending = sum(map(len, pending)), []
     except DamageError as damage:
         yield Raw(number if number > 1 else None, offset, None, str(damage), damaged=True)
         return
     line = _bare(b"".join(pending))
     if dropped:
-        yield Raw(number, offset, None, _too_long(), damaged=True)
+        yield Raw(number, offset, begun, _too_long(), damaged=True)
     elif line:
         yield Raw(number, offset, line, damaged=True)
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from .join import Calls
 from .parts import Parts, Shared
+from .rejects import Reject
 from .schema import QUALITIES, Facets, Tokens
 
 __all__ = ["COLUMNS", "make_frame", "make_rejected"]
@@ -60,7 +61,7 @@ def make_frame(calls: Calls, shared: Shared, files: Sequence[str]) -> tuple[pd.D
     columns["latency_ms"] = pd.arrays.FloatingArray(np.nan_to_num(rows["duration_ms"]), np.isnan(rows["duration_ms"]))
     columns["usage_quality"] = pd.Categorical.from_codes(quality.astype(np.int8), pd.Index(QUALITIES, dtype=object))
     columns["source_format"] = _categories(shared.formats, rows["source"].astype(np.int64))
-    columns["source_file"] = _categories(files, rows["file"].astype(np.int64))
+    columns["source_file"] = _categories(files, rows["section"].astype(np.int64))
     columns["source_line"] = pd.array(rows["line"].copy(), dtype="Int64")
     columns["request_id"] = pd.array([shared.texts[i] for i in rows["text"].tolist()], dtype="string")
     return pd.DataFrame({name: columns[name] for name in COLUMNS}), _quantities(rows, shared)
@@ -82,7 +83,7 @@ def _told_order(rows: Parts, shared: Shared) -> Any:
         np.nan_to_num(rows["duration_ms"], nan=-1.0),
         rows["call"],
     ]
-    place = [rows["file"], rows["line"], rows["record"]]
+    place = [rows["section"], rows["line"], rows["record"]]
     return np.lexsort([*reversed([rows["timestamp_us"], resources, ids, by_names, *told, *place])])
 
 
@@ -103,16 +104,18 @@ def _quantities(rows: Parts, shared: Shared) -> pd.DataFrame:
     return frame.astype({"row": "int64", "quantity": "int64"})
 
 
-def make_rejected(rows: Sequence[tuple[str, int | None, int | None, str]], files: Sequence[str]) -> pd.DataFrame:
-    """Return the rows that could not be read, in the order of files and lines."""
+def make_rejected(rows: Sequence[Reject], files: Sequence[str]) -> pd.DataFrame:
+    """Return the rows that could not be read and are listed, in the order of files and lines."""
     numbered = {name: i for i, name in enumerate(files)}
-    where = np.array([numbered[row[0]] for row in rows], dtype=np.int64)
+    where = np.array([numbered[row.source_file] for row in rows], dtype=np.int64)
+    each = np.arange(len(rows))
     return pd.DataFrame(
         {
             "source_file": _categories(list(files), where),
-            "line": _numbers([row[1] for row in rows], "int64"),
-            "offset": _numbers([row[2] for row in rows], "int64"),
-            "reason": _categories([row[3] for row in rows], np.arange(len(rows))),
+            "line": _numbers([row.line for row in rows], "int64"),
+            "offset": _numbers([row.offset for row in rows], "int64"),
+            "reason": _categories([row.reason for row in rows], each),
+            "masked_row": _categories([row.masked_row for row in rows], each),
         }
     )
 

@@ -101,7 +101,7 @@ class Joiner:
         times = parts["timestamp_us"][status]
         rows["timestamp_us"] = np.where(times != NOT_A_TIME, times, rows["timestamp_us"])
         rows["status"], rows["duration_ms"] = parts["status"][status], parts["duration_ms"][status]
-        self._count("joined", parts["file"][status])
+        self._count("joined", parts["section"][status])
         return rows
 
     def _filled_number(self, one: int, other: int) -> int:
@@ -133,9 +133,9 @@ class Joiner:
         quality[refused | (rows["quality"] == _NOT_BILLED)] = _NOT_BILLED
         # Counted by the service and refused by it: one of the two is wrong, and only the refusal costs nothing.
         conflicts = conflicts | (refused & rows["tokens"].any(axis=1))
-        self._count("requests", rows["file"])
-        self._count("unmetered", rows["file"][quality == _MISSING])
-        self._count("conflicts", rows["file"][conflicts])
+        self._count("requests", rows["section"])
+        self._count("unmetered", rows["section"][quality == _MISSING])
+        self._count("conflicts", rows["section"][conflicts])
         rows["duration_ms"] = np.where(rows["duration_ms"] < 0, np.nan, rows["duration_ms"])
         return Calls(rows, quality.astype(np.uint8))
 
@@ -152,12 +152,12 @@ class Joiner:
         conflicts: list[bool] = []
         for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
             members = order[start : start + size].tolist()
-            members.sort(key=lambda row: (parts["file"][row], parts["line"][row], parts["record"][row]))
+            members.sort(key=lambda row: (parts["section"][row], parts["line"][row], parts["record"][row]))
             distinct: dict[Part, int] = {}
             for row in members:
                 part = part_of(parts[row], self._shared)
                 if distinct.setdefault(part, row) != row:
-                    counts = self._counts[parts["file"][row]]
+                    counts = self._counts[parts["section"][row]]
                     # Pieces of a stream without a number are equal and no copies of each other.
                     if part.kind == PartKind.SO_FAR or (part.kind == PartKind.REST and not part.call_id):
                         counts.joined += 1
@@ -179,16 +179,16 @@ class Joiner:
         rows = list(distinct.values())
         resolved = resolve_sums(list(distinct))
         for i in resolved.covered:
-            self._counts[parts["file"][rows[i]]].duplicates += 1
+            self._counts[parts["section"][rows[i]]].duplicates += 1
         for i in resolved.inside:
-            self._counts[parts["file"][rows[i]]].joined += 1
+            self._counts[parts["section"][rows[i]]].joined += 1
         for i in resolved.silent:
-            self._counts[parts["file"][rows[i]]].ignored += 1
+            self._counts[parts["section"][rows[i]]].ignored += 1
         for one in resolved.sums:
             for i in one.joined:
-                self._counts[parts["file"][rows[i]]].joined += 1
+                self._counts[parts["section"][rows[i]]].joined += 1
             for i in one.duplicates:
-                self._counts[parts["file"][rows[i]]].duplicates += 1
+                self._counts[parts["section"][rows[i]]].duplicates += 1
             row = parts[rows[one.first] : rows[one.first] + 1].copy()
             row["facets"] = self._shared.facets.number(one.part.facets)
             row["tokens"] = [value or 0 for value in one.part.tokens]
@@ -217,7 +217,7 @@ class _Resolution:
         self._parts, self._counts = parts, counts
 
     def _counts_of(self, one: _Placed) -> FileCounts:
-        return self._counts[int(self._parts["file"][one.row])]
+        return self._counts[int(self._parts["section"][one.row])]
 
     def resolve(self, parts: Sequence[_Placed]) -> list[tuple[_Placed, _Placed | None, bool]]:
         """Return (row with the tokens, row with the status, whether rows contradict each other) of each call."""

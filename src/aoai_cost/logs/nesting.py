@@ -58,11 +58,11 @@ def leave_innermost(parts: Parts, counts: list[FileCounts]) -> Parts:
     dropped = is_around & (spans == identities).all(axis=1)
     _, first = np.unique(_as_keys(spans[dropped]), return_index=True)
     firsts = set(first.tolist())
-    for i, file in enumerate(calls["file"][dropped].tolist()):
+    for i, section in enumerate(calls["section"][dropped].tolist()):
         if i in firsts:
-            counts[file].joined += 1
+            counts[section].joined += 1
         else:
-            counts[file].duplicates += 1
+            counts[section].duplicates += 1
     left: Parts = calls[~dropped]
     return left
 

@@ -1,16 +1,19 @@
 """The rows of logs as records of one size: what a row says of its call, in little memory, and on disk beyond a limit.
 
 A call stands in several rows, files and copies, and what belongs together is known by a 128-bit digest of its identity
-alone. Records are kept by digest: when they are more than memory is given for, they are written to as many files as
-digests have beginnings, and each file holds all rows of its calls.
+alone. When records are more than memory is given for, they are written to disk in runs, each sorted by the beginnings
+of its digests; the parts of all runs with one beginning, a partition, hold all rows of their calls.
 """
 
 from __future__ import annotations
 
+import errno
 import tempfile
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import nullcontext
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import IO, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +21,22 @@ import numpy.typing as npt
 from .._fast.columns import NOT_A_TIME, digest
 from .schema import QUALITIES, Facets, LogFormat, Part, PartKind, Tokens
 
-__all__ = ["NOT_A_TIME", "PART", "PartTable", "Parts", "Place", "Shared", "digest_of", "part_of", "record_of"]
+__all__ = [
+    "NOT_A_TIME",
+    "PART",
+    "PARTITIONS",
+    "PartTable",
+    "Parts",
+    "Place",
+    "Quantities",
+    "Runs",
+    "Shared",
+    "Source",
+    "digest_of",
+    "part_of",
+    "partition",
+    "record_of",
+]
 
 PART = np.dtype(
     [
@@ -32,7 +50,7 @@ PART = np.dtype(
         ("requests", "i8"),
         ("span_s", "i4"),
         ("record", "u4"),
-        ("file", "u4"),
+        ("section", "u4"),
         ("facets", "i4"),
         ("quantities", "i4"),
         ("text", "i4"),
@@ -45,7 +63,7 @@ PART = np.dtype(
     ],
     align=True,
 )
-"""One row: what `Part` says, where it stands, and of which format it is.
+"""One row: what `Part` says, where it stands (section, line in it, record in the line), and of which format it is.
 
 ``call`` and ``request`` are digests of ids, 0 where there is none; that of a request tells rows of one sum apart, and
 of calls it is not kept. ``facets``, ``quantities`` and ``text`` numbers
@@ -55,21 +73,29 @@ of things in `Shared`, ``known`` a bit for each count that the row tells, ``requ
 Parts = npt.NDArray[np.void]
 """ndarray of `PART`, shape (n,)."""
 
+Quantities = tuple[tuple[str, str, str, int], ...]
+"""(meter, modality, variant, quantity) of each meter that is not in tokens."""
+
 LIMIT_BYTES = 48 << 20
 """So much memory is given to the rows; more are written to disk."""
 _ROWS_AT_ONCE = 4_096
 _BITS = 6
-"""Files at one level: two to this power."""
+PARTITIONS = 1 << _BITS
+"""So many beginnings of digests are told apart at once."""
 
 _Thing = TypeVar("_Thing", bound=Hashable)
 
 
 class Place(NamedTuple):
-    """Where a row stands: number of its file, line (or record of a document), record within the line."""
+    """Where a row stands."""
 
-    file: int
+    section: int
     line: int
+    """In the section; of a file that is one document, the record."""
     record: int
+    """Within the line."""
+    key: str
+    """Of the section, which no other has, wherever and whenever it is read."""
 
 
 class _Numbered(Generic[_Thing]):
@@ -94,12 +120,23 @@ class Shared:
         self.formats = tuple(one.name for one in formats)
         self.families = tuple(one.calls_of or one.name for one in formats)
         """Whose identities those of each format are."""
+        self.names = tuple((one.names_deployment, one.names_resource) for one in formats)
+        """Whether each format names the deployment and the resource of its calls."""
         self.facets: _Numbered[Facets] = _Numbered()
-        self.quantities: _Numbered[tuple[tuple[str, str, str, int], ...]] = _Numbered()
+        self.quantities: _Numbered[Quantities] = _Numbered()
         self.quantities.number(())
         self.texts: list[str | None] = [None]
         """The ids of requests, where somebody wants to see them."""
         self.keep_texts = keep_texts
+
+    def learn(
+        self, facets: Sequence[Facets], quantities: Sequence[Quantities]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Take what another has, and return the numbers that its things have here."""
+        return (
+            np.array([self.facets.number(one) for one in facets], np.int32),
+            np.array([self.quantities.number(one) for one in quantities], np.int32),
+        )
 
     def text(self, request_id: str | None) -> int:
         """Keep the id of a request, if anybody wants to see it, and return its number."""
@@ -118,7 +155,7 @@ def record_of(
         tokens.append(value or 0)
         bits |= (value is not None) << i
     return (
-        np.frombuffer(_digest(tuple(map(str, place))), "u8")
+        np.frombuffer(_digest((place.key, str(place.line), str(place.record))), "u8")
         if identity is None
         else digest_of(shared, source, identity),
         _short_digest(part.call_id or None),
@@ -130,7 +167,7 @@ def record_of(
         -1 if part.requests is None else part.requests,
         part.span_s,
         place.record,
-        place.file,
+        place.section,
         shared.facets.number(part.facets),
         shared.quantities.number(part.quantities),
         shared.text(part.request_id),
@@ -182,15 +219,112 @@ def _short_digest(text: str | None) -> int:
     return 0 if text is None else int.from_bytes(_digest((text,))[:8], "little") | 1
 
 
-class PartTable:
-    """Keeps records in memory, and beyond `limit_bytes` in files of a folder of its own."""
+class Runs:
+    """Records in a file, in runs that are each sorted by the bits of their digests at `shift`."""
 
-    def __init__(self, *, limit_bytes: int | None = None) -> None:
-        self._limit = max(1, (LIMIT_BYTES if limit_bytes is None else limit_bytes) // PART.itemsize)
+    def __init__(
+        self, file: IO[bytes] | Path, bounds: Sequence[Sequence[int]] = (), *, shift: int = 64 - _BITS
+    ) -> None:
+        self.shift = shift
+        self.bounds = [list(one) for one in bounds]
+        """Of each run the records of the file at which its partitions begin, and at which the last one ends."""
+        self._file = file
+
+    @classmethod
+    def temporary(cls, *, shift: int = 64 - _BITS) -> Runs:
+        """Return runs in a file without a name, so that nothing is left of it however the process ends."""
+        return cls(tempfile.TemporaryFile(prefix="aoai_cost-"), shift=shift)
+
+    def append(self, records: Parts) -> None:
+        """Write one more run."""
+        bits = (records["digest"][:, 0] >> np.uint64(self.shift) & np.uint64(PARTITIONS - 1)).astype(np.uint8)
+        order = np.argsort(bits, kind="stable")
+        at = self.bounds[-1][-1] if self.bounds else 0
+        assert not isinstance(self._file, Path)
+        sizes = np.bincount(bits, minlength=PARTITIONS)
+        bounds = [at, *(at + np.cumsum(sizes)).tolist()]
+        self._file.seek(at * PART.itemsize)
+        # One partition after the other, so that no second copy of all of them is made.
+        for start, end in pairwise(bounds):
+            self._file.write(records[order[start - at : end - at]].data)
+        self.bounds.append(bounds)
+
+    def is_whole(self) -> bool:
+        """Tell whether a named file has as many bytes as were written to it."""
+        size = (self.bounds[-1][-1] if self.bounds else 0) * PART.itemsize
+        return isinstance(self._file, Path) and self._file.stat().st_size == size
+
+    def size(self, number: int) -> int:
+        """Return how many records a partition has."""
+        return sum(bounds[number + 1] - bounds[number] for bounds in self.bounds)
+
+    def read(self, number: int) -> Iterator[Parts]:
+        """Yield the records of a partition, run by run."""
+        if not self.size(number):
+            return
+        # There may be more named files than a process may have open.
+        with self._file.open("rb") if isinstance(self._file, Path) else nullcontext(self._file) as file:
+            for bounds in self.bounds:
+                size = bounds[number + 1] - bounds[number]
+                file.seek(bounds[number] * PART.itemsize)
+                records = np.fromfile(file, PART, size)
+                if len(records) < size:
+                    raise OSError(errno.EIO, "a file of records is shorter than what was written to it")
+                yield records
+
+    def close(self) -> None:
+        """Close the file."""
+        if not isinstance(self._file, Path):
+            self._file.close()
+
+
+class Source(NamedTuple):
+    """Runs that one reading wrote, and what its numbers are for whoever reads many of them."""
+
+    runs: Runs
+    section: int
+    """The number of its first section among all."""
+    facets: npt.NDArray[np.int32]
+    quantities: npt.NDArray[np.int32]
+
+    def read(self, number: int) -> Iterator[Parts]:
+        """Yield the records of a partition, numbered as all are."""
+        for records in self.runs.read(number):
+            records["section"] += self.section
+            records["facets"] = self.facets[records["facets"]]
+            records["quantities"] = self.quantities[records["quantities"]]
+            yield records
+
+
+def partition(sources: Sequence[Source | Runs], number: int, *, shift: int = 64 - _BITS) -> Iterator[Parts]:
+    """Yield the records of a partition of all sources, those of one digest together in one array."""
+    runs = [one.runs if isinstance(one, Source) else one for one in sources]
+    total = sum(one.size(number) for one in runs)
+    if not total:
+        return
+    pieces = (piece for one in sources for piece in one.read(number))
+    if total <= max(1, LIMIT_BYTES // PART.itemsize) or shift < _BITS:
+        yield np.concatenate(list(pieces))
+        return
+    # Too many for memory: once more by the next bits.
+    deeper = PartTable(shift=shift - _BITS)
+    try:
+        for piece in pieces:
+            deeper.add_many(piece)
+        yield from deeper.partitions()
+    finally:
+        deeper.close()
+
+
+class PartTable:
+    """Keeps records in memory, and beyond a limit in runs: in a file that is given, or a temporary one."""
+
+    def __init__(self, runs: Runs | None = None, *, shift: int = 64 - _BITS) -> None:
+        self._limit = max(1, LIMIT_BYTES // PART.itemsize)
         self._kept = np.empty(0, PART)
         self._n_kept = 0
         self._single: list[tuple[Any, ...]] = []
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._runs, self._shift = runs, shift
 
     def add(self, record: tuple[Any, ...]) -> None:
         """Add one record."""
@@ -202,7 +336,7 @@ class PartTable:
         """Add records."""
         while len(records):
             if self._n_kept == self._limit:
-                self._spill()
+                self.spill()
             taken = min(len(records), self._limit - self._n_kept)
             if self._n_kept + taken > len(self._kept):
                 grown = np.empty(min(self._limit, max(_ROWS_AT_ONCE, 2 * (self._n_kept + taken))), PART)
@@ -212,62 +346,40 @@ class PartTable:
             self._n_kept += taken
             records = records[taken:]
 
+    def spill(self) -> None:
+        """Write what is in memory to the file."""
+        self._gather()
+        if self._runs is None:
+            self._runs = Runs.temporary(shift=self._shift)
+        if self._n_kept:
+            self._runs.append(self._kept[: self._n_kept])
+        self._n_kept = 0
+
     def partitions(self) -> Iterator[Parts]:
         """Yield all records, those of one digest together in one array; the table is empty afterwards."""
         self._gather()
-        if self._folder is None:
+        if self._runs is None:
             kept = self._kept[: self._n_kept]
             self.close()
             if len(kept):
                 yield kept
             return
-        self._spill()
+        self.spill()
         self._kept = np.empty(0, PART)
         try:
-            yield from _read(Path(self._folder.name), self._limit, 64 - _BITS)
+            for number in range(PARTITIONS):
+                yield from partition([self._runs], number, shift=self._shift)
         finally:
             self.close()
 
     def close(self) -> None:
         """Forget everything, also what is on disk."""
         self._kept, self._n_kept, self._single = np.empty(0, PART), 0, []
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+        if self._runs is not None:
+            self._runs.close()
+            self._runs = None
 
     def _gather(self) -> None:
         if self._single:
             single, self._single = self._single, []
             self.add_many(np.array(single, dtype=PART))
-
-    def _spill(self) -> None:
-        if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="aoai_cost-")
-        _write(Path(self._folder.name), self._kept[: self._n_kept], 64 - _BITS)
-        self._n_kept = 0
-
-
-def _write(folder: Path, records: Parts, shift: int) -> None:
-    """Append records to the files of their digests' next bits."""
-    bits = (records["digest"][:, 0] >> np.uint64(shift) & np.uint64((1 << _BITS) - 1)).astype(np.uint8)
-    order = np.argsort(bits, kind="stable")
-    start = 0
-    for number, size in enumerate(np.bincount(bits, minlength=1 << _BITS).tolist()):
-        if size:
-            with (folder / f"{number:02x}").open("ab") as file:
-                file.write(records[order[start : start + size]].data)
-        start += size
-
-
-def _read(folder: Path, limit: int, shift: int) -> Iterator[Parts]:
-    for path in sorted(folder.iterdir()):
-        if path.stat().st_size <= limit * PART.itemsize or shift < _BITS:
-            yield np.fromfile(path, PART)
-            path.unlink()
-            continue
-        # Too many for memory: once more by the next bits.
-        with tempfile.TemporaryDirectory(prefix=f"{path.name}-", dir=folder.parent) as deeper, path.open("rb") as file:
-            while piece := file.read(limit * PART.itemsize):
-                _write(Path(deeper), np.frombuffer(piece, PART), shift - _BITS)
-            path.unlink()
-            yield from _read(Path(deeper), limit, shift - _BITS)

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict, cast
 
 import numpy as np
-import pandas as pd
 
-from ..errors import UsageFormatError
-from .column_map import ColumnMap
-from .fields import to_text
-from .files import LogFile, find_files, open_line, read_pieces
-from .formats import find_formats
-from .frame import make_frame, make_rejected
-from .join import Calls, Joiner
-from .meters import LoggedHours
-from .nesting import leave_innermost, span_records
-from .parts import PART, PartTable, Place, Shared, record_of
-from .raw import Piece, Raw
-from .schema import ContinuedError, Counts, FileCounts, LogFormat, PartKind, RowError, UsageLog
+from ..errors import RequestError, UsageFormatError
+from .files import LogFile, Section, find_files
+from .join import Calls
+from .parts import PART, PartTable
+from .reading import Options, Progress, Reading, sum_up
+from .rejects import Rejects, open_rejects
+from .schema import UsageLog
 from .sums import Sums, UsageSums
+from .whole import Whole
+from .workers import are_worth_it, sum_apart
 
-__all__ = ["read_usage", "sum_usage"]
+if TYPE_CHECKING:
+    import pandas as pd
 
-MAX_STRANGE_ROWS = 100_000
-"""After so many a file without one known row is no log; the rest of it would only fill the memory with rejects."""
+__all__ = ["ReadOptions", "read_usage", "sum_usage"]
+
+
+class ReadOptions(TypedDict, total=False):
+    """How a log is read: what `sum_usage` takes beside the paths."""
+
+    format: str
+    columns: Mapping[str, str] | None
+    deployment: str | None
+    resource: str | None
+    strict: bool
+    rejects: str | os.PathLike[str] | None
+    processes: int
+    work: str | os.PathLike[str] | None
+    progress: Progress | None
 
 
 def read_usage(
@@ -37,6 +47,7 @@ def read_usage(
     deployment: str | None = None,
     resource: str | None = None,
     strict: bool = False,
+    rejects: str | os.PathLike[str] | None = None,
 ) -> UsageLog:
     """Read usage logs into one row per call.
 
@@ -58,6 +69,9 @@ def read_usage(
         rows have none; nothing is guessed.
     strict : bool
         Raise on the first row that cannot be read, instead of listing it.
+    rejects : path, optional
+        A file to write every row to that cannot be read, as JSON lines with the columns of ``UsageLog.rejected``, which
+        lists the first 100,000 of each file. It is there once everything is read, and not at all after an error.
 
     Returns
     -------
@@ -72,6 +86,10 @@ def read_usage(
         If a package that adds a format cannot be loaded.
     UnknownNameError
         For an unknown `format`.
+    RequestError
+        If `rejects` would overwrite a file that is read.
+    OSError
+        If `rejects` cannot be written.
 
     Examples
     --------
@@ -79,14 +97,20 @@ def read_usage(
     >>> log.counts.total.requests == len(log.frame)
     True
     """
-    reading, files = _read(paths, format, columns, deployment, resource, strict, keep_texts=True)
-    calls = list(reading.calls())
-    everything = Calls(
-        np.concatenate([one.rows for one in calls]) if calls else np.empty(0, PART),
-        np.concatenate([one.quality for one in calls]) if calls else np.empty(0, np.uint8),
-    )
-    frame, quantities = make_frame(everything, reading.shared, [file.shown for file in files])
-    return UsageLog(frame=frame, quantities=quantities, sums=_sums(reading, files, [everything]))
+    from .frame import make_frame
+
+    options = Options.of(format, columns, deployment, resource, strict)
+    others, tables = _apart(paths)
+    files = find_files(others) if others or not tables else []
+    with open_rejects(rejects) as rejects_file:
+        reading = _Here(files, tables, options, Rejects(rejects_file), keep_texts=True)
+        calls = list(reading.calls())
+        everything = Calls(
+            np.concatenate([one.rows for one in calls]) if calls else np.empty(0, PART),
+            np.concatenate([one.quality for one in calls]) if calls else np.empty(0, np.uint8),
+        )
+        frame, quantities = make_frame(everything, reading.shared, reading.files)
+        return UsageLog(frame=frame, quantities=quantities, sums=reading.usage_sums([everything]))
 
 
 def sum_usage(
@@ -96,274 +120,110 @@ def sum_usage(
     deployment: str | None = None,
     resource: str | None = None,
     strict: bool = False,
+    rejects: str | os.PathLike[str] | None = None,
+    processes: int = 1,
+    work: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
 ) -> UsageSums:
-    """Read usage logs as `read_usage` does, and keep only sums: no frame, and no more memory for a larger log."""
-    reading, files = _read(paths, format, columns, deployment, resource, strict, keep_texts=False)
-    return _sums(reading, files, reading.calls())
+    """Read usage logs as `read_usage` does, and keep only sums: no frame, and no more memory for a larger log.
+
+    Parameters
+    ----------
+    processes : int
+        So many read at once, each with memory of its own, if there is enough to read; a file with a record per line is
+        read in sections. The sums are the same.
+    work : path, optional
+        A folder where what was read is kept, about a fifth of the bytes of the logs, so that after an interruption the
+        same call goes on from there, and a later one reads only files that are new or changed. It is made, and yours to
+        delete.
+    progress : callable, optional
+        Is called with (bytes read, bytes in all, rows, rejected rows) as reading goes on; packed bytes as they are in
+        the files.
+
+    Raises
+    ------
+    UsageFormatError
+        As `read_usage`; also if `work` cannot be written to, is used by another process, or was given for a DataFrame.
+    """
+    options = Options.of(format, columns, deployment, resource, strict)
+    if type(processes) is not int or processes < 1:
+        raise UsageFormatError("", "processes must be a whole number from 1 on")
+    others, tables = _apart(paths)
+    if tables and work is not None:
+        raise UsageFormatError("a DataFrame", "work keeps what was read of files, not of DataFrames")
+    with open_rejects(rejects) as rejects_file:
+        told = Rejects(rejects_file)
+        files = find_files(others) if others or not tables else []
+        if work is not None or (processes > 1 and not tables and are_worth_it(files)):
+            _refuse_overwriting(rejects, files)
+            return sum_apart(files, options, told, processes, work, progress)
+        reading = _Here(files, tables, options, told, progress=progress)
+        return reading.usage_sums(reading.calls())
 
 
-def _sums(reading: _Reading, files: list[LogFile], calls: Iterable[Calls]) -> UsageSums:
-    sums = Sums(reading.shared)
-    for one in calls:
-        sums.add(one)
-    # Only now is it known which rows were further parts of a call.
-    counts = Counts(tuple(reading.counts))
-    return UsageSums(
-        groups=tuple(sums.groups()),
-        period=sums.period,
-        formats=sums.formats,
-        rejected=make_rejected(reading.rejected, [file.shown for file in files]),
-        counts=counts,
-        complete=counts.total.complete,
-    )
-
-
-def _read(
-    paths: tuple[str | os.PathLike[str] | pd.DataFrame, ...],
-    format: str,
-    columns: Mapping[str, str] | None,
-    deployment: str | None,
-    resource: str | None,
-    strict: bool,
-    *,
-    keep_texts: bool,
-) -> tuple[_Reading, list[LogFile]]:
-    named = None if columns is None else ColumnMap(columns)
-    if named is not None and format != "auto":
-        raise UsageFormatError("", "format and columns exclude each other: columns say how every row is read")
-    tables = [one for one in paths if isinstance(one, pd.DataFrame)]
-    if tables and named is None:
-        raise UsageFormatError("a DataFrame", "columns must say which of its columns holds what")
-    formats = find_formats(format) if named is None else (named.format,)
-    reading = _Reading(formats, deployment, resource, strict, keep_texts=keep_texts)
-    others = tuple(one for one in paths if not isinstance(one, pd.DataFrame))
-    files = find_files(others) if others or not tables else []
-    wanted = None if named is None else set(named.columns.values())
-    try:
-        for number, file in enumerate(files):
-            reading.read_file(number, file.shown, read_pieces(file, wanted))
-        if named is not None:
-            for number, table in enumerate(tables, start=1):
-                file = LogFile(Path(), f"DataFrame {number}")
-                reading.read_file(len(files), file.shown, named.rows_of(table))
-                files.append(file)
-            named.check_seen()
-    except BaseException:
-        reading.close()
-        raise
-    return reading, files
-
-
-class _Reading:
-    """One run over files."""
+class _Here:
+    """Everything read in this process, into one table."""
 
     def __init__(
         self,
-        formats: tuple[LogFormat, ...],
-        deployment: str | None,
-        resource: str | None,
-        strict: bool,
+        files: Sequence[LogFile],
+        tables: Sequence[pd.DataFrame],
+        options: Options,
+        rejects: Rejects,
         *,
-        keep_texts: bool,
+        keep_texts: bool = False,
+        progress: Progress | None = None,
     ) -> None:
-        self.formats, self.strict = formats, strict
+        _refuse_overwriting(rejects.path, files)
+        sections = [Section(number, 0, None, file.size()) for number, file in enumerate(files)]
+        advance = None if progress is None else sum_up(progress, sum(one.size for one in sections))
+        self.files = [file.shown for file in files]
+        self._rejects, self._table, spans = rejects, PartTable(), PartTable()
+        reading = Reading(options, self._table, spans, rejects, keep_texts=keep_texts)
         try:
-            named = to_text(deployment, "deployment")
-            account = to_text(resource, "resource")
-        except RowError as error:
-            raise UsageFormatError("", f"what was given cannot be a name: {error}") from None
-        account = account.lower().rstrip("/") if account else None
-        self.given = [
-            (None if one.names_deployment else named, None if one.names_resource else account) for one in formats
-        ]
-        self.counts: list[FileCounts] = []
-        self.rejected: list[tuple[str, int | None, int | None, str]] = []
-        self.shared = Shared(formats, keep_texts=keep_texts)
-        # Formats that share calls are asked for by the name of the first of them.
-        self.asked = formats[0].name if len(set(self.shared.families)) == 1 else "a known log format"
-        self.table = PartTable()
-        self.spans = PartTable()
-        """Rows of calls that other rows may hold, until it is known which."""
-        self.readers = [one.lines(self.shared, i) for i, one in enumerate(formats) if one.lines is not None]
-        self.continued: list[tuple[int, ContinuedError, FileCounts, Raw]] = []
-        """Rows after which more follows, and the format of each."""
-        self.recognised = False
-        self.has_sums = False
-        """Whether rows were read that may sum calls of other rows."""
-
-    def read_file(self, number: int, shown: str, pieces: Iterator[Piece | Raw]) -> None:
-        counts = FileCounts(shown)
-        self.counts.append(counts)
-        at = _At()
-        for piece in pieces:
-            if isinstance(piece, Raw):
-                going_on = self._read_raw(counts, piece, number, at)
-            else:
-                going_on = self._read_piece(counts, piece, number, at)
-            if not going_on:
-                return
-
-    def _read_piece(self, counts: FileCounts, piece: Piece, file: int, at: _At) -> bool:
-        """Read the plain lines of a piece at once, and the others one by one; False where the file is given up."""
-        lines: Iterable[tuple[int, int, int]] = _lines_in(piece.data)
-        for reader in self.readers:
-            if reader.may_read(piece.data):
-                parts = reader.read(piece.data)
-                columns = reader.columns
-                plain = columns.plain
-                parts["file"], parts["line"] = file, columns.lines[plain] + piece.line
-                self.table.add_many(parts)
-                counts.rows += len(parts)
-                self.recognised |= len(parts) > 0
-                others = (one[~plain].tolist() for one in (columns.starts, columns.ends, columns.lines))
-                lines = zip(*others, strict=True)
-                break
-        for start, end, number in lines:
-            for raw in open_line(piece, start, end, number):
-                if not self._read_raw(counts, raw, file, at):
-                    return False
-        return True
-
-    def _read_raw(self, counts: FileCounts, raw: Raw, file: int, at: _At) -> bool:
-        at.record = at.record + 1 if raw.line == at.line else 0
-        at.line = raw.line
-        counts.rows += 1
-        if counts.rows == counts.rejected + 1 > MAX_STRANGE_ROWS:
-            counts.complete = False
-            self._reject(counts, raw, "none of the rows before is of a known log format; the rest was not read")
-            return False
-        if raw.damaged:
-            counts.complete = False
-        if raw.reason is not None:
-            self._reject(counts, raw, raw.reason)
-            return True
-        try:
-            source, one = self._format_of(raw.value)
-            rows = [raw.value] if one.open is None else list(one.open(raw.value))
-        except RowError as error:
-            self._reject(counts, raw, str(error))
-            return True
-        if not rows:
-            counts.ignored += 1  # a record that could hold rows and holds none
-        for i, row in enumerate(rows):
-            if i:
-                counts.rows += 1
-                at.record += 1
-            try:
-                self._add(source, one, row, counts, Place(file, raw.line or 0, at.record))
-            except ContinuedError as error:
-                self.continued.append((source, error, counts, raw))
-            except RowError as error:
-                self._reject(counts, raw, str(error))
-        return True
-
-    def _format_of(self, record: Any) -> tuple[int, LogFormat]:
-        if isinstance(record, dict):
-            for source, one in enumerate(self.formats):
-                if one.sniff(record):
-                    self.recognised = True
-                    return source, one
-            raise RowError(f"the row is not of {self.asked}")
-        raise RowError("the row is not a JSON object")
-
-    def _add(self, source: int, one: LogFormat, record: Any, counts: FileCounts, place: Place) -> None:
-        if not isinstance(record, dict):
-            raise RowError("the row is not a JSON object")
-        found = one.read(record)
-        if found is None:
-            counts.ignored += 1
-            return
-        identity, part = found
-        self.has_sums |= part.kind in PartKind.OF_SUMS
-        record = record_of(self.shared, source, identity, part, place)
-        if part.span is None:
-            self.table.add(record)
-            return
-        for of_span in span_records(self.shared, source, record, part.span, part.around):
-            self.spans.add(of_span)
-
-    def _reject(self, counts: FileCounts, raw: Raw, reason: str) -> None:
-        if self.strict:
-            raise UsageFormatError(counts.source_file, reason, raw.line or 0)
-        counts.rejected += 1
-        self.rejected.append((counts.source_file, raw.line, raw.offset, reason))
-
-    def close(self) -> None:
-        """Forget every row."""
-        self.table.close()
-        self.spans.close()
+            for section in sections:
+                reading.read(files[section.file], section, str(section.file), advance)
+            for number, table in enumerate(tables, start=len(files)):
+                self.files.append(f"DataFrame {number - len(files) + 1}")
+                sections.append(Section(number, 0, None, 0))
+                reading.read_frame(self.files[-1], table, str(number))
+            self.shared = reading.shared
+            self._whole = Whole(self.files, sections, [reading.account()], self.shared, options)
+            self._whole.check(rejects)
+            for parts in self._whole.innermost(spans.partitions()):
+                self._table.add_many(parts)
+        except BaseException:
+            self._table.close()
+            spans.close()
+            raise
 
     def calls(self) -> Iterator[Calls]:
-        """Yield all calls, once everything is read.
+        """Yield all calls, once."""
+        return self._whole.calls(self._table.partitions())
 
-        Raises
-        ------
-        UsageFormatError
-            If no row was of a known format; under `strict`, if what follows a row is not there.
-        """
-        followed: set[int] = set()
-        for calls in self._joined():
-            for number, (source, error, _, _) in enumerate(self.continued):
-                if self._follow(calls, source, error):
-                    followed.add(number)
-            yield calls
-        for number, (_, error, counts, raw) in enumerate(self.continued):
-            if number in followed:
-                counts.ignored += 1
-            else:
-                counts.complete = False
-                self._reject(counts, raw, str(error))
-        if len(followed) < len(self.continued):
-            order = {one.source_file: number for number, one in enumerate(self.counts)}
-            self.rejected.sort(key=lambda row: (order[row[0]], row[1] is None, row[1] or 0))
-
-    def _follow(self, calls: Calls, source: int, error: ContinuedError) -> bool:
-        rows = calls.rows
-        times = rows["timestamp_us"]
-        later = rows[(rows["source"] == source) & (times >= error.begins_us) & (times < error.ends_us)]
-        return any(self.shared.facets.all[facets].api == error.api for facets in np.unique(later["facets"]).tolist())
-
-    def _joined(self) -> Iterator[Calls]:
-        if self.rejected and not self.recognised:
-            source, line, _, reason = self.rejected[0]
-            more = f" (and {len(self.rejected) - 1:,} more rows)" if len(self.rejected) > 1 else ""
-            page = "; see docs/log-formats.md" if len(set(self.shared.families)) > 1 else ""
-            raise UsageFormatError(source, f"{reason}{more}; no row is of {self.asked}{page}", line or 0)
-        for parts in self.spans.partitions():
-            self.table.add_many(leave_innermost(parts, self.counts))
-        joiner = Joiner(self.shared, self.counts, self.given)
-        logged = LoggedHours(self.shared, self.counts)
-        sums = PartTable()
-        try:
-            for parts in self.table.partitions():
-                if not self.has_sums:
-                    yield joiner.resolve(parts)
-                    continue
-                of_sums = np.isin(parts["kind"], PartKind.OF_SUMS)
-                sums.add_many(parts[of_sums])
-                calls = joiner.resolve(parts[~of_sums])
-                logged.learn(calls)
-                yield calls
-            for parts in sums.partitions():
-                yield joiner.resolve(logged.left_of(parts))
-        finally:
-            sums.close()
+    def usage_sums(self, calls: Iterable[Calls]) -> UsageSums:
+        """Add all calls up."""
+        sums = Sums(self.shared)
+        for one in calls:
+            sums.add(one)
+        return self._whole.usage_sums(sums, self._rejects)
 
 
-class _At:
-    """The line that is read, and how many records of it were."""
-
-    __slots__ = ("line", "record")
-
-    def __init__(self) -> None:
-        self.line: int | None = None
-        self.record = 0
+def _refuse_overwriting(rejects: str | os.PathLike[str] | None, files: Sequence[LogFile]) -> None:
+    if rejects is not None and Path(rejects).resolve() in {file.path.resolve() for file in files}:
+        raise RequestError("rejects", "names a file that is read and would be overwritten")
 
 
-def _lines_in(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield (start, end, number) of each line of a piece."""
-    start = number = 0
-    while start < len(data):
-        end = data.index(b"\n", start)
-        yield start, end, number
-        start, number = end + 1, number + 1
+def _apart(
+    paths: tuple[str | os.PathLike[str] | pd.DataFrame, ...],
+) -> tuple[tuple[str | os.PathLike[str], ...], list[pd.DataFrame]]:
+    """Tell paths from DataFrames."""
+    others: list[str | os.PathLike[str]] = []
+    tables: list[pd.DataFrame] = []
+    for one in paths:
+        # pandas takes long to load; who gives a DataFrame has done so.
+        if type(one).__module__.startswith("pandas"):
+            tables.append(cast("pd.DataFrame", one))
+        else:
+            others.append(cast("str | os.PathLike[str]", one))
+    return tuple(others), tables

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import pandas as pd
-
 from ..usage import cached_beyond_text, split_totals
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from .._fast.columns import Columns
     from .parts import Parts, Shared
     from .sums import UsageSums
@@ -239,25 +239,37 @@ class FileCounts:
     complete: bool = True
     """Whether the file was read to its end and its last line is whole."""
 
+    def add(self, other: FileCounts) -> None:
+        """Add what became of other rows."""
+        for name in _NUMBERS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.complete &= other.complete
+
+
+_NUMBERS = tuple(one.name for one in fields(FileCounts) if one.type == "int")
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What became of every row, per file and in total."""
 
     files: tuple[FileCounts, ...]
+    reasons: tuple[tuple[str, int], ...] = ()
+    """Why rows of all files were rejected, numbers left out, and how many each; the most frequent first."""
     total: FileCounts = field(init=False)
 
     def __post_init__(self) -> None:
-        total = FileCounts("", complete=all(one.complete for one in self.files))
-        for name in (one.name for one in fields(FileCounts) if one.type == "int"):
-            setattr(total, name, sum(getattr(one, name) for one in self.files))
+        total = FileCounts("")
+        for one in self.files:
+            total.add(one)
         object.__setattr__(self, "total", total)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain data: ``total`` and ``files``."""
+        """Return plain data: ``total``, ``reasons`` and ``files``."""
         total = asdict(self.total)
         del total["source_file"]
-        return {"total": total, "files": [asdict(one) for one in self.files]}
+        reasons = [{"reason": reason, "rows": rows} for reason, rows in self.reasons]
+        return {"total": total, "reasons": reasons, "files": [asdict(one) for one in self.files]}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -278,9 +290,12 @@ class UsageLog:
         ``row`` (label in `frame`), ``meter``, ``modality``, ``variant``, ``quantity``: what is not counted in tokens.
     rejected : DataFrame
         ``source_file``, ``line`` (from 1; in a file that is one JSON document, the number of the record; null for
-        the whole file), ``offset`` (bytes, in the decompressed file; null in a document), ``reason``.
+        the whole file), ``offset`` (bytes, in the decompressed file; null in a document and in a table), ``reason``,
+        ``masked_row`` (how the row begins, 120 characters at most: brackets, names of fields, true, false and null as
+        they are, every text as "…", every digit as 0; null where nothing of the row is known). Of each file the first
+        100,000 are listed, of all files 500,000; ``counts.total.rejected`` counts them all.
     counts : Counts
-        What became of each row, per file and in ``counts.total``.
+        What became of each row, per file and in ``counts.total``, and why rows were rejected.
     complete : bool
         Whether every file was read to its end.
     sums : UsageSums

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, BinaryIO
 
 from ..errors import MissingExtraError
-from .raw import Raw
+from .raw import BEGINNING_BYTES, Raw
 from .unpack import DamageError
 
 __all__ = ["CONTENTS", "is_table", "read_parquet", "read_table"]
@@ -99,7 +99,7 @@ def _records(header: Raw, rows: _Rows) -> Iterator[Raw]:
         for row in rows.read():
             if row.reason is None and len(row.value) != len(names):
                 reason = f"the row has {len(row.value):,} cells where the header has {len(names):,}"
-                row = row._replace(value=None, reason=reason)
+                row = row._replace(value=tuple(row.value), reason=reason)
             yield from table.add(row)
     except DamageError as damage:
         yield from table.end()
@@ -125,7 +125,7 @@ class _Dated:
         told = {_day_first(row.value[i]) for i in self._zoned} if row.reason is None else set()
         if told >= {True, False} or (self._day_first is not None and (not self._day_first) in told):
             reason = "a time has month and day in another order than the others; export it once, with one language"
-            row, told = row._replace(value=None, reason=reason), set()
+            row, told = row._replace(value=tuple(row.value), reason=reason), set()
         if told & {True, False}:
             self._day_first = True in told
             yield from self.end()
@@ -147,7 +147,7 @@ class _Dated:
             return row
         if self._day_first is None and any(_day_first(row.value[i]) == _UNSURE for i in self._zoned):
             reason = "no time of the table tells its month from its day; export it with the portal in English (US)"
-            return row._replace(value=None, reason=reason)
+            return row._replace(value=tuple(row.value), reason=reason)
         for i in self._zoned:
             row.value[i] = _as_iso(row.value[i], day_first=bool(self._day_first))
         return Raw(row.line, None, {name: cell for name, cell in zip(self._names, row.value, strict=True) if name})
@@ -215,7 +215,7 @@ class _Rows:
             if row is None or self._has_swallowed_rows(row, lines):
                 self._read_again(lines[1:])
                 reason = "a quote is opened in the line and never closed"
-                yield Raw(number, None, None, reason, damaged=self._is_last())
+                yield Raw(number, None, _beginning(line), reason, damaged=self._is_last())
                 continue
             self.line += len(lines) - 1
             yield row
@@ -239,7 +239,7 @@ class _Rows:
 
     def _has_swallowed_rows(self, row: Raw, lines: list[bytes]) -> bool:
         """Tell a row of several lines that is none, and whose lines behind the first are."""
-        if len(lines) == 1 or not self.width or (row.value is not None and len(row.value) == self.width):
+        if len(lines) == 1 or not self.width or (row.reason is None and len(row.value) == self.width):
             return False
         cells = (_cells(line.decode("utf-8", "replace").rstrip("\r\n"), self._delimiter) for line in lines[1:])
         return all(one is not None and len(one) == self.width for one in cells)
@@ -280,15 +280,16 @@ class _Rows:
         unfinished = not row.endswith(_LINE_END)
         row = row.rstrip(b"\0") if unfinished else row
         if b"\0" in row:
-            return Raw(number, None, None, "the row holds a zero byte", damaged=unfinished)
+            return Raw(number, None, _beginning(row), "the row holds a zero byte", damaged=unfinished)
         try:
             text = row.decode("utf-8")
         except UnicodeDecodeError as error:
             reason = f"the row cannot be read: not UTF-8 text at byte {error.start + 1}"
-            return Raw(number, None, None, reason, damaged=unfinished)
+            return Raw(number, None, _beginning(row), reason, damaged=unfinished)
         cells = _cells(text.rstrip("\r\n"), self._delimiter)
         if cells is None:
-            return Raw(number, None, None, "the quotes of the row cannot be made out", damaged=unfinished)
+            reason = "the quotes of the row cannot be made out"
+            return Raw(number, None, _beginning(row), reason, damaged=unfinished)
         return Raw(number, None, cells, damaged=unfinished)
 
 
@@ -315,6 +316,11 @@ def _lines_in(chunks: Iterable[bytes]) -> Iterator[bytes | None]:
 
 def _joined(parts: list[bytes], size: int) -> bytes | None:
     return b"".join(parts) if size <= MAX_ROW_BYTES else None
+
+
+def _beginning(row: bytes) -> tuple[str, ...]:
+    """Return what is kept of a row whose cells cannot be told apart: one text."""
+    return (row[:BEGINNING_BYTES].decode("utf-8", "replace"),)
 
 
 def _delimiter_of(header: str) -> str:

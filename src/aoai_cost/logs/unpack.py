@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import zstandard
 
-__all__ = ["DamageError", "ParquetError", "text_chunks"]
+__all__ = ["CHUNK_BYTES", "DamageError", "ParquetError", "text_chunks"]
 
 CHUNK_BYTES = 1 << 20
 _PARQUET = b"PAR1"

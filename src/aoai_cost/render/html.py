@@ -10,6 +10,7 @@ from .words import (
     GAP_LEGEND,
     OPTIONAL,
     account,
+    account_of,
     amount,
     columns,
     cost,
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["report_html"]
 
+_SHOWN_REJECTED = 1_000
+_SHOWN_UNFOLDED = 20
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #59636e; --line: #d5dbe1; --paper: #fff; --mark: #0b62c4; }
 @media (prefers-color-scheme: dark) {
@@ -52,6 +55,7 @@ td { white-space: nowrap; }
 .w { white-space: normal; overflow-wrap: anywhere; min-width: 8rem; }
 .bar svg { display: block; width: 5rem; height: .75rem; margin-top: .35rem; }
 .bar rect { fill: var(--mark); }
+summary { margin: .75rem 0; cursor: pointer; color: var(--soft); }
 ul { margin: 0; padding-left: 1.2rem; }
 @media screen and (max-width: 48rem) { .o { display: none; } }
 @page { size: landscape; margin: 12mm; }
@@ -80,14 +84,14 @@ def report_html(report: CostReport) -> str:
     sections = [_headline(report), _section(f"Cost by {by}", _costs(report))]
     if len(report.unpriced):
         sections.append(_section("Not in the total: no price", _unpriced(report)))
-    if len(report.rejected):
+    if report.counts.total.rejected:
         sections.append(_section("Not in the total: rows that could not be read", _rejected(report)))
     if report.notes:
         notes = "\n".join(element("li", text(plain(note))) for note in report.notes)
         sections.append(_section("Notes", element("ul", notes)))
     sections.append(_section("Price rows used", _lines(report)))
     read = table(("Rows of the log", "Count"), [(words, whole(n)) for words, n in reading(report)], numeric=(1,))
-    sections.append(_section("What was read", read))
+    sections.append(_section("What was read", read + _files(report)))
     return page(f"Azure OpenAI cost {period(report)}", _STYLE, "\n".join(sections))
 
 
@@ -151,8 +155,31 @@ def _unpriced(report: CostReport) -> str:
 
 
 def _rejected(report: CostReport) -> str:
-    cells = [(plain(row.line), plain(row.reason), plain(row.source_file)) for row in rows(report.rejected)]
-    return table(("Line", "Reason", "File"), cells, numeric=(0,), wrapped=(1, 2))
+    reasons = [(plain(reason), whole(count)) for reason, count in report.counts.reasons]
+    cells = [
+        (plain(row.line), plain(row.reason), plain(row.masked_row), plain(row.source_file))
+        for row in rows(report.rejected.head(_SHOWN_REJECTED))
+    ]
+    n_rows = report.counts.total.rejected
+    title = f"The rows: {whole(n_rows)}" if n_rows == len(cells) else f"The first {whole(len(cells))} rows"
+    listed = table(("Line", "Reason", "Row, its content masked", "File"), cells, numeric=(0,), wrapped=(1, 2, 3))
+    return table(("Reason", "Rows"), reasons, numeric=(1,), wrapped=(0,)) + _folded(title, listed, len(cells))
+
+
+def _files(report: CostReport) -> str:
+    files = report.counts.files
+    cells = [
+        (plain(one.source_file), *(whole(n) for _, n in account_of(one)), "yes" if one.complete else "no")
+        for one in files
+    ]
+    headings = ("File", *(heading(words) for words, _ in account_of(report.counts.total)), "Read to its end")
+    return _folded(f"File by file: {whole(len(files))}", table(headings, cells, numeric=range(1, 9), wrapped=(0,)), 0)
+
+
+def _folded(title: str, inner: str, n_rows: int) -> str:
+    """Return a part of the page that its reader unfolds; a short one is unfolded already."""
+    is_open = {"open": ""} if 0 < n_rows <= _SHOWN_UNFOLDED else {}
+    return element("details", element("summary", text(title)) + inner, **is_open)
 
 
 def _lines(report: CostReport) -> str:

@@ -14,6 +14,7 @@ from .words import (
     GAP_LEGEND,
     OPTIONAL,
     account,
+    account_of,
     amount,
     columns,
     cost,
@@ -24,6 +25,7 @@ from .words import (
     quantity,
     reading,
     rows,
+    troubled_files,
     whole,
 )
 
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["report_table"]
 
 _SHOWN_UNPRICED = 20
+_SHOWN_REASONS = 10
 _SHOWN_REJECTED = 5
+_SHOWN_FILES = 20
 _LONGEST_NAME = 36
 _ANY_WIDTH = 10_000
 
@@ -45,13 +49,19 @@ def report_table(report: CostReport) -> RenderableType:
         parts.append(Text(GAP_LEGEND, style="dim"))
     if len(report.unpriced):
         parts += ["", Text("Not in the total: no price", style="italic"), _unpriced(report)]
-    if len(report.rejected):
-        parts += ["", Text("Not in the total: rows that could not be read", style="italic"), _rejected(report)]
+    n_rejected = report.counts.total.rejected
+    if n_rejected:
+        parts += ["", Text("Not in the total: rows that could not be read", style="italic")]
+        # A few rows say themselves why.
+        parts += [_reasons(report)] if n_rejected > _SHOWN_REJECTED else []
+        parts.append(_rejected(report))
     if report.notes:
         parts.append("")
         parts += [Text(f"note: {plain(note)}") for note in report.notes]
     read = ", ".join(f"{whole(count)} {words}" for words, count in reading(report))
     parts += ["", Text(read, style="dim")]
+    if len(report.counts.files) > 1 and troubled_files(report):
+        parts += ["", Text("Files to look at", style="italic"), _files(report)]
     return Group(*parts)
 
 
@@ -121,13 +131,40 @@ def _unpriced(report: CostReport) -> Table:
     return table
 
 
-def _rejected(report: CostReport) -> Table:
+def _reasons(report: CostReport) -> RenderableType:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Rows", justify="right")
+    table.add_column("Reason", overflow="fold")
+    reasons = report.counts.reasons
+    for reason, count in reasons[:_SHOWN_REASONS]:
+        table.add_row(Text(whole(count)), Text(plain(reason)))
+    return _with_more(table, len(reasons) - _SHOWN_REASONS, "more reasons; --html and --json list them all")
+
+
+def _rejected(report: CostReport) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Line", justify="right")
-    table.add_column("Reason", overflow="fold")
+    for name in ("Reason", "Row, its content masked", "File"):
+        table.add_column(name, overflow="fold")
+    shown = report.rejected.head(_SHOWN_REJECTED)
+    for row in rows(shown):
+        table.add_row(*(Text(plain(cell)) for cell in (row.line, row.reason, row.masked_row, row.source_file)))
+    more = report.counts.total.rejected - len(shown)
+    return _with_more(table, more, "more rows; --rejects writes them all to a file")
+
+
+def _files(report: CostReport) -> RenderableType:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("File", overflow="fold")
-    for row in rows(report.rejected.head(_SHOWN_REJECTED)):
-        table.add_row(*(Text(plain(cell)) for cell in (row.line, row.reason, row.source_file)))
-    if len(report.rejected) > _SHOWN_REJECTED:
-        table.caption = f"and {len(report.rejected) - _SHOWN_REJECTED:,} more; --html and --json list them all"
-    return table
+    table.add_column("What became of its rows", overflow="fold")
+    files = troubled_files(report)
+    for one in files[:_SHOWN_FILES]:
+        told = [f"{whole(count)} {words}" for words, count in account_of(one) if count]
+        told += [] if one.complete else ["not read to its end"]
+        table.add_row(Text(plain(one.source_file)), Text(", ".join(told)))
+    return _with_more(table, len(files) - _SHOWN_FILES, "more files; --html and --json list them all")
+
+
+def _with_more(table: Table, more: int, words: str) -> RenderableType:
+    """Return a table and, below it, how much it leaves out; a caption would be as narrow as the table."""
+    return Group(table, Text(f"and {more:,} {words}", style="dim")) if more > 0 else table

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 if TYPE_CHECKING:
+    from ..logs import FileCounts
     from ..report import CostReport
 
 __all__ = [
     "GAP_LEGEND",
     "OPTIONAL",
     "account",
+    "account_of",
     "amount",
     "columns",
     "cost",
@@ -25,6 +27,7 @@ __all__ = [
     "quantity",
     "reading",
     "rows",
+    "troubled_files",
     "whole",
 ]
 
@@ -51,7 +54,7 @@ _COUNT_WORDS = {
     "rejected": "rejected",
 }
 """What became of the rows of a log; all but ``rows`` add up to ``rows``."""
-
+_DOUBT_WORDS = {"unmetered": "calls without tokens", "conflicts": "calls whose rows contradict each other"}
 
 GAP_LEGEND = "? : something in this row has no price or no tokens, and would add to its cost"
 
@@ -115,6 +118,16 @@ def amount(value: Decimal) -> str:
 def reading(report: CostReport) -> list[tuple[str, int]]:
     """Return what became of the rows of the log, as (words, how many)."""
     return [(words, getattr(report.counts.total, name)) for name, words in _COUNT_WORDS.items()]
+
+
+def account_of(counts: FileCounts) -> list[tuple[str, int]]:
+    """Return what became of the rows of one file, and what is in doubt among its calls, as (words, how many)."""
+    return [(words, getattr(counts, name)) for name, words in (_COUNT_WORDS | _DOUBT_WORDS).items()]
+
+
+def troubled_files(report: CostReport) -> list[FileCounts]:
+    """Return the files with rejected rows, with calls whose rows contradict each other, or not read to their end."""
+    return [one for one in report.counts.files if one.rejected or one.conflicts or not one.complete]
 
 
 def columns(report: CostReport) -> tuple[list[str], list[str]]:

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import pandas as pd
 
 from .. import markup
 from ..catalog import Deployment, Deployments, read_deployments, same_resource, split_model_name
 from ..errors import RequestError, shorten
-from ..logs import Group, GroupKey, UsageLog, UsageSums, sum_usage
+from ..logs import Counts, Group, GroupKey, ReadOptions, UsageLog, UsageSums, sum_usage
 from ..logs.sums import sortable
 from ..prices import Cost, PriceBook, exact_sum
 from ..usage import METER_UNITS, MeterKey, Usage
@@ -27,6 +27,8 @@ BY = ("resource", "deployment", "model", "version", "sku", "region", "tier")
 
 TOKEN_METERS = ("input", "cached_input", "cache_write", "output")
 DAY_MS = 24 * 3600 * 1000
+
+_Source = str | os.PathLike[str] | pd.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ class CostReport:
     unpriced : DataFrame
         Quantities without a price, each with the reason; they are in no total.
     rejected, counts, files_complete
-        From reading the log: rows that could not be read, what became of each row, and whether every file was whole.
+        From reading the log, as in `UsageLog`: rows that could not be read, what became of each row, and whether every
+        file was whole.
     period : (date, date) or None
         First day, and the day after the last one, UTC.
     """
@@ -60,7 +63,7 @@ class CostReport:
     certainty: Literal["exact", "estimated", "lower_bound"]
     unpriced: pd.DataFrame
     rejected: pd.DataFrame
-    counts: Any
+    counts: Counts
     files_complete: bool
     period: tuple[date, date] | None
     notes: tuple[str, ...]
@@ -83,19 +86,20 @@ class CostReport:
 
 
 def cost_report(
-    log: UsageLog | str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    log: UsageLog | UsageSums | _Source | Iterable[_Source],
     *,
     deployments: Deployments | str | os.PathLike[str] | None = None,
     prices: PriceBook | None = None,
     by: Sequence[str] = ("deployment",),
     every: Literal["month", "day"] = "month",
+    **reading: Unpack[ReadOptions],
 ) -> CostReport:
     """Price a usage log, per deployment and month or day.
 
     Parameters
     ----------
-    log : UsageLog, path or paths
-        What `read_usage` made, or what it should read.
+    log : UsageLog, UsageSums, path, DataFrame, or several of the last two
+        What `read_usage` or `sum_usage` made, or what to read.
     deployments : Deployments or path, optional
         What each deployment is; without it no row has a sku, and every row is listed as unpriced. PTU and fine-tuned
         deployments add their hours in the report's period (the first to the last day in the log).
@@ -105,26 +109,26 @@ def cost_report(
         Any of resource, deployment, model, version, sku, region, tier.
     every : str
         ``month`` or ``day``, in UTC.
+    **reading
+        How to read what is no log yet: what `read_usage` takes beside its paths (format, columns, deployment, resource,
+        strict, rejects).
 
     Raises
     ------
     RequestError
-        For an unknown `by` or `every`.
+        For an unknown `by` or `every`, or `reading` for a log that was read already.
     DeploymentsError, UsageFormatError
         For files that cannot be used.
     """
     columns = _columns(by)
     if every not in ("month", "day"):
         raise RequestError("every", f"must be month or day, found {shorten(every)}")
-    if isinstance(log, UsageLog):
-        sums = log.sums
-    else:
-        sums = sum_usage(*([log] if isinstance(log, (str, os.PathLike)) else log))
     if deployments is None:
         deployments = Deployments(())
     elif not isinstance(deployments, Deployments):
         deployments = read_deployments(deployments)
     book = prices if prices is not None else PriceBook.current()
+    sums = _sums_of(log, reading)
     pricing = _Pricing(book, deployments, columns, every)
     pricing.learn_resources(key for key, _ in sums.groups)
     for key, group in sums.groups:
@@ -132,6 +136,14 @@ def cost_report(
     if sums.period is not None:
         pricing.add_time(sums.period)
     return pricing.report(sums)
+
+
+def _sums_of(log: UsageLog | UsageSums | _Source | Iterable[_Source], reading: ReadOptions) -> UsageSums:
+    if isinstance(log, (UsageLog, UsageSums)):
+        if reading:
+            raise RequestError(min(reading), "says how to read a log, and this one was read already")
+        return log.sums if isinstance(log, UsageLog) else log
+    return sum_usage(*([log] if isinstance(log, (str, os.PathLike, pd.DataFrame)) else log), **reading)
 
 
 def _columns(by: Sequence[str]) -> tuple[str, ...]:
@@ -297,7 +309,7 @@ class _Pricing:
     def report(self, log: UsageSums) -> CostReport:
         frame = self._frame()
         unmetered = int(frame["unmetered"].sum())
-        rejected = len(log.rejected)
+        rejected = log.counts.total.rejected
         notes = [f"{_some(deployments)}: {note}" for note, deployments in self.notes.items()]
         if unmetered:
             notes.append(
@@ -317,6 +329,11 @@ class _Pricing:
             notes.append("some quantities have no price; they are listed as unpriced and not in the total")
         if rejected:
             notes.append(f"rows that could not be read: {rejected:,}; they are listed as rejected and not in the total")
+        if rejected > len(log.rejected):
+            notes.append(
+                f"the list of rejected rows is cut: {len(log.rejected):,} of {rejected:,}, the first of each file; "
+                "rejects= writes all of them to a file (--rejects of the command)"
+            )
         if len(log.formats) > 1:
             notes.append(
                 f"the rows come from several kinds of log ({', '.join(log.formats)}), whose ids cannot be joined: "

@@ -1,0 +1,180 @@
+"""All that was read, by whomever: the calls in it, and an account of every row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ..errors import UsageFormatError
+from .files import Section
+from .join import Calls, Joiner
+from .meters import LoggedHours
+from .nesting import leave_innermost
+from .parts import Parts, PartTable, Shared
+from .reading import Account, Continued, Options, SectionAccount, strange
+from .rejects import Rejects
+from .schema import Counts, FileCounts, PartKind
+from .sums import Sums, UsageSums
+
+__all__ = ["Whole"]
+
+
+class Whole:
+    """The records of all sections, and their accounts.
+
+    `sections` are those of `accounts` in their order, which is that of the files.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[str],
+        sections: Sequence[Section],
+        accounts: Sequence[Account],
+        shared: Shared,
+        options: Options,
+    ) -> None:
+        self.shared, self._options = shared, options
+        self.sections: list[SectionAccount] = [section for one in accounts for section in one.sections]
+        """In their order."""
+        self._files = files
+        self._file_of = [section.file for section in sections]
+        self.sources = {source for one in accounts for source in one.sources}
+        """The numbers of the formats of which there are rows."""
+        self._has_sums = any(one.has_sums for one in accounts)
+        self._continued = _continued(accounts)
+        self.followed: set[int] = set()
+        """The places among the rows after which more follows of those where it does."""
+        self._unseen = [set(one.unseen) for one in accounts if one.unseen is not None]
+        self._recognised = any(one.recognised for one in accounts)
+
+    def lines_before(self) -> list[int]:
+        """Return for each section how many lines of its file come before it."""
+        found: list[int] = []
+        file, lines = -1, 0
+        for number, section in zip(self._file_of, self.sections, strict=True):
+            if number != file:
+                file, lines = number, 0
+            found.append(lines)
+            lines += section.lines
+        return found
+
+    def check(self, rejects: Rejects) -> None:
+        """Refuse files that cannot be what the user thinks.
+
+        Raises
+        ------
+        UsageFormatError
+            If no row was of a known format, or no row had a column that the user's map names.
+        """
+        if self._unseen and (nowhere := set.intersection(*self._unseen)):
+            # It is misspelled, and what it holds would be missing in silence.
+            reason = "no row has the column; columns must name it as the source does"
+            raise UsageFormatError("", reason, 0, min(nowhere))
+        n_rejected = sum(one.counts.rejected for one in self.sections)
+        if n_rejected and not self._recognised:
+            first = rejects.rows[0]
+            more = f" (and {n_rejected - 1:,} more rows)" if n_rejected > 1 else ""
+            reason = f"{first.reason}{more}; {strange(self.shared, all_of_them=True)}"
+            raise UsageFormatError(first.source_file, reason, first.line or 0)
+
+    @property
+    def depends(self) -> bool:
+        """Whether what some rows count for depends on rows of other calls, so that partitions hang together."""
+        return self._has_sums
+
+    def innermost(self, partitions: Iterator[Parts]) -> Iterator[Parts]:
+        """Yield the rows of calls of spans under their identities, without what is told again around them."""
+        counts = [section.counts for section in self.sections]
+        return (leave_innermost(parts, counts) for parts in partitions)
+
+    def calls(self, partitions: Iterator[Parts]) -> Iterator[Calls]:
+        """Yield the calls in `partitions`, each of which holds all rows of its calls; count what becomes of rows.
+
+        Where partitions hang together (`depends`), all must be given.
+        """
+        for calls in self._joined(partitions):
+            self._follow(calls)
+            yield calls
+
+    def _joined(self, partitions: Iterator[Parts]) -> Iterator[Calls]:
+        counts = [section.counts for section in self.sections]
+        joiner = Joiner(self.shared, counts, self._options.given(self.shared))
+        logged = LoggedHours(self.shared, counts)
+        sums = PartTable()
+        try:
+            for parts in partitions:
+                if not self._has_sums:
+                    yield joiner.resolve(parts)
+                    continue
+                of_sums = np.isin(parts["kind"], PartKind.OF_SUMS)
+                sums.add_many(parts[of_sums])
+                calls = joiner.resolve(parts[~of_sums])
+                logged.learn(calls)
+                yield calls
+            for parts in sums.partitions():
+                yield joiner.resolve(logged.left_of(parts))
+        finally:
+            sums.close()
+
+    def _follow(self, calls: Calls) -> None:
+        rows = calls.rows
+        times = rows["timestamp_us"]
+        for number, one in enumerate(self._continued):
+            if number in self.followed:
+                continue
+            later = rows[(rows["source"] == one.source) & (times >= one.begins_us) & (times < one.ends_us)]
+            if any(self.shared.facets.all[i].api == one.api for i in np.unique(later["facets"]).tolist()):
+                self.followed.add(number)
+
+    def _end_continued(self, rejects: Rejects) -> None:
+        """Reject the rows after which more would follow, where it does not."""
+        before = self.lines_before()
+        for number, one in enumerate(self._continued):
+            section = self.sections[one.section].counts
+            if number in self.followed:
+                section.ignored += 1
+                continue
+            line = None if one.reject.line is None else one.reject.line + before[one.section]
+            if self._options.strict:
+                raise UsageFormatError(one.reject.source_file, one.reject.reason, line or 0)
+            section.complete = False
+            section.rejected += 1
+            rejects.add(one.reject._replace(line=line))
+
+    def usage_sums(self, sums: Sums, rejects: Rejects) -> UsageSums:
+        """Return the sums of all calls with the account.
+
+        Raises
+        ------
+        UsageFormatError
+            Under ``strict``, if what follows a row is not there.
+        """
+        from .frame import make_rejected
+
+        # Only now is it known which rows were further parts of a call, and what is missing.
+        self._end_continued(rejects)
+        counts = Counts(tuple(self._file_counts()), rejects.reasons)
+        return UsageSums(
+            groups=tuple(sums.groups()),
+            period=sums.period,
+            formats=sums.formats,
+            rejected=make_rejected(rejects.sorted_rows(self._files), self._files),
+            counts=counts,
+            complete=counts.total.complete,
+        )
+
+    def _file_counts(self) -> list[FileCounts]:
+        totals = [FileCounts(shown) for shown in self._files]
+        for number, section in zip(self._file_of, self.sections, strict=True):
+            totals[number].add(section.counts)
+        return totals
+
+
+def _continued(accounts: Sequence[Account]) -> list[Continued]:
+    found: list[Continued] = []
+    first = 0
+    for account in accounts:
+        found += [one._replace(section=one.section + first) for one in account.continued]
+        first += len(account.sections)
+    return found
