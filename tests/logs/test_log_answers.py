@@ -348,6 +348,8 @@ def test_a_page_with_more_behind_it_is_no_complete_log(tmp_path: Path) -> None:
         with pytest.raises(UsageFormatError, match="has_more"):
             read_rows(tmp_path, *files, strict=True)
     assert total(log, "prompt_tokens") == 2000
+    embedded = sum_row(object="organization.usage.embeddings.result", model="text-embedding-3-large", output_tokens=0)
+    assert not read_rows(tmp_path, [page, page_of(embedded, start=CREATED + 3600)]).complete
     empty = {"object": "page", "data": [], "has_more": True}
     assert not read_rows(tmp_path, [empty, page_of(sum_row())]).complete
 
@@ -398,6 +400,8 @@ def test_audio_in_sums_has_its_cached_part_back(tmp_path: Path) -> None:
 def test_costs_are_no_usage(tmp_path: Path) -> None:
     cost = {"object": "organization.costs.result", "amount": {"value": 0.06, "currency": "usd"}}
     assert counted(read_rows(tmp_path, [page_of(cost), page_of(sum_row())])) == (1, 0, 0, 0, 1)
+    log = read_rows(tmp_path, [page_of(cost, has_more=True), page_of(sum_row())])
+    assert (counted(log)[4], log.complete) == (2, True)
 
 
 def test_a_body_that_is_logged_twice_counts_once(tmp_path: Path) -> None:

@@ -139,11 +139,12 @@ class Continued(NamedTuple):
 
     source: int
     """The number of its format."""
+    api: str | None
     begins_us: int
     ends_us: int
     section: int
     reject: Reject
-    """What is said if the log has no call of the format in this time."""
+    """What is said if the log has no call of the format and the API in this time."""
 
 
 class Account(NamedTuple):
@@ -268,7 +269,9 @@ class Reading:
                 self._add(source, one, row, current)
             except ContinuedError as error:
                 reject = self._reject_of(raw, str(error), current)
-                self._continued.append(Continued(source, error.begins_us, error.ends_us, current.section, reject))
+                self._continued.append(
+                    Continued(source, error.api, error.begins_us, error.ends_us, current.section, reject)
+                )
             except RowError as error:
                 self._reject(raw._replace(value=row), str(error), current)
 

@@ -45,14 +45,14 @@ class RowError(ValueError):
 
 
 class ContinuedError(RowError):
-    """A row after which more follows: the log is whole only if it has calls of the same format from then on.
+    """A row after which more follows: the log is whole only if it has calls of the same format and API from then on.
 
     They are looked for from `begins_us` until `ends_us`, in microseconds since 1970, wherever in the log they stand.
     """
 
-    def __init__(self, reason: str, begins_us: int, ends_us: int) -> None:
+    def __init__(self, reason: str, api: str | None, begins_us: int, ends_us: int) -> None:
         super().__init__(reason)
-        self.begins_us, self.ends_us = begins_us, ends_us
+        self.api, self.begins_us, self.ends_us = api, begins_us, ends_us
 
 
 class PartKind:

@@ -119,10 +119,13 @@ class Whole:
             sums.close()
 
     def _follow(self, calls: Calls) -> None:
-        times = calls.rows["timestamp_us"]
+        rows = calls.rows
+        times = rows["timestamp_us"]
         for number, one in enumerate(self._continued):
-            later = (times >= one.begins_us) & (times < one.ends_us)
-            if number not in self.followed and (later & (calls.rows["source"] == one.source)).any():
+            if number in self.followed:
+                continue
+            later = rows[(rows["source"] == one.source) & (times >= one.begins_us) & (times < one.ends_us)]
+            if any(self.shared.facets.all[i].api == one.api for i in np.unique(later["facets"]).tolist()):
                 self.followed.add(number)
 
     def _end_continued(self, rejects: Rejects) -> None:

@@ -130,8 +130,8 @@ class WorkFolder:
                 has_sums=told["has_sums"],
                 has_spans=told["has_spans"],
                 continued=[
-                    Continued(source, begins_us, ends_us, section, Reject(*reject))
-                    for source, begins_us, ends_us, section, reject in told["continued"]
+                    Continued(source, api, begins_us, ends_us, section, Reject(*reject))
+                    for source, api, begins_us, ends_us, section, reject in told["continued"]
                 ],
                 unseen=told["unseen"],
             )

@@ -35,9 +35,12 @@ class Row:
 
     def get(self, name: str, small: str | None = None) -> Any:
         """Return a field by its name in the table; None where it is absent or empty."""
+        value = self._record.get(name)
+        if value is not None and value != "":
+            return value
         small = small or name[0].lower() + name[1:]
-        for source, key in ((self._record, name), (self._properties, small), (self._record, small)):
-            value = source.get(key)
+        for source in (self._properties, self._record):
+            value = source.get(small)
             if value is not None and value != "":
                 return value
         return None

@@ -31,6 +31,7 @@ _IMAGES = "generatedimages"
 # and completion together: they are never added to their parts.
 _NEWER = {"inputtokens", "outputtokens", "totaltokens", "modelrequests", _IMAGES}
 _OLDER = {"processedprompttokens", "generatedtokens", "tokentransaction", "azureopenairequests"}
+_KNOWN = _NEWER | _OLDER | _UNCLEAR
 _GRAIN = re.compile(r"PT?(?:(\d{1,3})D)?T?(?:(\d{1,4})H)?(?:(\d{1,6})M)?")
 _CLOCK = re.compile(r"(?:(\d{1,3}) days?, )?(\d{1,2}):(\d\d):(\d\d)")
 _DAY_S = 86_400
@@ -55,7 +56,7 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
         }
     metric = (to_text(record["metricName"], "metricName") or "").lower()
     total = record.get("total")
-    if metric not in _NEWER | _OLDER | _UNCLEAR or total is None or total == "":
+    if metric not in _KNOWN or total is None or total == "":
         return None
     sum_ = to_whole(total, "total") or 0
     if not sum_ and metric not in _COUNTS and metric not in _CALLS:

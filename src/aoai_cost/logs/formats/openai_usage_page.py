@@ -45,6 +45,7 @@ def open_page(record: Mapping[str, Any]) -> Iterator[Any]:
         return
     found = record.get("data") if record["object"] == "page" else [record]
     buckets = found if isinstance(found, list) else []
+    kind = None
     for bucket in buckets:
         results = bucket.get("results") if isinstance(bucket, dict) else None
         if not isinstance(results, list):
@@ -52,17 +53,19 @@ def open_page(record: Mapping[str, Any]) -> Iterator[Any]:
         times = {name: bucket.get(name) for name in ("start_time", "end_time")}
         for result in results:
             yield {**result, **times} if isinstance(result, dict) else result
+            kind = result.get("object") if isinstance(result, dict) else kind
     if record.get("has_more"):
         ends = {"start_time": buckets[0].get("start_time"), "end_time": buckets[-1].get("end_time")} if buckets else {}
-        yield {"object": "page", **ends}
+        yield {"object": "page", "of": kind, **ends}
 
 
 def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     """Read one sum; None for costs and for what is not of a model, such as storage."""
-    kind = record.get("object")
-    if kind == "page":
+    if record.get("object") == "page":
+        if record.get("of") is not None and _name(record["of"]) not in _APIS:
+            return None  # more of what is not read
         raise _continued(record)
-    name = kind.removeprefix(_PREFIX).removesuffix(_SUFFIX) if isinstance(kind, str) else None
+    name = _name(record.get("object"))
     if name not in _APIS:
         return None
     start = needed_time_us(record.get("start_time"), "start_time")
@@ -98,12 +101,15 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     return (name, str(start), str(end), str(batch), *(str(one) for one in names.values())), part
 
 
+def _name(kind: Any) -> str | None:
+    return kind.removeprefix(_PREFIX).removesuffix(_SUFFIX) if isinstance(kind, str) else None
+
+
 def _continued(page: Mapping[str, Any]) -> ContinuedError:
     """Return that more pages follow, the next of them where this one ends and about as long."""
     start, end = (to_timestamp_us(page.get(one), one) or 0 for one in ("start_time", "end_time"))
-    return ContinuedError(
-        "the page says that more follow (has_more), and no sum of the next one is here", end, 2 * end - start
-    )
+    reason = "the page says that more follow (has_more), and no sum of the next one is here"
+    return ContinuedError(reason, _APIS.get(_name(page.get("of")) or ""), end, 2 * end - start)
 
 
 def _tokens(record: Mapping[str, Any]) -> Tokens:
