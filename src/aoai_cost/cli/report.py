@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ def _refuse_overwriting(outputs: Sequence[str], inputs: Sequence[str | None]) ->
     help="Columns to split by, with commas between: resource, deployment, model, version, sku, region, tier.",
 )
 @click.option("--every", type=click.Choice(["month", "day"]), default="month", show_default=True, help="The period.")
+@click.option("--since", callback=options.moment, help="Only calls from this day or time on, UTC.")
+@click.option("--until", callback=options.moment, help="Only calls before this day or time, UTC.")
 @click.option(
     "--html", type=click.Path(dir_okay=False), callback=options.output_path, help="Write the report as a page."
 )
@@ -59,15 +62,20 @@ def report(
     log_format: str,
     by: list[str],
     every: Any,
+    since: datetime | None,
+    until: datetime | None,
     html: str | None,
     csv: str | None,
     as_json: bool,
 ) -> None:
-    """Turn usage LOGS (files or folders) into costs per deployment and month.
+    """Turn usage LOGS (files, folders, or URLs of a storage account) into costs per deployment and month.
+
+    A URL is abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/FOLDER; what opens it is read from AZURE_STORAGE_* variables.
 
     \b
     Example:
       aoai-cost report examples/logs --deployments examples/deployments.toml --html report.html
+      aoai-cost report examples/logs --deployments examples/deployments.toml --since 2026-10-13 --until 2026-10-14
     """
     from ..catalog import read_deployments
     from ..logs import read_usage
@@ -75,9 +83,11 @@ def report(
     from ..report import cost_report
 
     _refuse_overwriting([path for path in (html, csv) if path is not None], [*logs, deployments, *sheets])
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError("--since must be before --until")
     known = read_deployments(deployments) if deployments is not None else None
     prices = options.price_book(sheets, currency)
-    log = read_usage(*logs, format=log_format)
+    log = read_usage(*logs, format=log_format, since=since, until=until)
     result = cost_report(log, deployments=known, prices=prices, by=by, every=every)
     if as_json:
         print_json(report_json(result))

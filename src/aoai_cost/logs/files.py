@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -15,7 +15,9 @@ import orjson
 
 from ..errors import UsageFormatError
 from .documents import WRAPPERS, Unreadable, records_in
+from .period import ALWAYS, Period
 from .raw import MAX_LINE_BYTES, Piece, Raw
+from .remote import Blob, find_blobs, is_url
 from .tables import is_table, read_parquet, read_table
 from .unpack import DamageError, ParquetError, text_chunks
 
@@ -36,45 +38,68 @@ _BLANK = b" \t\r\n\f\v\0"
 class LogFile(NamedTuple):
     """A file to read, and its name as messages and frames show it."""
 
-    path: Path
+    path: Path | Blob
     shown: str
 
     def open(self) -> BinaryIO:
         """Open the file for reading; it can seek unless it is a pipe."""
         return self.path.open("rb")
 
+    @property
+    def size(self) -> int:
+        """Bytes in the file as it is stored; 0 for a pipe."""
+        return self.path.size if isinstance(self.path, Blob) else self.path.stat().st_size
 
-def find_files(paths: tuple[str | os.PathLike[str], ...]) -> list[LogFile]:
+
+def find_files(
+    paths: tuple[str | os.PathLike[str], ...],
+    period: Period = ALWAYS,
+    storage_options: Mapping[str, Any] | None = None,
+) -> list[LogFile]:
     """Return the files that `paths` name, folders walked and sorted; hidden ones are left out, each file comes once.
+
+    Paths may be URLs of a storage account, opened with `storage_options`. Of Azure Monitor's folders of hours only
+    those that can hold rows of `period` are looked into.
 
     Raises
     ------
     UsageFormatError
-        For a path that does not exist, a folder without files, or no path at all.
+        For a path that does not exist, a folder without files, or no path at all; for a URL that cannot be listed.
+    MissingExtraError
+        For a URL without the package that opens it.
     """
     if not paths:
         raise UsageFormatError("", "no path was given; name a log file or a folder of them")
-    found: dict[Path, LogFile] = {}
-    for given in paths:
+    urls = [is_url(os.fsdecode(given)) for given in paths]
+    if storage_options is not None and not any(urls):
+        raise UsageFormatError("", "storage_options are given, and no path is a URL")
+    found: dict[object, LogFile] = {}
+    for given, at_url in zip(paths, urls, strict=True):
         if not os.fspath(given):
             raise UsageFormatError("", "a path is empty")
+        if at_url:
+            for key, blob in find_blobs(os.fsdecode(given), period, storage_options).items():
+                found.setdefault(key, LogFile(blob, blob.shown))
+            continue
         path = Path(os.fsdecode(given))
         try:
-            inside = _walk(path) if path.is_dir() else [path]
+            inside = _walk(path, period) if path.is_dir() else [path]
             exists = path.exists()
         except (OSError, ValueError) as error:
             raise UsageFormatError(_shown(path), f"cannot be read: {_why(error)}") from None
         if not exists:
             raise UsageFormatError(_shown(path), "no such file or folder")
+        inside = [one for one in inside if period.may_be_in(one.absolute().parts)]
         if not inside:
-            raise UsageFormatError(_shown(path), "the folder holds no file")
+            wanted = " of the hours that since and until ask for" if period != ALWAYS else ""
+            raise UsageFormatError(_shown(path), f"the folder holds no file{wanted}")
         for one in inside:
             # A file that is named twice, or through a link, is one file.
             found.setdefault(one.resolve(), LogFile(one, _shown(one)))
     return sorted(found.values(), key=lambda one: one.shown)
 
 
-def _walk(folder: Path) -> list[Path]:
+def _walk(folder: Path, period: Period) -> list[Path]:
     def refuse(error: OSError) -> None:
         raise error
 
@@ -86,7 +111,8 @@ def _walk(folder: Path) -> list[Path]:
             folders.clear()
             continue
         seen.add(resolved)
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        way = Path(here).absolute().parts
+        folders[:] = [name for name in folders if not name.startswith(".") and period.may_be_in((*way, name))]
         files += [path for name in names if not name.startswith(".") and (path := Path(here, name)).is_file()]
     return files
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from .formats import find_formats
 from .frame import make_frame, make_rejected
 from .join import Calls, Joiner
 from .meters import LoggedHours
-from .parts import PART, PartTable, Place, Shared, record_of
+from .parts import NOT_A_TIME, PART, PartTable, Place, Shared, record_of
+from .period import ALWAYS, Period, asked_period
 from .raw import Piece, Raw
 from .schema import Counts, FileCounts, LogFormat, PartKind, RowError, UsageLog
 from .sums import Sums, UsageSums
@@ -35,16 +37,22 @@ def read_usage(
     columns: Mapping[str, str] | None = None,
     deployment: str | None = None,
     resource: str | None = None,
+    since: date | datetime | None = None,
+    until: date | datetime | None = None,
+    storage_options: Mapping[str, Any] | None = None,
     strict: bool = False,
 ) -> UsageLog:
     """Read usage logs into one row per call.
 
     Parameters
     ----------
-    *paths : path or DataFrame
+    *paths : path, URL or DataFrame
         Files and folders, in any layout; folders are walked, hidden files left out. JSON lines, event streams,
         JSON documents, answers of queries, CSV or Parquet, plain or packed with gzip or zstd; what a file holds is
-        told by its content, row by row. A DataFrame needs `columns`.
+        told by its content, row by row. A DataFrame needs `columns`. Blobs, folders and containers of a storage account
+        (``pip install "aoai-cost[azure]"``) are ``abfs://CONTAINER/PATH``, ``az://`` or ``abfss://`` alike,
+        ``abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH`` or ``https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH``,
+        the last two also with a SAS token.
     format : str
         ``auto``, or the name of the one format whose rows count, with those that share its calls; docs/log-formats.md
         lists them.
@@ -55,6 +63,18 @@ def read_usage(
     deployment, resource : str, optional
         For logs that never name them: bodies of answers name neither, gateway logs no resource. Without them such
         rows have none; nothing is guessed.
+    since, until : date or datetime, optional
+        Only calls from `since` until before `until` count, by the time in ``UsageLog.frame``; a date is its midnight,
+        what has no zone is UTC, and a row that sums calls goes by where it begins. The rows of other calls are
+        counted as ignored, and those of a call without a time rejected. Of the hours that Azure Monitor writes
+        (``resourceId=/.../y=2026/m=10/d=01/h=05/m=00/PT1H.json``, here or in a storage account) only these and one more
+        on both sides are listed and read: an hour holds what was received in it, and calls that arrived later than
+        that are missed. Everything else is read as a whole.
+    storage_options : mapping, optional
+        What opens the storage account of URLs, as adlfs takes it: ``account_name``, ``account_key``, ``sas_token``,
+        ``connection_string``, ... Without it, the environment variables ``AZURE_STORAGE_CONNECTION_STRING``,
+        ``AZURE_STORAGE_ACCOUNT_NAME``, ``AZURE_STORAGE_ACCOUNT_KEY``, ``AZURE_STORAGE_SAS_TOKEN`` and so on; without
+        any key, the identity that ``DefaultAzureCredential`` finds.
     strict : bool
         Raise on the first row that cannot be read, instead of listing it.
 
@@ -65,8 +85,10 @@ def read_usage(
     Raises
     ------
     UsageFormatError
-        If a path is missing or cannot be opened, if no row of any file is of a known format, if `columns` names what
-        is not there, or under `strict`.
+        If a path is missing or cannot be opened, if a store refuses or fails, if no file is of the hours asked for, if
+        no row of any file is of a known format, if `columns` names what is not there, or under `strict`.
+    MissingExtraError
+        For a URL without adlfs.
     LogFormatError
         If a package that adds a format cannot be loaded.
     UnknownNameError
@@ -78,11 +100,15 @@ def read_usage(
     >>> log.counts.total.requests == len(log.frame)
     True
     """
-    reading, files = _read(paths, format, columns, deployment, resource, strict, keep_texts=True)
+    period = asked_period(since, until)
+    reading, files = _read(
+        paths, format, columns, deployment, resource, period, storage_options, strict, keep_texts=True
+    )
     calls = list(reading.calls())
     everything = Calls(
         np.concatenate([one.rows for one in calls]) if calls else np.empty(0, PART),
         np.concatenate([one.quality for one in calls]) if calls else np.empty(0, np.uint8),
+        np.concatenate([one.conflicts for one in calls]) if calls else np.empty(0, bool),
     )
     frame, quantities = make_frame(everything, reading.shared, [file.shown for file in files])
     return UsageLog(frame=frame, quantities=quantities, sums=_sums(reading, files, [everything]))
@@ -94,10 +120,16 @@ def sum_usage(
     columns: Mapping[str, str] | None = None,
     deployment: str | None = None,
     resource: str | None = None,
+    since: date | datetime | None = None,
+    until: date | datetime | None = None,
+    storage_options: Mapping[str, Any] | None = None,
     strict: bool = False,
 ) -> UsageSums:
     """Read usage logs as `read_usage` does, and keep only sums: no frame, and no more memory for a larger log."""
-    reading, files = _read(paths, format, columns, deployment, resource, strict, keep_texts=False)
+    period = asked_period(since, until)
+    reading, files = _read(
+        paths, format, columns, deployment, resource, period, storage_options, strict, keep_texts=False
+    )
     return _sums(reading, files, reading.calls())
 
 
@@ -123,6 +155,8 @@ def _read(
     columns: Mapping[str, str] | None,
     deployment: str | None,
     resource: str | None,
+    period: Period,
+    storage_options: Mapping[str, Any] | None,
     strict: bool,
     *,
     keep_texts: bool,
@@ -134,9 +168,9 @@ def _read(
     if tables and named is None:
         raise UsageFormatError("a DataFrame", "columns must say which of its columns holds what")
     formats = find_formats(format) if named is None else (named.format,)
-    reading = _Reading(formats, deployment, resource, strict, keep_texts=keep_texts)
+    reading = _Reading(formats, deployment, resource, period, strict, keep_texts=keep_texts)
     others = tuple(one for one in paths if not isinstance(one, pd.DataFrame))
-    files = find_files(others) if others or not tables else []
+    files = find_files(others, period, storage_options) if others or not tables else []
     try:
         for number, file in enumerate(files):
             reading.read_file(number, file.shown, read_pieces(file))
@@ -160,11 +194,12 @@ class _Reading:
         formats: tuple[LogFormat, ...],
         deployment: str | None,
         resource: str | None,
+        period: Period,
         strict: bool,
         *,
         keep_texts: bool,
     ) -> None:
-        self.formats, self.strict = formats, strict
+        self.formats, self.period, self.strict = formats, period, strict
         try:
             named = to_text(deployment, "deployment")
             account = to_text(resource, "resource")
@@ -276,7 +311,7 @@ class _Reading:
         self.rejected.append((counts.source_file, raw.line, raw.offset, reason))
 
     def calls(self) -> Iterator[Calls]:
-        """Yield all calls, once everything is read.
+        """Yield all calls of the period asked for, once everything is read.
 
         Raises
         ------
@@ -294,17 +329,35 @@ class _Reading:
         try:
             for parts in self.table.partitions():
                 if not self.has_sums:
-                    yield joiner.resolve(parts)
+                    yield self._asked(joiner, joiner.resolve(parts))
                     continue
                 of_meters = parts["kind"] == PartKind.METER
                 sums.add_many(parts[of_meters])
                 calls = joiner.resolve(parts[~of_meters])
                 logged.learn(calls)
-                yield calls
+                yield self._asked(joiner, calls)
             for parts in sums.partitions():
-                yield joiner.resolve(logged.left_of(parts))
+                yield self._asked(joiner, joiner.resolve(logged.left_of(parts)))
+            if self.period != ALWAYS:
+                # Calls were rejected behind the rows of all files.
+                place = {one.source_file: number for number, one in enumerate(self.counts)}
+                self.rejected.sort(key=lambda row: (place[row[0]], row[1] is None, row[1] or 0))
         finally:
             sums.close()
+
+    def _asked(self, joiner: Joiner, calls: Calls) -> Calls:
+        """Return the calls of the period asked for, and count what became of the row of each call."""
+        if self.period != ALWAYS:
+            times = calls.rows["timestamp_us"]
+            untimed, inside = times == NOT_A_TIME, self.period.holds(times)
+            for file, line in calls.rows[untimed][["file", "line"]].tolist():
+                reason = "the call does not tell its time, so it cannot be said to lie between since and until"
+                self._reject(self.counts[file], Raw(line or None, None, None), reason)
+            for file in calls.rows["file"][~untimed & ~inside].tolist():
+                self.counts[file].ignored += 1
+            calls = Calls._make(of_calls[inside] for of_calls in calls)
+        joiner.count(calls)
+        return calls
 
 
 class _At:

@@ -208,7 +208,7 @@ class FileCounts:
     """Further rows of a call counted elsewhere, here or in another file."""
     duplicates: int = 0
     ignored: int = 0
-    """Rows of a known kind that say nothing of usage."""
+    """Rows of a known kind that say nothing of usage, and rows of calls outside the time that was asked for."""
     rejected: int = 0
     unmetered: int = 0
     """Among the requests: calls whose tokens the log does not tell and that may be billed."""

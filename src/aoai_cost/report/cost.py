@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -89,13 +89,16 @@ def cost_report(
     prices: PriceBook | None = None,
     by: Sequence[str] = ("deployment",),
     every: Literal["month", "day"] = "month",
+    since: date | datetime | None = None,
+    until: date | datetime | None = None,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> CostReport:
     """Price a usage log, per deployment and month or day.
 
     Parameters
     ----------
     log : UsageLog, path or paths
-        What `read_usage` made, or what it should read.
+        What `read_usage` made, or what it should read: files, folders, URLs of a storage account.
     deployments : Deployments or path, optional
         What each deployment is; without it no row has a sku, and every row is listed as unpriced. PTU and fine-tuned
         deployments add their hours in the report's period (the first to the last day in the log).
@@ -105,21 +108,29 @@ def cost_report(
         Any of resource, deployment, model, version, sku, region, tier.
     every : str
         ``month`` or ``day``, in UTC.
+    since, until, storage_options
+        As `read_usage` takes them; for paths alone, since what was read already is all there is to it.
 
     Raises
     ------
     RequestError
-        For an unknown `by` or `every`.
+        For an unknown `by` or `every`, and for what is meant for paths beside a `UsageLog`.
     DeploymentsError, UsageFormatError
         For files that cannot be used.
+    MissingExtraError
+        For a URL without adlfs.
     """
     columns = _columns(by)
     if every not in ("month", "day"):
         raise RequestError("every", f"must be month or day, found {shorten(every)}")
+    reading: dict[str, Any] = {"since": since, "until": until, "storage_options": storage_options}
     if isinstance(log, UsageLog):
+        for name, value in reading.items():
+            if value is not None:
+                raise RequestError(name, "is for paths; give it to read_usage, which made this log")
         sums = log.sums
     else:
-        sums = sum_usage(*([log] if isinstance(log, (str, os.PathLike)) else log))
+        sums = sum_usage(*([log] if isinstance(log, (str, os.PathLike)) else log), **reading)
     if deployments is None:
         deployments = Deployments(())
     elif not isinstance(deployments, Deployments):
