@@ -389,12 +389,18 @@ def test_a_store_that_fails_while_reading_is_no_damage_of_the_file(azurite: Azur
 
 
 def test_a_store_that_cannot_be_reached_is_named() -> None:
-    from azure.core.exceptions import ServiceRequestError
+    from azure.core.exceptions import IncompleteReadError, ServiceRequestError
 
     from aoai_cost.logs.remote import _named_errors
 
-    for error in (ServiceRequestError("secret"), TimeoutError("secret")):
-        with pytest.raises(UsageFormatError, match="cannot be reached") as caught, _named_errors("abfs://logs/a"):
+    broken_off = IncompleteReadError("secret")
+    broken_off.status_code = 206
+    for error, reason in (
+        (ServiceRequestError("secret"), "cannot be reached"),
+        (TimeoutError("secret"), "cannot be reached"),
+        (broken_off, "cannot be read: IncompleteReadError"),
+    ):
+        with pytest.raises(UsageFormatError, match=reason) as caught, _named_errors("abfs://logs/a"):
             raise error
         assert "secret" not in str(caught.value)
         assert caught.value.source == "abfs://logs/a"

@@ -322,7 +322,8 @@ def _why(error: Exception) -> str:
 
     status = getattr(error, "status_code", None)
     code = getattr(error, "error_code", None)
-    if status is not None:
+    # An answer that broke off has the status of one that did not.
+    if status is not None and status >= 400:
         if code == "ContainerNotFound":
             return "no such container"
         what = f"the store answers {status}" + (f" ({code})" if _CODE.fullmatch(str(code or "")) else "")
