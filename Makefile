@@ -18,7 +18,7 @@ NEWEST ?= $(shell for v in 3.15 3.14 3.13 3.12; do for p in python$$v $(HOME)/.p
 	$$p -c '' 2>/dev/null && echo $$p && exit; done; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt types bench compare checked sanitized deep fuzz newest sdk golden accuracy leave-one-out dist clean
+.PHONY: help demo test lint fmt types bench compare checked sanitized deep azurite fuzz newest sdk golden accuracy leave-one-out dist clean
 
 help:  ## list the words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,10 @@ $(VENV)/.dev: $(BIN)/python $(SOURCES)
 $(VENV)/.peers: $(VENV)/.test
 	@for peer in $$($(PEERS)); do \
 		$(INSTALL) "$$peer" || echo "not to be had here, so not measured: $$peer"; done
+	@touch $@
+
+$(VENV)/.azure: $(VENV)/.test
+	$(INSTALL) --editable '.[azure,test]'
 	@touch $@
 
 $(VENV)/.fuzz: $(VENV)/.dev
@@ -98,7 +102,18 @@ sanitized: $(VENV)/.dev  ## the kernels' tests under the address and the undefin
 		--deselect tests/tokens/test_vocabulary.py::test_the_build_writes_every_vocabulary
 
 deep: $(VENV)/.dev checked sanitized  ## many examples, and the slow checks
-	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -m "not dist"
+	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -m "not dist and not azurite"
+
+# The storage emulator of Azure; the newest version that Node 18 runs, which is Debian's.
+AZURITE_VERSION := 3.35.0
+AZURITE := build/azurite-$(AZURITE_VERSION)
+$(AZURITE)/.installed:
+	.ci/npm
+	npm install --silent --no-audit --no-fund --prefix $(AZURITE) azurite@$(AZURITE_VERSION)
+	@touch $@
+
+azurite: $(VENV)/.azure $(AZURITE)/.installed  ## reading from a storage account, against the real emulator
+	PATH=$(CURDIR)/$(AZURITE)/node_modules/.bin:$$PATH $(BIN)/python -m pytest -q -m azurite tests/logs/test_azurite.py
 
 # Half of the time guided by coverage, over kernels that clang has marked; half at random, over the plain ones.
 fuzz: $(VENV)/.fuzz  ## differential fuzzing against tiktoken for FUZZ_SECONDS (60), from FUZZ_SEED (1)

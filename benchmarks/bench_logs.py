@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from statistics import median
-from time import process_time
+from time import perf_counter, process_time
 from typing import Any, NamedTuple
 
 Sums = dict[str, list[int]]
@@ -88,11 +88,11 @@ def write_log(path: Path, megabytes: int, *, as_text: bool) -> None:
                 call += 1
 
 
-def ours(path: str) -> Sums:
+def ours(path: str, processes: int = 1) -> Sums:
     from aoai_cost.logs import sum_usage
 
     sums: Sums = {}
-    for key, group in sum_usage(path).groups:
+    for key, group in sum_usage(path, processes=processes).groups:
         found = sums.setdefault(str(key.deployment), [0, 0, 0])
         usage = group.usage
         counts = usage.get(("cached_input", "text", ""), 0), usage.get(("output", "text", ""), 0)
@@ -207,11 +207,56 @@ def compare(path: Path, shape: str) -> None:
         print(f"{name:16}{size_mb / cpu_s:12,.0f}{cpu_s / loop_s:12.2f}{peak_mb:10,}")
 
 
+def spin(seconds_of_work: int) -> float:
+    """Take the time of a loop that needs nothing but a processor."""
+    start = perf_counter()
+    for _ in range(seconds_of_work * 25_000_000):
+        pass
+    return perf_counter() - start
+
+
+def control() -> float:
+    """Return how much faster two processes are than one, where nothing but the processors can stand in their way."""
+    command = [sys.executable, __file__, "--spin"]
+
+    def together(processes: int) -> float:
+        children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
+        return max(float(child.communicate()[0]) for child in children)
+
+    return 2 * together(1) / together(2)
+
+
+def two_processes(path: Path, rounds: int) -> None:
+    """Print the speed of two processes over that of one, beside that of the control in the same round."""
+    print(f"\nTwo processes, {path.stat().st_size / 1e6:,.0f} MB\n{'control':>10}{'aoai_cost':>12}")
+    for _ in range(rounds):
+        before = control()
+        one, two = (wall_s(path, processes) for processes in (1, 2))
+        print(f"{min(before, control()):10.2f}{one / two:12.2f}")
+
+
+def wall_s(path: Path, processes: int) -> float:
+    command = [sys.executable, __file__, "--wall", str(processes), str(path)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=int, default=100)
     parser.add_argument("--run", nargs=2, metavar=("WAY", "FILE"))
+    parser.add_argument("--two-processes", action="store_true", help="only this; best on a machine without other load")
+    parser.add_argument("--wall", nargs=2, metavar=("PROCESSES", "FILE"))
+    parser.add_argument("--spin", action="store_true")
     given = parser.parse_args()
+    if given.spin:
+        print(spin(2))
+        return
+    if given.wall:
+        import_module("aoai_cost.logs")
+        start = perf_counter()
+        ours(given.wall[1], int(given.wall[0]))
+        print(perf_counter() - start)
+        return
     if given.run:
         print(json.dumps(measure(*given.run)))
         return
@@ -219,6 +264,9 @@ def main() -> None:
         for shape, as_text in (("properties as an object", False), ("properties as a text", True)):
             path = Path(folder) / "log.jsonl"
             write_log(path, given.megabytes, as_text=as_text)
+            if given.two_processes:
+                two_processes(path, ROUNDS)
+                return
             compare(path, shape)
 
 

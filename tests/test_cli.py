@@ -85,6 +85,17 @@ def test_count_reads_files_and_stdin(tmp_path: Path) -> None:
         pytest.param(["report", "/no/such/log"], 1, "/no/such/log", id="missing log"),
         pytest.param(["report", LOGS, "--deployments", "/no/such/file"], 1, "/no/such/file", id="missing deployments"),
         pytest.param(["report", LOGS, "--by", "model,colour"], 2, "none of resource", id="unknown column"),
+        pytest.param(["report", LOGS, "--since", "yesterday"], 2, "is not a date or time like", id="no time"),
+        pytest.param(
+            ["report", LOGS, "--until", "20261014"], 2, "is not a date or time like", id="a time without dashes"
+        ),
+        pytest.param(
+            ["report", LOGS, "--since", "2026-10-14T05:00", "--until", "2026-10-14"],
+            2,
+            "must be before",
+            id="no period",
+        ),
+        pytest.param(["report", LOGS, "--since", "2027-01-01"], 1, "no file of the hours", id="hours nobody wrote"),
         pytest.param(["report", LOGS, "--format", "colour"], 2, "none of auto, azure-monitor", id="unknown format"),
         pytest.param(
             ["report", LOGS, "--csv", "/no/such/folder/r.csv"],
@@ -203,6 +214,16 @@ def test_report_writes_its_files_and_exits_with_3_for_listed_rows(tmp_path: Path
     assert html.read_text("utf-8").startswith("<!doctype html>")
     assert len(csv.read_text("utf-8").splitlines()) == len(found["rows"]) + 1
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["r.csv", "r.html"]
+
+
+def test_a_report_of_a_day_and_of_the_rest_are_the_whole_one() -> None:
+    def requests(*words: str) -> int:
+        return int(data(run("report", LOGS, "--deployments", DEPLOYMENTS, "--json", *words))["requests"])
+
+    # The same moment, in UTC and with an offset.
+    day, later = requests("--until", "2026-10-14"), requests("--since", "2026-10-13T17:00:00-07:00")
+    assert day > 0 < later
+    assert day + later == requests()
 
 
 def test_imported_deployments_are_found_in_a_report(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 import orjson
@@ -53,7 +53,7 @@ class Run:
     @property
     def missing(self) -> list[str]:
         """The parts that the manifest lists and that are not here."""
-        return sorted(self.expected.keys() - {file.path.name for file in self.files})
+        return sorted(self.expected.keys() - {file.place.name for file in self.files})
 
 
 def find_runs(files: Iterable[LogFile]) -> list[Run]:
@@ -65,18 +65,18 @@ def find_runs(files: Iterable[LogFile]) -> list[Run]:
         If a manifest cannot be read.
     """
     bills: list[LogFile] = []
-    manifests: dict[Path, Mapping[str, Any]] = {}
+    manifests: dict[PurePath, Mapping[str, Any]] = {}
     for file in files:
-        if file.path.name.lower() in _MANIFESTS:
-            manifests[file.path.parent] = _read_manifest(file)
+        if file.place.name.lower() in _MANIFESTS:
+            manifests[file.place.parent] = _read_manifest(file)
         else:
             bills.append(file)
     runs: dict[str, Run] = {}
     for file in bills:
-        folder = file.path.parent
+        folder = file.place.parent
         told = manifests.get(folder)
         parts = {} if told is None else _parts(told)
-        if told is not None and file.path.name in parts:
+        if told is not None and file.place.name in parts:
             run = runs.setdefault(str(folder), Run(str(PurePath(file.shown).parent)))
             _describe(run, told, parts)
         else:
@@ -123,9 +123,9 @@ def _describe(run: Run, manifest: Mapping[str, Any], parts: dict[str, int | None
 
 def _run_by_place(runs: dict[str, Run], file: LogFile) -> Run:
     """Return the run of a file without a manifest, by the folders that an export writes into."""
-    folders = file.path.resolve().parent.parts
-    is_part = _PART.match(file.path.name) is not None
-    key = str(file.path.parent) + "/" if is_part else str(file.path)
+    folders = file.place.parent.parts
+    is_part = _PART.match(file.place.name) is not None
+    key = str(file.place.parent) + "/" if is_part else str(file.place)
     run = runs.get(key)
     if run is None:
         run = runs[key] = Run(str(PurePath(file.shown).parent) if is_part else file.shown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ __all__ = [
     "currency",
     "day",
     "log_format",
+    "moment",
     "output_path",
     "price_book",
     "priced",
@@ -37,6 +38,20 @@ def day(ctx: click.Context, param: click.Parameter, value: str | None) -> date |
         return None if value is None else datetime.strptime(value, "%Y-%m-%d").date()
     except ValueError:
         raise click.BadParameter(f"{value!r} is not a date like 2026-10-31", ctx, param) from None
+
+
+def moment(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
+    """Read a date, which is its midnight, or a time such as 2026-10-31T05:00; UTC where it has no offset."""
+    if value is None:
+        return None
+    try:
+        # Without the weeks and the basic form that fromisoformat takes too.
+        found = datetime.fromisoformat(value) if value[4:5] == value[7:8] == "-" else None
+    except ValueError:
+        found = None
+    if found is None:
+        raise click.BadParameter(f"{value!r} is not a date or time like 2026-10-31 or 2026-10-31T05:00", ctx, param)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def amount(ctx: click.Context, param: click.Parameter, value: str | None) -> Decimal | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,8 @@ def _processors() -> int:
     help="Columns to split by, with commas between: resource, deployment, model, version, sku, region, tier.",
 )
 @click.option("--every", type=click.Choice(["month", "day"]), default="month", show_default=True, help="The period.")
+@click.option("--since", callback=options.moment, help="Only calls from this day or time on, UTC.")
+@click.option("--until", callback=options.moment, help="Only calls before this day or time, UTC.")
 @click.option(
     "--html", type=click.Path(dir_okay=False), callback=options.output_path, help="Write the report as a page."
 )
@@ -102,6 +105,8 @@ def report(
     strict: bool,
     by: list[str],
     every: Any,
+    since: datetime | None,
+    until: datetime | None,
     html: str | None,
     csv: str | None,
     rejects: str | None,
@@ -109,12 +114,15 @@ def report(
     work: str | None,
     as_json: bool,
 ) -> None:
-    """Turn usage LOGS (files or folders) into costs per deployment and month.
+    """Turn usage LOGS (files, folders, or URLs of a storage account) into costs per deployment and month.
+
+    A URL is abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/FOLDER; what opens it is read from AZURE_STORAGE_* variables.
 
     \b
     Examples:
       aoai-cost report examples/logs --deployments examples/deployments.toml --html report.html
       aoai-cost report examples/logs --rejects rejects.jsonl
+      aoai-cost report examples/logs --deployments examples/deployments.toml --since 2026-10-13 --until 2026-10-14
     """
     from ..catalog import read_deployments
     from ..render import report_json, report_table, write_report
@@ -122,6 +130,8 @@ def report(
 
     outputs = {"--html": html, "--csv": csv, "--rejects": rejects}
     _refuse_overwriting({name: path for name, path in outputs.items() if path}, [*logs, deployments, *sheets])
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError("--since must be before --until")
     known = read_deployments(deployments) if deployments is not None else None
     prices = options.price_book(sheets, currency)
     with progress_bar() as progress:
@@ -136,6 +146,8 @@ def report(
             deployment=default_deployment,
             resource=default_resource,
             strict=strict,
+            since=since,
+            until=until,
             rejects=rejects,
             processes=processes,
             work=work,

@@ -6,9 +6,9 @@ import codecs
 import io
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -16,7 +16,9 @@ import orjson
 
 from ..errors import UsageFormatError
 from .documents import WRAPPERS, Unreadable, records_in
+from .period import ALWAYS, Period
 from .raw import BEGINNING_BYTES, MAX_LINE_BYTES, Piece, Raw
+from .remote import Blob, find_blobs, is_url
 from .tables import is_table, read_parquet, read_table
 from .unpack import CHUNK_BYTES, DamageError, ParquetError, text_chunks
 
@@ -52,66 +54,91 @@ _BLANK = b" \t\r\n\f\v\0"
 class LogFile(NamedTuple):
     """A file to read, and its name as messages and frames show it."""
 
-    path: Path
+    path: Path | Blob
     shown: str
 
     def open(self) -> BinaryIO:
         """Open the file for reading; it can seek unless it is a pipe."""
         return self.path.open("rb")
 
+    @property
+    def place(self) -> PurePath:
+        """The folders that it is in, and its name."""
+        return PurePosixPath(self.shown) if isinstance(self.path, Blob) else self.path.resolve()
+
     def size(self) -> int:
-        """Return its bytes, 0 where it does not tell, such as a pipe.
+        """Return its bytes as it is stored, 0 where it does not tell, such as a pipe.
 
         Raises
         ------
         UsageFormatError
             If there is no such file any more.
         """
-        return self._stat().st_size
+        return self.path.size if isinstance(self.path, Blob) else self._stat(self.path).st_size
 
     def version(self) -> str:
         """Return what changes when the file does."""
-        found = self._stat()
+        if isinstance(self.path, Blob):
+            return self.path.version
+        found = self._stat(self.path)
         return f"{found.st_size} {found.st_mtime_ns}"
 
-    def _stat(self) -> os.stat_result:
+    def _stat(self, path: Path) -> os.stat_result:
         try:
-            return self.path.stat()
+            return path.stat()
         except OSError as error:
             raise UsageFormatError(self.shown, f"cannot be read: {_why(error)}") from None
 
 
-def find_files(paths: tuple[str | os.PathLike[str], ...]) -> list[LogFile]:
+def find_files(
+    paths: tuple[str | os.PathLike[str], ...],
+    period: Period = ALWAYS,
+    storage_options: Mapping[str, Any] | None = None,
+) -> list[LogFile]:
     """Return the files that `paths` name, folders walked and sorted; hidden ones are left out, each file comes once.
+
+    Paths may be URLs of a storage account, opened with `storage_options`. Of Azure Monitor's folders of hours only
+    those that can hold rows of `period` are looked into.
 
     Raises
     ------
     UsageFormatError
-        For a path that does not exist, a folder without files, or no path at all.
+        For a path that does not exist, a folder without files, or no path at all; for a URL that cannot be listed.
+    MissingExtraError
+        For a URL without the package that opens it.
     """
     if not paths:
         raise UsageFormatError("", "no path was given; name a log file or a folder of them")
-    found: dict[Path, LogFile] = {}
-    for given in paths:
+    urls = [is_url(os.fsdecode(given)) for given in paths]
+    if storage_options is not None and not any(urls):
+        raise UsageFormatError("", "storage_options are given, and no path is a URL")
+    found: dict[object, LogFile] = {}
+    for given, at_url in zip(paths, urls, strict=True):
         if not os.fspath(given):
             raise UsageFormatError("", "a path is empty")
+        if at_url:
+            for key, blob in find_blobs(os.fsdecode(given), period, storage_options).items():
+                found.setdefault(key, LogFile(blob, blob.shown))
+            continue
         path = Path(os.fsdecode(given))
         try:
-            inside = _walk(path) if path.is_dir() else [path]
+            inside = _walk(path, period) if path.is_dir() else [path]
             exists = path.exists()
         except (OSError, ValueError) as error:
             raise UsageFormatError(_shown(path), f"cannot be read: {_why(error)}") from None
         if not exists:
             raise UsageFormatError(_shown(path), "no such file or folder")
+        inside = [one for one in inside if period.may_be_in(one.absolute().parts)]
         if not inside:
-            raise UsageFormatError(_shown(path), "the folder holds no file")
+            wanted = " of the hours that since and until ask for" if period != ALWAYS else ""
+            raise UsageFormatError(_shown(path), f"the folder holds no file{wanted}")
         for one in inside:
             # A file that is named twice, or through a link, is one file.
             found.setdefault(one.resolve(), LogFile(one, _shown(one)))
     return sorted(found.values(), key=lambda one: one.shown)
 
 
-def _walk(folder: Path) -> list[Path]:
+def _walk(folder: Path, period: Period) -> list[Path]:
     def refuse(error: OSError) -> None:
         raise error
 
@@ -123,7 +150,8 @@ def _walk(folder: Path) -> list[Path]:
             folders.clear()
             continue
         seen.add(resolved)
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        way = Path(here).absolute().parts
+        folders[:] = [name for name in folders if not name.startswith(".") and period.may_be_in((*way, name))]
         files += [path for name in names if not name.startswith(".") and (path := Path(here, name)).is_file()]
     return files
 
@@ -203,8 +231,8 @@ def read_pieces(
 
 
 def _read_lines(file: BinaryIO, section: Section) -> Iterator[Piece | Raw]:
-    begin, stop = _line_begin(file, section.start), _line_begin(file, section.end or 0)
-    for piece in _pieces(_chunks_between(file, begin, stop), begin):
+    begin = _line_begin(file, section.start)
+    for piece in _pieces(_lines_between(file, begin, section.end or 0), begin):
         yield from _as_read(piece)
 
 
@@ -213,7 +241,7 @@ def lines_before(file: LogFile, section: Section) -> int:
     if section.start == 0:
         return 0
     with file.open() as opened:
-        return sum(map(_line_ends, _chunks_between(opened, 0, _line_begin(opened, section.start))))
+        return sum(map(_line_ends, _lines_between(opened, 0, section.start)))
 
 
 def _line_begin(file: BinaryIO, offset: int) -> int:
@@ -230,11 +258,21 @@ def _line_begin(file: BinaryIO, offset: int) -> int:
     return at
 
 
-def _chunks_between(file: BinaryIO, begin: int, stop: int) -> Iterator[bytes]:
+def _lines_between(file: BinaryIO, begin: int, end: int) -> Iterator[bytes]:
+    """Yield chunks from the beginning of a line on, to where the last line ends that begins before `end`.
+
+    The file is read once and forwards: it may be far away.
+    """
     file.seek(begin)
-    while begin < stop and (chunk := file.read(min(CHUNK_BYTES, stop - begin))):
-        yield chunk
+    while begin < end and (chunk := file.read(CHUNK_BYTES)):
         begin += len(chunk)
+        if begin >= end:
+            stop = chunk.find(b"\n", end - 1 - (begin - len(chunk)))
+            if stop >= 0:
+                yield chunk[: stop + 1]
+                return
+            end = begin + 1  # the last line goes on
+        yield chunk
 
 
 def open_line(piece: Piece, start: int, end: int, number: int) -> Iterator[Raw]:

@@ -49,6 +49,8 @@ class _Placed(NamedTuple):
 class Joiner:
     """Resolves records, array by array; counts in `counts` what became of each row of each file.
 
+    Rows that make a call are counted only by `count`, once it is known that the call is asked for.
+
     `given` has the deployment and the resource of each format's calls that no row of them names.
     """
 
@@ -118,7 +120,7 @@ class Joiner:
         return found
 
     def _judged(self, rows: Parts, conflicts: npt.NDArray[np.bool_]) -> Calls:
-        """Tell of each call whether it is billed and its tokens known, and count it.
+        """Tell of each call whether it is billed and its tokens known.
 
         Processed and refused by a filter or a timeout (400, 408) is billed; refused before (401, 403, 404, 429) is not;
         a failure of the service is billed only where usage was counted.
@@ -139,11 +141,15 @@ class Joiner:
         quality[refused | (rows["quality"] == _NOT_BILLED)] = _NOT_BILLED
         # Counted by the service and refused by it: one of the two is wrong, and only the refusal costs nothing.
         conflicts = conflicts | (refused & rows["tokens"].any(axis=1))
-        self._count("requests", rows["section"])
-        self._count("unmetered", rows["section"][quality == _MISSING])
-        self._count("conflicts", rows["section"][conflicts])
         rows["duration_ms"] = np.where(rows["duration_ms"] < 0, np.nan, rows["duration_ms"])
         return Calls(rows, quality.astype(np.uint8), conflicts)
+
+    def count(self, calls: Calls) -> None:
+        """Count the calls, each in the section of its row."""
+        sections = calls.rows["section"]
+        self._count("requests", sections)
+        self._count("unmetered", sections[calls.quality == _MISSING])
+        self._count("conflicts", sections[calls.conflicts])
 
     def _count(self, what: str, files: npt.NDArray[np.uint32]) -> None:
         for number, found in enumerate(np.bincount(files.astype(np.int64)).tolist()):

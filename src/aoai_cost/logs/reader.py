@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from ..errors import RequestError, UsageFormatError
 from .files import LogFile, Section, find_files
 from .join import Calls
 from .parts import PART, PartTable
+from .period import asked_period
 from .primary import Choice
 from .reading import Options, Progress, Reading, sum_up
 from .rejects import Rejects, open_rejects
@@ -34,6 +36,9 @@ class ReadOptions(TypedDict, total=False):
     columns: Mapping[str, str] | None
     deployment: str | None
     resource: str | None
+    since: date | datetime | None
+    until: date | datetime | None
+    storage_options: Mapping[str, Any] | None
     strict: bool
     rejects: str | os.PathLike[str] | None
     processes: int
@@ -47,6 +52,9 @@ def read_usage(
     columns: Mapping[str, str] | None = None,
     deployment: str | None = None,
     resource: str | None = None,
+    since: date | datetime | None = None,
+    until: date | datetime | None = None,
+    storage_options: Mapping[str, Any] | None = None,
     strict: bool = False,
     rejects: str | os.PathLike[str] | None = None,
 ) -> UsageLog:
@@ -54,10 +62,13 @@ def read_usage(
 
     Parameters
     ----------
-    *paths : path or DataFrame
+    *paths : path, URL or DataFrame
         Files and folders, in any layout; folders are walked, hidden files left out. JSON lines, event streams,
         JSON documents, answers of queries, CSV or Parquet, plain or packed with gzip or zstd; what a file holds is
-        told by its content, row by row. A DataFrame needs `columns`.
+        told by its content, row by row. A DataFrame needs `columns`. Blobs, folders and containers of a storage account
+        (``pip install "aoai-cost[azure]"``) are ``abfs://CONTAINER/PATH``, ``az://`` or ``abfss://`` alike,
+        ``abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH`` or ``https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH``,
+        the last two also with a SAS token.
     format : str
         ``auto``, or the name of the one format whose rows count, with those that share its calls; docs/log-formats.md
         lists them.
@@ -68,6 +79,18 @@ def read_usage(
     deployment, resource : str, optional
         For logs that never name them: bodies of answers name neither, gateway logs no resource. Without them such
         rows have none; nothing is guessed.
+    since, until : date or datetime, optional
+        Only calls from `since` until before `until` count, by the time in ``UsageLog.frame``; a date is its midnight,
+        what has no zone is UTC, and a row that sums calls goes by where it begins. The rows of other calls are
+        counted as ignored, and those of a call without a time rejected. Of the hours that Azure Monitor writes
+        (``resourceId=/.../y=2026/m=10/d=01/h=05/m=00/PT1H.json``, here or in a storage account) only these and one more
+        on both sides are listed and read: an hour holds what was received in it, and calls that arrived later than
+        that are missed. Everything else is read as a whole.
+    storage_options : mapping, optional
+        What opens the storage account of URLs, as adlfs takes it: ``account_name``, ``account_key``, ``sas_token``,
+        ``connection_string``, ... Without it, the environment variables ``AZURE_STORAGE_CONNECTION_STRING``,
+        ``AZURE_STORAGE_ACCOUNT_NAME``, ``AZURE_STORAGE_ACCOUNT_KEY``, ``AZURE_STORAGE_SAS_TOKEN`` and so on; without
+        any key, the identity that ``DefaultAzureCredential`` finds.
     strict : bool
         Raise on the first row that cannot be read, instead of listing it.
     rejects : path, optional
@@ -81,8 +104,10 @@ def read_usage(
     Raises
     ------
     UsageFormatError
-        If a path is missing or cannot be opened, if no row of any file is of a known format, if `columns` names what
-        is not there, or under `strict`.
+        If a path is missing or cannot be opened, if a store refuses or fails, if no file is of the hours asked for, if
+        no row of any file is of a known format, if `columns` names what is not there, or under `strict`.
+    MissingExtraError
+        For a URL without adlfs.
     LogFormatError
         If a package that adds a format cannot be loaded.
     UnknownNameError
@@ -100,9 +125,9 @@ def read_usage(
     """
     from .frame import make_frame
 
-    options = Options.of(format, columns, deployment, resource, strict)
+    options = Options.of(format, columns, deployment, resource, asked_period(since, until), strict)
     others, tables = _apart(paths)
-    files = find_files(others) if others or not tables else []
+    files = find_files(others, options.period, storage_options) if others or not tables else []
     with open_rejects(rejects) as rejects_file:
         reading = _Here(files, tables, options, Rejects(rejects_file), keep_texts=True)
         calls = list(reading.calls())
@@ -124,6 +149,9 @@ def sum_usage(
     columns: Mapping[str, str] | None = None,
     deployment: str | None = None,
     resource: str | None = None,
+    since: date | datetime | None = None,
+    until: date | datetime | None = None,
+    storage_options: Mapping[str, Any] | None = None,
     strict: bool = False,
     rejects: str | os.PathLike[str] | None = None,
     processes: int = 1,
@@ -150,7 +178,7 @@ def sum_usage(
     UsageFormatError
         As `read_usage`; also if `work` cannot be written to, is used by another process, or was given for a DataFrame.
     """
-    options = Options.of(format, columns, deployment, resource, strict)
+    options = Options.of(format, columns, deployment, resource, asked_period(since, until), strict)
     if type(processes) is not int or processes < 1:
         raise UsageFormatError("", "processes must be a whole number from 1 on")
     others, tables = _apart(paths)
@@ -158,7 +186,7 @@ def sum_usage(
         raise UsageFormatError("a DataFrame", "work keeps what was read of files, not of DataFrames")
     with open_rejects(rejects) as rejects_file:
         told = Rejects(rejects_file)
-        files = find_files(others) if others or not tables else []
+        files = find_files(others, options.period, storage_options) if others or not tables else []
         if work is not None or (processes > 1 and not tables and are_worth_it(files)):
             _refuse_overwriting(rejects, files)
             return sum_apart(files, options, told, processes, work, progress)
@@ -215,7 +243,9 @@ class _Here:
 
 
 def _refuse_overwriting(rejects: str | os.PathLike[str] | None, files: Sequence[LogFile]) -> None:
-    if rejects is not None and Path(rejects).resolve() in {file.path.resolve() for file in files}:
+    if rejects is not None and Path(rejects).resolve() in {
+        file.path.resolve() for file in files if isinstance(file.path, Path)
+    }:
         raise RequestError("rejects", "names a file that is read and would be overwritten")
 
 

@@ -17,6 +17,7 @@ from .formats import find_formats
 from .masked import mask
 from .nesting import span_records
 from .parts import PartTable, Place, Quantities, Shared, record_of
+from .period import ALWAYS, Period
 from .raw import Piece, Raw
 from .rejects import Reject
 from .schema import ContinuedError, Facets, FileCounts, LogFormat, PartKind, RowError
@@ -62,6 +63,8 @@ class Options(NamedTuple):
     columns: tuple[tuple[str, str], ...] | None = None
     deployment: str | None = None
     resource: str | None = None
+    period: Period = ALWAYS
+    """The time whose calls count."""
     strict: bool = False
 
     @classmethod
@@ -71,6 +74,7 @@ class Options(NamedTuple):
         columns: Mapping[str, str] | None,
         deployment: str | None,
         resource: str | None,
+        period: Period,
         strict: bool,
     ) -> Options:
         """Return the options as checked.
@@ -92,7 +96,7 @@ class Options(NamedTuple):
         except RowError as error:
             raise UsageFormatError("", f"what was given cannot be a name: {error}") from None
         account = account.lower().rstrip("/") if account else None
-        return cls(format, None if columns is None else tuple(columns.items()), named, account, strict)
+        return cls(format, None if columns is None else tuple(columns.items()), named, account, period, strict)
 
     def given(self, shared: Shared) -> list[tuple[str | None, str | None]]:
         """Return the deployment and the resource of each format's calls that no row of them names."""

@@ -235,7 +235,7 @@ class FileCounts:
     elsewhere: int = 0
     """Rows that made a call of a resource and hour for which another source counts (`Comparison`)."""
     ignored: int = 0
-    """Rows of a known kind that say nothing of usage."""
+    """Rows of a known kind that say nothing of usage, and rows of calls outside the time that was asked for."""
     rejected: int = 0
     unmetered: int = 0
     """Among the requests: calls whose tokens the log does not tell and that may be billed."""

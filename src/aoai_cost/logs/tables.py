@@ -9,7 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, BinaryIO
 
-from ..errors import MissingExtraError
+from ..errors import MissingExtraError, UsageFormatError
 from .raw import BEGINNING_BYTES, Raw
 from .unpack import DamageError
 
@@ -398,6 +398,8 @@ def read_parquet(file: BinaryIO, columns: Collection[str] | None = None) -> Iter
                     yield Raw(number, None, {name: _as_json(value) for name, value in row.items()})
             if number != table.metadata.num_rows:
                 yield Raw(None, None, None, "the Parquet file has not as many rows as it says", damaged=True)
+    except UsageFormatError:
+        raise  # a store that fails is no damage
     # Damage shows itself as any of these, of which many are ValueError too.
     except (pyarrow.ArrowException, OSError, ValueError, LookupError, OverflowError, MemoryError, TypeError):
         reason = "the Parquet file is damaged or of a kind that pyarrow cannot read; the rows before were kept"

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple, fields
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import UsageFormatError
 from .files import Section
 from .join import Calls, Joiner
 from .meters import LoggedHours
 from .nesting import leave_innermost
-from .parts import Parts, PartTable, Shared
+from .parts import NOT_A_TIME, Parts, PartTable, Shared
+from .period import ALWAYS
 from .primary import Choice, compete
 from .reading import Account, Continued, Options, SectionAccount, strange
-from .rejects import Rejects
+from .rejects import Reject, Rejects
 from .schema import Counts, FileCounts, PartKind
-from .sums import Sums, UsageSums
+from .sums import Sums, SumsState, UsageSums
 
-__all__ = ["Whole"]
+__all__ = ["Resolved", "Whole"]
+
+_FIELDS = len(fields(FileCounts)) - 2
+"""The numbers of an account; before them stands the name of the file, behind them whether it is complete."""
+
+
+class Resolved(NamedTuple):
+    """What another process resolved of the same sections, as plain data."""
+
+    sums: SumsState
+    followed: set[int]
+    untimed: list[npt.NDArray[np.int64]]
+    counts: npt.NDArray[np.int64]
+    """Shape (sections, fields): what was counted of the rows of each section."""
 
 
 class Whole:
@@ -44,8 +61,13 @@ class Whole:
         """The numbers of the formats of which there are rows."""
         self._has_sums = any(one.has_sums for one in accounts)
         self._continued = _continued(accounts)
-        self.followed: set[int] = set()
+        self._followed: set[int] = set()
         """The places among the rows after which more follows of those where it does."""
+        self._counts = [section.counts for section in self.sections]
+        self._joiner = Joiner(shared, self._counts, options.given(shared))
+        self._read = self._counted()
+        self._untimed: list[npt.NDArray[np.int64]] = []
+        """Section and line of calls that do not tell their time, where only those of a time are asked for."""
         self._unseen = [set(one.unseen) for one in accounts if one.unseen is not None]
         self._recognised = any(one.recognised for one in accounts)
 
@@ -86,8 +108,7 @@ class Whole:
 
     def innermost(self, partitions: Iterator[Parts]) -> Iterator[Parts]:
         """Yield the rows of calls of spans under their identities, without what is told again around them."""
-        counts = [section.counts for section in self.sections]
-        return (leave_innermost(parts, counts) for parts in partitions)
+        return (leave_innermost(parts, self._counts) for parts in partitions)
 
     def calls(self, partitions: Iterator[Parts]) -> Iterator[Calls]:
         """Yield the calls in `partitions`, each of which holds all rows of its calls; count what becomes of rows.
@@ -96,11 +117,11 @@ class Whole:
         """
         for calls in self._joined(partitions):
             self._follow(calls)
-            yield calls
+            yield self._asked_for(calls)
 
     def _joined(self, partitions: Iterator[Parts]) -> Iterator[Calls]:
-        counts = [section.counts for section in self.sections]
-        joiner = Joiner(self.shared, counts, self._options.given(self.shared))
+        counts = self._counts
+        joiner = self._joiner
         logged = LoggedHours(self.shared, counts)
         sums = PartTable()
         try:
@@ -122,26 +143,62 @@ class Whole:
         rows = calls.rows
         times = rows["timestamp_us"]
         for number, one in enumerate(self._continued):
-            if number in self.followed:
+            if number in self._followed:
                 continue
             later = rows[(rows["source"] == one.source) & (times >= one.begins_us) & (times < one.ends_us)]
             if any(self.shared.facets.all[i].api == one.api for i in np.unique(later["facets"]).tolist()):
-                self.followed.add(number)
+                self._followed.add(number)
 
-    def _end_continued(self, rejects: Rejects) -> None:
-        """Reject the rows after which more would follow, where it does not."""
+    def _asked_for(self, calls: Calls) -> Calls:
+        """Return the calls of the time that is asked for, and count the rows that make them, or did not."""
+        period = self._options.period
+        if period != ALWAYS:
+            times, sections = calls.rows["timestamp_us"], calls.rows["section"].astype(np.int64)
+            untimed, inside = times == NOT_A_TIME, period.holds(times)
+            self._untimed.append(np.stack([sections[untimed], calls.rows["line"][untimed]], axis=1))
+            for section, rows in enumerate(np.bincount(sections[~untimed & ~inside]).tolist()):
+                self._counts[section].ignored += rows
+            calls = calls.some(inside)
+        self._joiner.count(calls)
+        return calls
+
+    def _reject_late(self, rejects: Rejects) -> None:
+        """Reject what is known only now: calls without a time, and rows after which more would follow, and does not."""
         before = self.lines_before()
+        reason = "the call does not tell its time, so it cannot be said to lie between since and until"
+        for section, line in sorted(tuple(row) for rows in self._untimed for row in rows.tolist()):
+            self._reject(
+                section, Reject(self._counts[section].source_file, line or None, None, reason, None), before, rejects
+            )
         for number, one in enumerate(self._continued):
             section = self.sections[one.section].counts
-            if number in self.followed:
+            if number in self._followed:
                 section.ignored += 1
                 continue
-            line = None if one.reject.line is None else one.reject.line + before[one.section]
-            if self._options.strict:
-                raise UsageFormatError(one.reject.source_file, one.reject.reason, line or 0)
             section.complete = False
-            section.rejected += 1
-            rejects.add(one.reject._replace(line=line))
+            self._reject(one.section, one.reject, before, rejects)
+
+    def _reject(self, section: int, reject: Reject, lines_before: Sequence[int], rejects: Rejects) -> None:
+        line = None if reject.line is None else reject.line + lines_before[section]
+        if self._options.strict:
+            raise UsageFormatError(reject.source_file, reject.reason, line or 0)
+        self._counts[section].rejected += 1
+        rejects.add(reject._replace(line=line))
+
+    def resolved(self, sums: Sums) -> Resolved:
+        """Return what became of the calls that were resolved here and added to `sums`."""
+        return Resolved(sums.state, self._followed, self._untimed, self._counted() - self._read)
+
+    def learn(self, resolved: Resolved, sums: Sums) -> None:
+        """Take what was resolved of other partitions."""
+        sums.learn(resolved.sums)
+        self._followed |= resolved.followed
+        self._untimed += resolved.untimed
+        for counts, more in zip(self._counts, resolved.counts.tolist(), strict=True):
+            counts.add(FileCounts("", *more))
+
+    def _counted(self) -> npt.NDArray[np.int64]:
+        return np.array([astuple(counts)[1:-1] for counts in self._counts], np.int64).reshape(-1, _FIELDS)
 
     def new_sums(self) -> Sums:
         """Return what adds calls up as all that was read needs it."""
@@ -159,8 +216,8 @@ class Whole:
 
         # Only now is it known which rows were further parts of a call, which calls another source counts, and what is
         # missing.
-        choice = sums.choose([section.counts for section in self.sections])
-        self._end_continued(rejects)
+        choice = sums.choose(self._counts)
+        self._reject_late(rejects)
         counts = Counts(tuple(self._file_counts()), rejects.reasons)
         found = UsageSums(
             groups=tuple(sums.groups()),

@@ -22,8 +22,6 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 from filelock import FileLock, Timeout
 
 from ..errors import UsageFormatError
@@ -32,16 +30,14 @@ from .files import SECTION_BYTES, LogFile, Section, cut
 from .parts import PART, PARTITIONS, Parts, PartTable, Runs, Source, partition
 from .reading import Account, Advance, Options, Progress, Reading, sum_up
 from .rejects import Rejects
-from .sums import SumsState, UsageSums
-from .whole import Whole
+from .sums import UsageSums
+from .whole import Resolved, Whole
 from .work_folder import RejectsOf, WorkFolder
 
 __all__ = ["are_worth_it", "sum_apart"]
 
 _MOST_SECTIONS = 1_000
 """So many small files are one task."""
-# What resolving counts of each section; the rest is known once the section is read.
-_RESOLVED = ("requests", "joined", "duplicates", "unmetered", "conflicts")
 
 
 class Task(NamedTuple):
@@ -172,11 +168,10 @@ class Worker:
         """Resolve a partition and add its calls to the sums."""
         self._gathered().add(range(number, number + 1))
 
-    def resolved(self) -> tuple[SumsState, set[int], npt.NDArray[np.int64]]:
-        """Return of what was resolved here the sums, what of it follows other rows, and the counts of each section."""
-        whole, sums = self._gathered().whole, self._gathered().sums
-        counted = [[getattr(one.counts, name) for name in _RESOLVED] for one in whole.sections]
-        return sums.state, whole.followed, np.array(counted, np.int64).reshape(-1, len(_RESOLVED))
+    def resolved(self) -> Resolved:
+        """Return what was resolved here."""
+        everything = self._gathered()
+        return everything.whole.resolved(everything.sums)
 
     def usage_sums(self, pool: _Pool, rejects: Rejects) -> UsageSums:
         """Resolve everything, together with the processes of a pool, and return the sums with the account."""
@@ -190,12 +185,8 @@ class Worker:
             return whole.usage_sums(sums, rejects)[0]
         for _ in pool.map("resolve", range(PARTITIONS), self):
             pass
-        for state, followed, counted in pool.each("resolved"):
-            sums.learn(state)
-            whole.followed |= followed
-            for section, found in zip(whole.sections, counted.tolist(), strict=True):
-                for name, more in zip(_RESOLVED, found, strict=True):
-                    setattr(section.counts, name, getattr(section.counts, name) + more)
+        for resolved in pool.each("resolved"):
+            whole.learn(resolved, sums)
         return whole.usage_sums(sums, rejects)[0]
 
     def _gathered(self) -> _All:

@@ -103,7 +103,7 @@ def cost_report(
     Parameters
     ----------
     log : UsageLog, UsageSums, path, DataFrame, or several of the last two
-        What `read_usage` or `sum_usage` made, or what to read.
+        What `read_usage` or `sum_usage` made, or what to read: files, folders, URLs of a storage account.
     deployments : Deployments or path, optional
         What each deployment is; without it no row has a sku, and every row is listed as unpriced. PTU and fine-tuned
         deployments add their hours in the report's period (the first to the last day in the log).
@@ -114,8 +114,8 @@ def cost_report(
     every : str
         ``month`` or ``day``, in UTC.
     **reading
-        How to read what is no log yet: what `read_usage` takes beside its paths (format, columns, deployment, resource,
-        strict, rejects).
+        How to read what is no log yet: what `sum_usage` takes beside its paths (format, columns, deployment, resource,
+        since, until, storage_options, strict, rejects, processes, work, progress).
 
     Raises
     ------
@@ -123,6 +123,8 @@ def cost_report(
         For an unknown `by` or `every`, or `reading` for a log that was read already.
     DeploymentsError, UsageFormatError
         For files that cannot be used.
+    MissingExtraError
+        For a URL without adlfs.
     """
     columns = _columns(by)
     if every not in ("month", "day"):
