@@ -30,7 +30,7 @@ from ..prices.rows import UNITS
 from ..report import CostReport
 from .bill import Bill, BillRow, read_bill
 from .columns import read_amount
-from .exact import divide, multiply, share, subtract
+from .exact import divide, multiply, rounded, share, subtract
 
 __all__ = ["BillTotal", "Reconciliation", "reconcile"]
 
@@ -519,7 +519,7 @@ class _Matching:
     def _total(self, currency: str) -> BillTotal:
         sums = {name: exact_sum(self.sums[currency][name]) for name in ("billed", "matched", "only_in_bill", "outside")}
         total = BillTotal(currency, **sums, explained=None)
-        return total._replace(explained=round(divide(total.matched, total.inside), 6)) if total.inside else total
+        return total._replace(explained=rounded(divide(total.matched, total.inside))) if total.inside else total
 
 
 _METER = ("model", "meter", "modality", "variant", "sku", "tier", "band", "fine_tuned")
@@ -648,7 +648,7 @@ def _price(unit: str, cost: Decimal | None, quantity: Decimal) -> Decimal | None
 
 
 def _discount(billed: Decimal, logged: Decimal | None) -> Decimal | None:
-    return round(subtract(Decimal(1), divide(billed, logged)), 6) if logged else None
+    return rounded(subtract(Decimal(1), divide(billed, logged))) if logged else None
 
 
 def _price_unit(unit: str) -> tuple[str, Decimal]:
