@@ -587,9 +587,10 @@ def test_folders_tell_the_runs_where_a_manifest_is_not_at_hand(tmp_path: Path) -
 
 
 def test_other_months_and_other_exports_all_count(tmp_path: Path) -> None:
+    years = tmp_path / "20250101-20261231"
     september = INPUT.with_(day=date(2026, 9, 30))
-    write(tmp_path / "daily" / "20260901-20260930" / "202610010600" / "a" / "part_0_0001.csv", september)
-    write(tmp_path / "daily" / "20261001-20261031" / "202610020600" / "b" / "part_0_0001.csv", DAY_1)
+    write(years / "daily" / "20260901-20260930" / "202610010600" / "a" / "part_0_0001.csv", september)
+    write(years / "daily" / "20261001-20261031" / "202610020600" / "b" / "part_0_0001.csv", DAY_1)
     elsewhere = DAY_1.with_(resource=ACCOUNT + "-2")
     write(tmp_path / "other" / "20261001-20261031" / "202610020600" / "c" / "part_0_0001.csv", elsewhere)
     assert len(read_bill(tmp_path).rows) == 3

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal, localcontext
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -469,7 +470,7 @@ QUANTITIES = st.sampled_from(["0", "1", "-1", "0.5", "0.333333", "12.34567890123
 CHARGES = st.builds(
     Charge,
     quantity=QUANTITIES,
-    cost=st.decimals(-10, 1_000, places=9).map(lambda one: f"{one:f}"),
+    cost=st.decimals(-10, 1_000, places=9).map(lambda one: f"{one:f}") | st.sampled_from(["1e-40", "1e30", "-1e30"]),
     day=st.sampled_from([date(2026, 10, 13), date(2026, 10, 14), date(2026, 10, 15)]),
     meter=st.sampled_from([name for name, _ in NAMES.values()] + ["gpt 9 tiny Inp glbl Tokens"]),
     resource=st.sampled_from([ACCOUNT, ACCOUNT.upper(), ACCOUNT + "-2"]),
@@ -505,16 +506,26 @@ def test_amounts_add_up_exactly_and_the_order_of_rows_means_nothing(
     found = reconcile(told, write(folder / "bill.csv", *charges))
     assert_adds_up(found)
     for currency in ("USD", "EUR"):
-        billed = sum((Decimal(one.cost) for one in charges if one.currency == currency), Decimal(0))
-        assert billed == next((one.billed for one in found.totals if one.currency == currency), 0)
-    assert found.logged == sum((Decimal(one["amount"]) for one in lines), Decimal(0))
+        billed = sum(Fraction(one.cost) for one in charges if one.currency == currency)
+        assert billed == next((Fraction(one.billed) for one in found.totals if one.currency == currency), 0)
+    assert shown(found)
+    assert Fraction(found.logged) == sum(Fraction(one["amount"]) for one in lines)
     logged = sum(one["quantity"] for one in (*lines, *left))
-    assert sum(found.matched["quantity"]) + sum(found.only_in_log["quantity"]) == logged
+    assert sum(map(Fraction, (*found.matched["quantity"], *found.only_in_log["quantity"]))) == logged
     for mixed in (charges, lines, left):
         seed.shuffle(mixed)
     again = report(*lines, left=left, period=["2026-10-13", "2026-10-15"])
     same = reconciliation_json(reconcile(again, write(folder / "bill.csv", *charges)))
     assert same == reconciliation_json(found)
+
+
+def test_the_callers_decimal_context_plays_no_part(example: Reconciliation) -> None:
+    told = cost_report(
+        EXAMPLES / "logs", deployments=EXAMPLES / "deployments.toml", prices=PriceBook.bundled(), every="day"
+    )
+    with localcontext(prec=4):
+        found = reconcile(told, EXAMPLES / "bill.csv")
+    assert reconciliation_json(found) == reconciliation_json(example)
 
 
 # How it is shown

@@ -494,11 +494,11 @@ def _scales(drafts: Iterable[_Draft], notes: dict[str, None]) -> dict[_Meter, De
         if block == 1 or listed is None or meter not in costs:
             continue
         price = divide(exact_sum(costs[meter]), exact_sum(quantities[meter]))
-        scale = min(
-            (usual, single, of_block, multiply(of_block, block)),
-            key=lambda one, price=price, listed=listed: _apart(divide(price, one), listed),  # type: ignore[misc]
-        )
-        if scale != usual and _apart(divide(price, scale), listed) <= _DISCOUNTS:
+        if not price:
+            continue
+        scales = (usual, single, of_block, multiply(of_block, block))
+        apart, scale = min(((_apart(price, multiply(listed, one)), one) for one in scales), key=lambda pair: pair[0])
+        if scale != usual and apart <= _DISCOUNTS:
             found[meter] = scale
             notes[
                 f"the quantities of {shorten(meter.name, 60)} do not count in {shorten(meter.unit_of_measure, 20)} "

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from decimal import Context, Decimal
 
-__all__ = ["divide", "multiply", "share", "subtract"]
+__all__ = ["divide", "multiply", "rounded", "share", "subtract"]
 
 _EXACT = Context(prec=400, Emin=-(10**6), Emax=10**6)
 _LAST_PLACE = Decimal(1).scaleb(-40)
+_SIXTH_PLACE = Decimal(1).scaleb(-6)
 
 
 def multiply(one: Decimal, other: Decimal) -> Decimal:
@@ -31,6 +32,11 @@ def divide(one: Decimal, other: Decimal) -> Decimal:
     found = _EXACT.divide(one, other)
     exponent = found.as_tuple().exponent
     return _EXACT.quantize(found, _LAST_PLACE) if isinstance(exponent, int) and exponent < -40 else found
+
+
+def rounded(value: Decimal) -> Decimal:
+    """Round a share to six places."""
+    return _EXACT.quantize(value, _SIXTH_PLACE)
 
 
 def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -30,7 +31,7 @@ from ..prices.rows import UNITS
 from ..report import CostReport
 from .bill import Bill, BillRow, read_bill
 from .columns import read_amount
-from .exact import divide, multiply, share, subtract
+from .exact import divide, multiply, rounded, share, subtract
 
 __all__ = ["BillTotal", "Reconciliation", "reconcile"]
 
@@ -519,7 +520,7 @@ class _Matching:
     def _total(self, currency: str) -> BillTotal:
         sums = {name: exact_sum(self.sums[currency][name]) for name in ("billed", "matched", "only_in_bill", "outside")}
         total = BillTotal(currency, **sums, explained=None)
-        return total._replace(explained=round(divide(total.matched, total.inside), 6)) if total.inside else total
+        return total._replace(explained=rounded(divide(total.matched, total.inside))) if total.inside else total
 
 
 _METER = ("model", "meter", "modality", "variant", "sku", "tier", "band", "fine_tuned")
@@ -581,9 +582,9 @@ def _log_key(line: Mapping[str, Any], resource: str) -> _Key:
     A price row may stand for several meters and models of a log (cached input that is priced as input, one meter for
     two versions of a model); its name is read by the same rules as that of the bill.
     """
-    name, unit = line.get("meter_name"), UNITS.get(str(line.get("price_unit")))
-    if name and unit is not None:
-        reading = read_meter_name("Azure OpenAI", name, _unit_of_measure(str(line["price_unit"])))
+    name, unit = line.get("meter_name"), line.get("price_unit")
+    if name and unit in UNITS:
+        reading = _read_name(name, unit)
         if not reading.unmatched:
             return _reading_key(line["period"], resource, reading)
     model, sku, tier = line["model"], line["sku"], line["tier"]
@@ -601,12 +602,14 @@ def _log_key(line: Mapping[str, Any], resource: str) -> _Key:
     )
 
 
-def _unit_of_measure(price_unit: str) -> str:
-    """Return how the price list writes a unit of the sheets."""
+@cache
+def _read_name(meter_name: str, price_unit: str) -> MeterReading:
+    """Read the name of a price row's meter, in the unit of the sheets as the price list writes it."""
     number, noun = price_unit.split(" ", 1)
-    return {"tokens": number, "characters": number, "calls": number, "image": "1", "session": "1"}.get(
+    unit = {"tokens": number, "characters": number, "calls": number, "image": "1", "session": "1"}.get(
         noun, {"PTU-hour": "1/Hour", "GB-day": "1 GB/Day"}.get(noun, price_unit)
     )
+    return read_meter_name("Azure OpenAI", meter_name, unit)
 
 
 def _resources(billed: Iterable[str], report: _Report, notes: dict[str, None]) -> dict[str | None, str]:
@@ -648,7 +651,7 @@ def _price(unit: str, cost: Decimal | None, quantity: Decimal) -> Decimal | None
 
 
 def _discount(billed: Decimal, logged: Decimal | None) -> Decimal | None:
-    return round(subtract(Decimal(1), divide(billed, logged)), 6) if logged else None
+    return rounded(subtract(Decimal(1), divide(billed, logged))) if logged else None
 
 
 def _price_unit(unit: str) -> tuple[str, Decimal]:

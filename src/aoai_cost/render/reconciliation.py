@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -98,7 +98,7 @@ def _explained(found: Reconciliation) -> list[Text]:
         if one.explained is not None:
             known = f"{amount(one.inside)} {one.currency} billed on these days"
             # Rounded down: all of it is found only where nothing is left.
-            share = (100 * one.explained).quantize(Decimal("0.01"), ROUND_DOWN).normalize()
+            share = Decimal(int(one.explained * 10_000)) / 100
             lines.append(Text(f"{share:f} % of {known} is found in the log"))
     return lines
 
