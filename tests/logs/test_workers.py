@@ -237,8 +237,15 @@ def test_what_was_read_before_an_interruption_is_not_read_again(
     logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
 ) -> None:
     work = tmp_path / "work"
+    stop = stop_after(4)
+
+    def progress(*numbers: int) -> None:
+        # As another process leaves it that is ended in the middle of a task.
+        (work / f"{'0' * 32}.parts.unfinished").write_bytes(b"half")
+        stop(*numbers)
+
     with pytest.raises(StopError):
-        sum_usage(logs, work=work, processes=processes, progress=stop_after(4))
+        sum_usage(logs, work=work, processes=processes, progress=progress)
     assert names_in(work) == {".parts", ".spans", ".rejects", ".json"}
     kept = {path.name: path.stat().st_mtime_ns for path in work.iterdir()}
     read = watched(monkeypatch)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import combinations
 from pathlib import Path
@@ -29,6 +30,16 @@ def _refuse_overwriting(outputs: Mapping[str, str], inputs: Iterable[str | None]
     for option, place in places.items():
         if place.is_file() and not read.isdisjoint((place, *place.parents)):
             raise click.UsageError(f"{outputs[option]} is read for this report and would be overwritten")
+
+
+@contextmanager
+def _told_how_to_go_on(work: str | None) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        if work is not None:
+            click.echo(f"interrupted; the same command goes on from what is in {work}", err=True)
+        raise
 
 
 def _processors() -> int:
@@ -134,7 +145,7 @@ def report(
         raise click.UsageError("--since must be before --until")
     known = read_deployments(deployments) if deployments is not None else None
     prices = options.price_book(sheets, currency)
-    with progress_bar() as progress:
+    with progress_bar() as progress, _told_how_to_go_on(work):
         result = cost_report(
             logs,
             deployments=known,

@@ -23,8 +23,7 @@ __all__ = ["RejectsOf", "WorkFolder"]
 _PARTS, _SPANS, _REJECTS, _ACCOUNT = ".parts", ".spans", ".rejects", ".json"
 _ALL = (_PARTS, _SPANS, _REJECTS, _ACCOUNT)
 _UNFINISHED = ".unfinished"
-# Whatever else the user keeps there is not touched.
-_OURS = re.compile(r"(?P<key>[0-9a-f]{32})(\.parts|\.spans|\.rejects|\.json)?(?P<unfinished>\.unfinished)?")
+_OURS = re.compile(r"(?P<key>[0-9a-f]{32})(\.parts|\.spans|\.rejects|\.json)?(\.unfinished)?")
 
 
 class Unfinished(NamedTuple):
@@ -147,11 +146,20 @@ class WorkFolder:
         return account, parts, spans
 
     def drop_others(self, keys: Collection[str]) -> None:
-        """Delete what belongs to none of these tasks: of files that changed since, or that an interruption left."""
-        for path in self.path.iterdir():
-            name = _OURS.fullmatch(path.name)
-            if name and (name["key"] not in keys or name["unfinished"]):
+        """Delete what belongs to none of these tasks: of files that changed since."""
+        for path, key in self._ours():
+            if key not in keys:
                 path.unlink(missing_ok=True)
+
+    def drop_unfinished(self) -> None:
+        """Delete what somebody left who was interrupted."""
+        for path, _ in self._ours():
+            if path.suffix == _UNFINISHED:
+                path.unlink(missing_ok=True)
+
+    def _ours(self) -> list[tuple[Path, str]]:
+        """Return the files that belong to tasks, and their keys; whatever else the user keeps there is not touched."""
+        return [(path, name["key"]) for path in self.path.iterdir() if (name := _OURS.fullmatch(path.name))]
 
 
 class RejectsOf:

@@ -88,6 +88,9 @@ def sum_apart(
             path = _lock(Path(work), stack)
         job = Job(options, files, tasks, WorkFolder(path, durable=work is not None), all_rejects)
         job.folder.drop_others({one.key for one in tasks})
+        job.folder.drop_unfinished()
+        # Of a process that is ended in the middle of a task something is left.
+        stack.callback(job.folder.drop_unfinished)
         left = [number for number, task in enumerate(tasks) if not job.folder.has(task.key)]
         worker = Worker(job)
         if advance is not None:
