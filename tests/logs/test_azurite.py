@@ -22,7 +22,7 @@ from log_rows import calls_of, check_counts, lines_of, status_row, usage_row
 from aoai_cost import UsageFormatError, cost_report, read_usage
 from aoai_cost.cli import main
 from aoai_cost.logs import sum_usage
-from aoai_cost.logs.files import LogFile, find_files
+from aoai_cost.logs.files import SECTION_BYTES, LogFile, find_files
 from aoai_cost.logs.period import ALWAYS
 from aoai_cost.logs.remote import BLOCK_BYTES
 
@@ -216,7 +216,7 @@ def test_a_large_blob_is_read_in_few_requests_and_bounded_memory(azurite: Azurit
     assert sums.counts.total.requests == count
     assert len(opened(azurite.asked())) == blocks <= 8
     file = one_file("abfs://large", azurite)
-    assert file.size == len(data)
+    assert file.size() == len(data)
     tracemalloc.start()
     try:
         with file.open() as opened_file:
@@ -226,6 +226,29 @@ def test_a_large_blob_is_read_in_few_requests_and_bounded_memory(azurite: Azurit
         tracemalloc.stop()
     assert length == len(data)
     assert peak < 5 * BLOCK_BYTES < len(data)
+
+
+def test_a_large_blob_is_read_by_several_processes_and_not_again(azurite: Azurite, tmp_path: Path) -> None:
+    """Each opens it anew and reads its sections forwards, so that little is asked for twice."""
+    rows = [json.dumps(usage_row(f"number-{i:08d}")).encode() + b"\n" for i in range(200_000)]
+    data = b"".join([*rows[:100_000], *rows[:5], b"nothing\n", *rows[100_000:]])
+    assert len(data) > 3 * SECTION_BYTES
+    azurite.fill("sections", {"log.json": data})
+    whole = sum_usage("abfs://sections", storage_options=azurite.options)
+    azurite.asked()
+    blocks = -(-len(data) // BLOCK_BYTES)
+    sections = -(-len(data) // SECTION_BYTES)
+    options = {"storage_options": azurite.options, "work": tmp_path}
+    apart = sum_usage("abfs://sections", processes=2, **options)
+    # The head tells that it can be cut; a section begins and ends within blocks of its neighbours.
+    assert blocks <= len(opened(azurite.asked())) <= blocks + 2 * sections + 1
+    again = sum_usage("abfs://sections", **options)
+    assert opened(azurite.asked()) == ["log.json"]  # its head, which tells how it was cut
+    for found in (apart, again):
+        assert (found.groups, found.counts) == (whole.groups, whole.counts)
+        assert found.rejected["line"].tolist() == [100_006]
+    azurite.client.get_blob_client("sections", "log.json").upload_blob(data + rows[7], overwrite=True)
+    assert sum_usage("abfs://sections", **options).counts.total.duplicates == 6
 
 
 def test_an_open_blob_can_seek(azurite: Azurite) -> None:
@@ -266,7 +289,7 @@ def test_other_processes_open_what_was_found_here(azurite: Azurite, method: str)
     with multiprocessing.get_context(method).Pool(1) as pool:
         assert pool.map(read_in_another, files) == [b"1", b"22"]
     again = pickle.loads(pickle.dumps(files[1]))
-    assert (again.shown, again.size, read_in_another(again)) == (f"abfs://{name}/b", 2, b"22")
+    assert (again.shown, again.size(), read_in_another(again)) == (f"abfs://{name}/b", 2, b"22")
     assert KEY not in repr(files)
 
 
@@ -379,12 +402,12 @@ def test_a_store_that_fails_while_reading_is_no_damage_of_the_file(azurite: Azur
     data = {"log.json": lines_of(rows), "log.parquet": parquet.getvalue(), "log.json.gz": gzip.compress(lines_of(rows))}
     container = f"failing-{name.replace('.', '-')}"
     azurite.fill(container, {name: data[name]})
-    from aoai_cost.logs.files import read_pieces
+    from aoai_cost.logs.files import Section, read_pieces
 
     file = one_file(f"abfs://{container}", azurite)
     azurite.client.get_blob_client(container, name).delete_blob()
     with pytest.raises(UsageFormatError, match="404") as caught:
-        list(read_pieces(file))
+        list(read_pieces(file, Section(0, 0, None, file.size()), lambda offset: None))
     assert caught.value.source == f"abfs://{container}/{name}"
 
 
