@@ -187,6 +187,36 @@ def measure(name: str, path: str) -> Run:
     return Run(process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, sums)
 
 
+STAGES = {
+    "lines to records": ("aoai_cost.logs.formats.azure_monitor", "_Lines", "read"),
+    "records kept and spilled": ("aoai_cost.logs.parts", "PartTable", "add_many"),
+    "join and duplicates": ("aoai_cost.logs.join", "Joiner", "resolve"),
+    "account of the rows": ("aoai_cost.logs.join", "Joiner", "count"),
+    "sums": ("aoai_cost.logs.sums", "Sums", "add"),
+}
+
+
+def stages(path: str) -> dict[str, float]:
+    """Return the CPU time of each stage; the rest is reading the file, cutting it into lines and reading back."""
+    spent = dict.fromkeys((*STAGES, "in all"), 0.0)
+
+    def timed(stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **options: Any) -> Any:
+            start = process_time()
+            try:
+                return function(*args, **options)
+            finally:
+                spent[stage] += process_time() - start
+
+        return wrapped
+
+    for stage, (module, owner, name) in STAGES.items():
+        of = getattr(import_module(module), owner)
+        setattr(of, name, timed(stage, getattr(of, name)))
+    timed("in all", ours)(path)
+    return spent
+
+
 def compare(path: Path, shape: str) -> None:
     size_mb = path.stat().st_size / 1e6
     runs: dict[str, list[Run]] = {name: [] for name in WAYS}
@@ -205,6 +235,11 @@ def compare(path: Path, shape: str) -> None:
         cpu_s = median(one.cpu_s for one in found)
         peak_mb = max(one.peak_mb for one in found)
         print(f"{name:16}{size_mb / cpu_s:12,.0f}{cpu_s / loop_s:12.2f}{peak_mb:10,}")
+    done = subprocess.run([sys.executable, __file__, "--stages", path], capture_output=True, text=True, check=True)
+    spent = json.loads(done.stdout)
+    whole_s = spent.pop("in all")
+    spent["the rest"] = whole_s - sum(spent.values())
+    print("of aoai_cost's: " + ", ".join(f"{name} {cpu_s / whole_s:.0%}" for name, cpu_s in spent.items()))
 
 
 def spin(seconds_of_work: int) -> float:
@@ -246,8 +281,12 @@ def main() -> None:
     parser.add_argument("--run", nargs=2, metavar=("WAY", "FILE"))
     parser.add_argument("--two-processes", action="store_true", help="only this; best on a machine without other load")
     parser.add_argument("--wall", nargs=2, metavar=("PROCESSES", "FILE"))
+    parser.add_argument("--stages", metavar="FILE")
     parser.add_argument("--spin", action="store_true")
     given = parser.parse_args()
+    if given.stages:
+        print(json.dumps(stages(given.stages)))
+        return
     if given.spin:
         print(spin(2))
         return

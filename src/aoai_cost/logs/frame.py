@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .join import Calls
-from .parts import Parts, Shared
+from .parts import Parts, Shared, some
 from .rejects import Reject
 from .schema import QUALITIES, Facets, Tokens
 
@@ -44,7 +44,7 @@ COLUMNS = (
 def make_frame(calls: Calls, shared: Shared, files: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the frame, sorted by what the calls say, and the table of what is not counted in tokens."""
     order = _told_order(calls.rows, shared)
-    rows, quality = calls.rows[order], calls.quality[order]
+    rows, quality = some(calls.rows, order), calls.quality[order]
     facets = rows["facets"].astype(np.int64)
     columns: dict[str, Any] = {"timestamp": _times(rows["timestamp_us"])}
     for name in Facets._fields:

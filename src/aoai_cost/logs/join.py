@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from .meters import resolve_sums
 from .operations import asks_a_model
-from .parts import NOT_A_TIME, Parts, Shared, part_of
+from .parts import NOT_A_TIME, Parts, Shared, part_of, some, together
 from .schema import NO_TOKENS, QUALITIES, Facets, FileCounts, Part, PartKind, Tokens
 
 __all__ = ["Calls", "Joiner"]
@@ -36,7 +36,11 @@ class Calls(NamedTuple):
 
     def some(self, which: slice | npt.NDArray[np.bool_]) -> Calls:
         """Return some of the calls."""
-        return Calls(self.rows[which], self.quality[which], self.conflicts[which])
+        return Calls(
+            self.rows[which] if isinstance(which, slice) else some(self.rows, which),
+            self.quality[which],
+            self.conflicts[which],
+        )
 
 
 class _Placed(NamedTuple):
@@ -76,7 +80,7 @@ class Joiner:
         usage, status = np.where(swapped, status, usage), np.where(swapped, usage, status)
         joined = (kind[usage] == PartKind.USAGE) & (kind[status] == PartKind.STATUS) & (parts["call"][usage] == 0)
         pairs = self._join(parts, usage[joined], status[joined])
-        singly = [parts[alone], pairs]
+        singly = [some(parts, alone), pairs]
         conflicts = np.zeros(len(alone) + len(pairs), bool)
         if len(alone) + len(pairs) < len(starts):
             hard = np.ones(len(starts), bool)
@@ -85,7 +89,7 @@ class Joiner:
             rows, more = self._one_by_one(parts, order, starts[hard], sizes[hard])
             singly.append(rows)
             conflicts = np.concatenate([conflicts, more])
-        rows = np.concatenate(singly)
+        rows = together(singly)
         self._give_names(rows)
         return self._judged(rows, conflicts)
 
@@ -100,7 +104,7 @@ class Joiner:
             rows["facets"][of_source] = np.array(named, np.int32)[which]
 
     def _join(self, parts: Parts, usage: npt.NDArray[np.int64], status: npt.NDArray[np.int64]) -> Parts:
-        rows, facets = parts[usage], parts["facets"]
+        rows, facets = some(parts, usage), parts["facets"]
         pairs, which = np.unique(
             facets[usage].astype(np.int64) << 32 | facets[status].astype(np.int64), return_inverse=True
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .parts import NOT_A_TIME, Parts, Shared
+from .parts import NOT_A_TIME, Parts, Shared, some
 from .schema import NO_TOKENS, FileCounts, Part, PartKind, RowError, Tokens
 
 if TYPE_CHECKING:
@@ -264,8 +264,7 @@ class LoggedHours:
         keep = np.array([not self._is_logged(row) for row in parts], bool)
         for file in parts["section"][~keep].tolist():
             self._counts[file].duplicates += 1
-        left: Parts = parts[keep]
-        return left
+        return some(parts, keep)
 
     def _is_logged(self, row: np.void) -> bool:
         facets = self._shared.facets.all[row["facets"]]

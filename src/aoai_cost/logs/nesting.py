@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .parts import PART, Parts, Shared, digest_of
+from .parts import PART, Parts, Shared, digest_of, some
 from .schema import FileCounts, Identity, PartKind
 
 __all__ = ["leave_innermost", "span_records"]
@@ -41,7 +41,7 @@ def leave_innermost(parts: Parts, counts: list[FileCounts]) -> Parts:
     nothing but its names counts. One that names another answer is another call.
     """
     are_marks = parts["kind"] == PartKind.AROUND
-    marks, calls = parts[are_marks], parts[~are_marks]
+    marks, calls = some(parts, are_marks), some(parts, ~are_marks)
     spans, identities = calls["digest"].copy(), _identities(calls)
     is_around = np.isin(_as_keys(spans), _as_keys(marks["digest"]))
     same_answer = np.isin(
@@ -63,8 +63,7 @@ def leave_innermost(parts: Parts, counts: list[FileCounts]) -> Parts:
             counts[section].joined += 1
         else:
             counts[section].duplicates += 1
-    left: Parts = calls[~dropped]
-    return left
+    return some(calls, ~dropped)
 
 
 def _identities(parts: Parts) -> npt.NDArray[np.uint64]:

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import RequestError, UsageFormatError
 from .files import LogFile, Section, find_files
 from .join import Calls
-from .parts import PART, PartTable
+from .parts import PartTable, together
 from .period import asked_period
 from .primary import Choice
 from .reading import Options, Progress, Reading, sum_up
@@ -132,7 +132,7 @@ def read_usage(
         reading = _Here(files, tables, options, Rejects(rejects_file), keep_texts=True)
         calls = list(reading.calls())
         everything = Calls(
-            np.concatenate([one.rows for one in calls]) if calls else np.empty(0, PART),
+            together([one.rows for one in calls]),
             np.concatenate([one.quality for one in calls]) if calls else np.empty(0, np.uint8),
             np.concatenate([one.conflicts for one in calls]) if calls else np.empty(0, bool),
         )

@@ -14,7 +14,7 @@ from .files import Section
 from .join import Calls, Joiner
 from .meters import LoggedHours
 from .nesting import leave_innermost
-from .parts import NOT_A_TIME, Parts, PartTable, Shared
+from .parts import NOT_A_TIME, Parts, PartTable, Shared, some
 from .period import ALWAYS
 from .primary import Choice, compete
 from .reading import Account, Continued, Options, SectionAccount, strange
@@ -130,8 +130,8 @@ class Whole:
                     yield joiner.resolve(parts)
                     continue
                 of_sums = np.isin(parts["kind"], PartKind.OF_SUMS)
-                sums.add_many(parts[of_sums])
-                calls = joiner.resolve(parts[~of_sums])
+                sums.add_many(some(parts, of_sums))
+                calls = joiner.resolve(some(parts, ~of_sums))
                 logged.learn(calls)
                 yield calls
             for parts in sums.partitions():
