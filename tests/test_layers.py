@@ -26,6 +26,7 @@ LEVELS = {
     "client": 5,
     "report": 5,
     "billing": 6,
+    "spark": 6,
     "render": 7,
     "cli": 8,
 }
@@ -42,11 +43,12 @@ OUTSIDE = {
     "adlfs": {"logs/remote.py"},
     "azure": {"logs/remote.py"},
     "pyarrow": {"logs/tables.py"},
+    "pyspark": {"spark.py"},
     "zstandard": {"logs/unpack.py"},
     "requests": {"prices/refresh.py"},
     "urllib3": {"prices/refresh.py"},
     "platformdirs": {"prices/captures.py"},
-    "pandas": {"logs", "report", "billing", "render"},
+    "pandas": {"logs", "report", "billing", "render", "spark.py"},
     "click": {"cli"},
     "rich": {"cli", "render"},
 }
