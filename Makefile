@@ -154,7 +154,7 @@ sdk: $(SDKS:%=build/sdk-%/.installed)  ## a watched client on older versions of 
 		$(BIN)/python -c "import openai, sys; sys.exit(openai.__version__ != '$$sdk')" && \
 		$(BIN)/python -m pytest -q tests/test_client.py || exit 1; done
 
-spark: $(VENV)/.spark  ## token counts on a local Spark; needs Java 17 or 21
+spark: $(VENV)/.spark  ## token counts and reports on a local Spark; needs Java 17 or 21
 	JAVA_HOME=$$(.ci/java) && export JAVA_HOME && $(BIN)/python -m pytest -q -m spark tests/test_spark.py
 
 golden: $(VENV)/.installed  ## rewrite what is generated: catalogue, price table, table of what is covered, example log

@@ -1,4 +1,4 @@
-"""Token counts on Spark: the same as without it, computed by workers that know nothing of the driver.
+"""Token counts and cost reports on Spark: the same as without it, made by workers that know nothing of the driver.
 
 What needs a session runs in `make spark`, on a local Spark of two threads, in processes of its own.
 """
@@ -6,6 +6,8 @@ What needs a session runs in `make spark`, on a local Spark of two threads, in p
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import gzip
 import io
 import re
 import subprocess
@@ -17,8 +19,19 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from aoai_cost import MissingExtraError, RequestError, UnknownNameError, count_tokens_batch
-from aoai_cost.spark import _Counter, count_tokens
+import aoai_cost
+from aoai_cost import (
+    CostReport,
+    DeploymentsError,
+    MissingExtraError,
+    RequestError,
+    UnknownNameError,
+    UsageFormatError,
+    count_tokens_batch,
+)
+from aoai_cost.logs import workers
+from aoai_cost.spark import cost_report, count_tokens
+from aoai_cost.spark.columns import _Counter
 
 ROOT = Path(__file__).resolve().parent.parent
 # PySpark says so of pandas 3, and uses it in a way that pandas 4 will not take.
@@ -124,6 +137,109 @@ def test_other_columns_than_texts_are_an_error_without_what_is_in_them(spark: An
     with pytest.raises(Exception, match="TypeError") as caught:
         counts_of(table, count_tokens("text", model="gpt-4o"))
     assert "secret" not in str(caught.value)
+
+
+def check_same(one: CostReport, other: CostReport) -> None:
+    assert str(one.total) == str(other.total)
+    for name in (field.name for field in dataclasses.fields(CostReport)):
+        here, there = getattr(one, name), getattr(other, name)
+        if isinstance(here, pd.DataFrame):
+            pd.testing.assert_frame_equal(here, there)
+        else:
+            assert here == there, name
+
+
+@on_spark
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"by": ("model", "region"), "every": "day"}, {"deployments": None}],
+    ids=["by default", "by other columns and day", "without deployments"],
+)
+@pytest.mark.parametrize("section_bytes", [workers.SECTION_BYTES, 20_000], ids=["one task", "many tasks"])
+def test_the_report_of_the_example_log_is_the_same(
+    spark: Any, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], section_bytes: int
+) -> None:
+    monkeypatch.setattr(workers, "SECTION_BYTES", section_bytes)
+    options = {"deployments": ROOT / "examples" / "deployments.toml"} | options
+    logs = ROOT / "examples" / "logs"
+    whole = aoai_cost.cost_report(logs, **options)
+    assert len(whole.rejected) > 0
+    check_same(cost_report(spark, logs, **options), whole)
+
+
+@on_spark
+def test_the_report_of_all_samples_together_is_the_same(
+    spark: Any, test_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "SECTION_BYTES", 4_000)
+    folders = sorted(path for path in (test_data / "samples").iterdir() if path.is_dir())
+    whole = aoai_cost.cost_report(folders, every="day")
+    assert whole.counts.total.elsewhere > 0
+    check_same(cost_report(spark, folders, every="day"), whole)
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """The example log in other files: each line in one of three, some twice; one packed, one cut off, one with more."""
+    lines = [
+        line
+        for path in sorted((ROOT / "examples" / "logs").rglob("*.json"))
+        for line in path.read_bytes().splitlines(keepends=True)
+        if line.endswith(b"\n")
+    ]
+    packed = gzip.compress(b"".join(lines[1::3] + lines[::5]))
+    (tmp_path / "plain.jsonl").write_bytes(b"".join(lines[::3]) + b'{"half": ')
+    (tmp_path / "packed.jsonl.gz").write_bytes(packed)
+    (tmp_path / "cut.jsonl.gz").write_bytes(packed[: len(packed) // 2])
+    (tmp_path / "more.jsonl").write_bytes(b"nothing\n" + b"".join(lines[2::3] + lines[::7]) + b'{"a": 1}\n')
+    return tmp_path
+
+
+@on_spark
+def test_the_report_of_packed_doubled_and_damaged_files_is_the_same(
+    spark: Any, damaged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "SECTION_BYTES", 10_000)
+    deployments = aoai_cost.read_deployments(ROOT / "examples" / "deployments.toml")
+    whole = aoai_cost.cost_report(damaged, deployments=deployments)
+    assert not whole.files_complete
+    assert whole.counts.total.duplicates > 100
+    assert {Path(str(one)).name for one in whole.rejected["source_file"]} >= {
+        "plain.jsonl",
+        "more.jsonl",
+        "cut.jsonl.gz",
+    }
+    check_same(cost_report(spark, damaged, deployments=deployments), whole)
+    # The halves of calls are in other files than each other, so that no file has all of them.
+    assert str(whole.total) != str(aoai_cost.cost_report(damaged / "plain.jsonl", deployments=deployments).total)
+
+
+@on_spark
+def test_an_error_of_a_worker_is_the_error_that_reading_here_raises(spark: Any, damaged: Path) -> None:
+    with pytest.raises(UsageFormatError) as here:
+        aoai_cost.read_usage(damaged / "more.jsonl", damaged / "plain.jsonl", strict=True)
+    with pytest.raises(UsageFormatError) as there:
+        cost_report(spark, [damaged / "more.jsonl", damaged / "plain.jsonl"], strict=True)
+    assert str(there.value) == str(here.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"by": "day"}, RequestError),
+        ({"every": "week"}, RequestError),
+        ({"deployments": "nowhere.toml"}, DeploymentsError),
+        ({"format": "smoke-signals"}, UnknownNameError),
+        ({"format": "litellm", "columns": {"prompt_tokens": "in"}}, UsageFormatError),
+        ({"paths": "nowhere"}, UsageFormatError),
+        ({"paths": []}, UsageFormatError),
+    ],
+    ids=["by", "every", "deployments", "format", "format and columns", "no such file", "no paths"],
+)
+def test_what_is_wrong_is_told_before_any_job(given: dict[str, Any], error: type[Exception]) -> None:
+    # Without a session a job would be another error.
+    with pytest.raises(error):
+        cost_report(None, **{"paths": ROOT / "examples" / "logs"} | given)  # type: ignore[arg-type]
 
 
 @on_spark

@@ -1,8 +1,4 @@
-"""Token counts as a column of a Spark DataFrame.
-
-Everything that runs on a worker is a name of this package and plain values, never code of the driver: the package must
-be installed on both sides, so that both may run builds of their own. docs/spark.md says how it gets there.
-"""
+"""Token counts as a column of a Spark DataFrame."""
 
 from __future__ import annotations
 
@@ -10,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from .errors import MissingExtraError
-from .tokens import get_encoding
-from .tokens.text import choose_encoding
+from ..errors import MissingExtraError
+from ..tokens import get_encoding
+from ..tokens.text import choose_encoding
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
