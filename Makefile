@@ -18,7 +18,7 @@ NEWEST ?= $(shell for v in 3.15 3.14 3.13 3.12; do for p in python$$v $(HOME)/.p
 	$$p -c '' 2>/dev/null && echo $$p && exit; done; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt types bench compare checked sanitized deep azurite fuzz newest sdk golden accuracy leave-one-out dist clean
+.PHONY: help demo test lint fmt types bench compare checked sanitized deep azurite fuzz newest sdk spark golden accuracy leave-one-out dist clean
 
 help:  ## list the words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,7 +26,7 @@ help:  ## list the words
 $(BIN)/python:
 	$(if $(UV),$(UV) venv --quiet --python $(PYTHON) $(VENV),$(PYTHON) -m venv $(VENV))
 
-# What a user gets: the package, its base dependencies, the compiled modules in place. Each of these three builds the
+# What a user gets: the package, its base dependencies, the compiled modules in place. Each of these four builds the
 # modules, so what has more is not built on what has less.
 SOURCES := pyproject.toml setup.py $(KERNELS)
 $(VENV)/.installed: $(BIN)/python $(SOURCES)
@@ -39,6 +39,10 @@ $(VENV)/.test: $(BIN)/python $(SOURCES)
 
 $(VENV)/.dev: $(BIN)/python $(SOURCES)
 	$(INSTALL) --editable '.[dev]'
+	@touch $(VENV)/.installed $(VENV)/.test $@
+
+$(VENV)/.spark: $(BIN)/python $(SOURCES)
+	$(INSTALL) --editable '.[spark,test]'
 	@touch $(VENV)/.installed $(VENV)/.test $@
 
 # One by one, so that a peer with nothing for this interpreter or machine is left out of the table and stops nothing.
@@ -102,7 +106,7 @@ sanitized: $(VENV)/.dev  ## the kernels' tests under the address and the undefin
 		--deselect tests/tokens/test_vocabulary.py::test_the_build_writes_every_vocabulary
 
 deep: $(VENV)/.dev checked sanitized  ## many examples, and the slow checks
-	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -m "not dist and not azurite"
+	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -m "not dist and not azurite and not spark"
 
 # The storage emulator of Azure; the newest version that Node 18 runs, which is Debian's.
 AZURITE_VERSION := 3.35.0
@@ -149,6 +153,9 @@ sdk: $(SDKS:%=build/sdk-%/.installed)  ## a watched client on older versions of 
 		export PYTHONPATH=build/sdk-$$sdk; \
 		$(BIN)/python -c "import openai, sys; sys.exit(openai.__version__ != '$$sdk')" && \
 		$(BIN)/python -m pytest -q tests/test_client.py || exit 1; done
+
+spark: $(VENV)/.spark  ## token counts and reports on a local Spark; needs Java 17 or 21
+	JAVA_HOME=$$(.ci/java) && export JAVA_HOME && $(BIN)/python -m pytest -q -m spark tests/test_spark.py
 
 golden: $(VENV)/.installed  ## rewrite what is generated: catalogue, price table, table of what is covered, example log
 	$(BIN)/python -m aoai_cost.catalog.compile

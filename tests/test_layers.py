@@ -26,6 +26,7 @@ LEVELS = {
     "client": 5,
     "report": 5,
     "billing": 6,
+    "spark": 6,
     "render": 7,
     "cli": 8,
 }
@@ -41,12 +42,13 @@ OUTSIDE = {
     "fsspec": {"logs/remote.py"},
     "adlfs": {"logs/remote.py"},
     "azure": {"logs/remote.py"},
-    "pyarrow": {"logs/tables.py"},
+    "pyarrow": {"logs/tables.py", "spark"},
+    "pyspark": {"spark"},
     "zstandard": {"logs/unpack.py"},
     "requests": {"prices/refresh.py"},
     "urllib3": {"prices/refresh.py"},
     "platformdirs": {"prices/captures.py"},
-    "pandas": {"logs", "report", "billing", "render"},
+    "pandas": {"logs", "report", "billing", "render", "spark"},
     "click": {"cli"},
     "rich": {"cli", "render"},
 }

@@ -121,7 +121,7 @@ def test_what_does_not_stand_in_lines_is_not_cut(tmp_path: Path, data: bytes) ->
 def test_small_files_are_one_task(tmp_path: Path) -> None:
     for i in range(2_500):
         (tmp_path / f"{i}").write_bytes(b"{}\n")
-    tasks = list(workers._tasks(find_files((tmp_path,)), workers.Options(), False))
+    tasks = list(workers.cut_tasks(find_files((tmp_path,)), workers.Options(), False))
     assert [len(one.sections) for one in tasks] == [1_000, 1_000, 500]
     assert len({one.key for one in tasks}) == 3
 
@@ -135,7 +135,7 @@ def test_several_processes_find_what_one_finds(logs: Path, processes: int) -> No
     assert whole.counts.total.rejected == 5
     assert whole.counts.total.duplicates > 20
     assert whole.counts.total.conflicts == 6
-    tasks = list(workers._tasks(find_files((logs,)), workers.Options(), False))
+    tasks = list(workers.cut_tasks(find_files((logs,)), workers.Options(), False))
     assert len(tasks) > 10
     check_same(sum_usage(logs, processes=processes), whole)
 
@@ -250,7 +250,7 @@ def test_what_was_read_before_an_interruption_is_not_read_again(
     kept = {path.name: path.stat().st_mtime_ns for path in work.iterdir()}
     read = watched(monkeypatch)
     check_same(sum_usage(logs, work=work), sum_usage(logs))
-    n_tasks = len(list(workers._tasks(find_files((logs,)), workers.Options(), False)))
+    n_tasks = len(list(workers.cut_tasks(find_files((logs,)), workers.Options(), False)))
     assert 0 < len(read) < n_tasks
     assert all((work / name).stat().st_mtime_ns == when for name, when in kept.items())
     read.clear()
@@ -268,7 +268,7 @@ def test_files_that_changed_are_read_again(logs: Path, tmp_path: Path, monkeypat
     (work / "mine.json").write_text("of the user's")
     read = watched(monkeypatch)
     check_same(sum_usage(logs, work=work), sum_usage(logs))
-    assert 0 < len(read) < len(list(workers._tasks(find_files((logs,)), workers.Options(), False)))
+    assert 0 < len(read) < len(list(workers.cut_tasks(find_files((logs,)), workers.Options(), False)))
     # What was of the file before is gone, and nothing else.
     assert before - {path.name for path in work.iterdir()}
     assert (work / "mine.json").exists()

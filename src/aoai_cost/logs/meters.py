@@ -6,7 +6,7 @@ Each meter of an identity's time counts once: in the view that tells most of it,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -258,6 +258,22 @@ class LoggedHours:
                     (facets.resource, (facets.deployment or "").lower(), hour),
                     (facets.resource, None, hour),
                 }
+
+    def spans(self) -> list[tuple[str, str, int, int]]:
+        """Return what was learnt as (resource, deployment, first hour, last hour) of hours without a gap."""
+        found: list[tuple[str, str, int, int]] = []
+        for resource, deployment, hour in sorted((a, b, hour) for a, b, hour in self._hours if b is not None):
+            if found and found[-1][:2] == (resource, deployment) and found[-1][3] == hour - 1:
+                found[-1] = (*found[-1][:3], hour)
+            else:
+                found.append((resource, deployment, hour, hour))
+        return found
+
+    def learn_spans(self, spans: Iterable[tuple[str, str, int, int]]) -> None:
+        """Take what others learnt."""
+        for resource, deployment, first, last in spans:
+            for hour in range(first, last + 1):
+                self._hours |= {(resource, deployment, hour), (resource, None, hour)}
 
     def left_of(self, parts: Parts) -> Parts:
         """Return the rows of meters without those that sum a time whose calls were logged; these are duplicates."""

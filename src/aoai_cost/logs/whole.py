@@ -64,6 +64,8 @@ class Whole:
         self._followed: set[int] = set()
         """The places among the rows after which more follows of those where it does."""
         self._counts = [section.counts for section in self.sections]
+        self.logged = LoggedHours(shared, self._counts)
+        """The hours of calls, where rows were read that may sum them."""
         self._joiner = Joiner(shared, self._counts, options.given(shared))
         self._read = self._counted()
         self._untimed: list[npt.NDArray[np.int64]] = []
@@ -120,9 +122,7 @@ class Whole:
             yield self._asked_for(calls)
 
     def _joined(self, partitions: Iterator[Parts]) -> Iterator[Calls]:
-        counts = self._counts
         joiner = self._joiner
-        logged = LoggedHours(self.shared, counts)
         sums = PartTable()
         try:
             for parts in partitions:
@@ -132,10 +132,10 @@ class Whole:
                 of_sums = np.isin(parts["kind"], PartKind.OF_SUMS)
                 sums.add_many(some(parts, of_sums))
                 calls = joiner.resolve(some(parts, ~of_sums))
-                logged.learn(calls)
+                self.logged.learn(calls)
                 yield calls
             for parts in sums.partitions():
-                yield joiner.resolve(logged.left_of(parts))
+                yield joiner.resolve(self.logged.left_of(parts))
         finally:
             sums.close()
 

@@ -34,7 +34,7 @@ from .sums import UsageSums
 from .whole import Resolved, Whole
 from .work_folder import RejectsOf, WorkFolder
 
-__all__ = ["are_worth_it", "sum_apart"]
+__all__ = ["Task", "are_worth_it", "cut_tasks", "sum_apart"]
 
 _MOST_SECTIONS = 1_000
 """So many small files are one task."""
@@ -79,7 +79,7 @@ def sum_apart(
 ) -> UsageSums:
     """Read files in so many processes, by way of a folder; by default one that is deleted."""
     all_rejects = rejects.path is not None
-    tasks = list(_tasks(files, options, all_rejects))
+    tasks = list(cut_tasks(files, options, all_rejects))
     advance = None if progress is None else sum_up(progress, sum(one.size for one in tasks))
     with ExitStack() as stack:
         if work is None:
@@ -103,7 +103,7 @@ def sum_apart(
         return worker.usage_sums(pool, rejects)
 
 
-def _tasks(files: Sequence[LogFile], options: Options, all_rejects: bool) -> Iterator[Task]:
+def cut_tasks(files: Sequence[LogFile], options: Options, all_rejects: bool) -> Iterator[Task]:
     """Yield all sections, so many together that they are about as large as those of large files."""
     versions = [file.version() for file in files]
 

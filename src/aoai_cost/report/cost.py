@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -126,6 +126,18 @@ def cost_report(
     MissingExtraError
         For a URL without adlfs.
     """
+    return report_of(lambda: _sums_of(log, reading), deployments=deployments, prices=prices, by=by, every=every)
+
+
+def report_of(
+    read: Callable[[], UsageSums],
+    *,
+    deployments: Deployments | str | os.PathLike[str] | None,
+    prices: PriceBook | None,
+    by: Sequence[str],
+    every: str,
+) -> CostReport:
+    """Price what `read` returns, as `cost_report` does; what is wrong with the rest is told before it is called."""
     columns = _columns(by)
     if every not in ("month", "day"):
         raise RequestError("every", f"must be month or day, found {shorten(every)}")
@@ -134,7 +146,7 @@ def cost_report(
     elif not isinstance(deployments, Deployments):
         deployments = read_deployments(deployments)
     book = prices if prices is not None else PriceBook.current()
-    sums = _sums_of(log, reading)
+    sums = read()
     pricing = _Pricing(book, deployments, columns, every)
     pricing.learn_resources(key for key, _ in sums.groups)
     for key, group in sums.groups:

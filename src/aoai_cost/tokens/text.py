@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["count_tokens", "count_tokens_batch", "encoding_for_model", "encoding_name_for_model"]
+__all__ = ["choose_encoding", "count_tokens", "count_tokens_batch", "encoding_for_model", "encoding_name_for_model"]
 
 
 def encoding_for_model(model: str) -> Encoding:
@@ -55,7 +55,16 @@ def encoding_name_for_model(model: str) -> str:
     return found.encoding
 
 
-def _chosen(model: str | None, encoding: str | None) -> Encoding:
+def choose_encoding(model: str | None, encoding: str | None) -> Encoding:
+    """Return the encoding of a model, or the one that is named.
+
+    Raises
+    ------
+    RequestError
+        Unless exactly one of `model` and `encoding` is given.
+    UnknownNameError
+        If it is not known.
+    """
     if (model is None) == (encoding is None):
         raise RequestError("model", "give either a model or an encoding")
     return encoding_for_model(model) if model is not None else get_encoding(str(encoding))
@@ -76,7 +85,7 @@ def count_tokens(text: str, *, model: str | None = None, encoding: str | None = 
     >>> count_tokens("hamburger", encoding="r50k_base")
     3
     """
-    return _chosen(model, encoding).count(text)
+    return choose_encoding(model, encoding).count(text)
 
 
 def count_tokens_batch(
@@ -88,4 +97,4 @@ def count_tokens_batch(
     -------
     ndarray of int64, shape (n,)
     """
-    return _chosen(model, encoding).count_batch(texts, threads=threads)
+    return choose_encoding(model, encoding).count_batch(texts, threads=threads)
