@@ -242,6 +242,52 @@ def compare(path: Path, shape: str) -> None:
     print("of aoai_cost's: " + ", ".join(f"{name} {cpu_s / whole_s:.0%}" for name, cpu_s in spent.items()))
 
 
+def price_read_rows(calls_at_once: int = 1 << 16, times: int = 153) -> tuple[int, float]:
+    """Return how many calls that were read were added up and priced, and the CPU time that it took."""
+    import numpy as np
+    import pandas as pd
+
+    from aoai_cost import Deployment, Deployments, cost_report
+    from aoai_cost.logs import Counts, Facets, UsageSums
+    from aoai_cost.logs.formats import find_formats
+    from aoai_cost.logs.join import Calls
+    from aoai_cost.logs.parts import PART, Shared
+    from aoai_cost.logs.sums import Sums
+
+    made = np.random.default_rng(1)
+    shared = Shared(find_formats("azure-monitor"), keep_texts=False)
+    names = [(account, *deployment) for account in ACCOUNTS for deployment in DEPLOYMENTS]
+    for account, deployment, model, version in names:
+        for user in range(20):
+            shared.facets.number(Facets(account, "eastus", deployment, model, version, user=f"user {user}"))
+    known = Deployments(
+        tuple(
+            Deployment(account, deployment, model, version=version, sku="GlobalStandard", region="eastus")
+            for account, deployment, model, version in names
+        )
+    )
+    rows = np.zeros(calls_at_once, PART)
+    rows["facets"] = made.integers(0, len(shared.facets.all), calls_at_once)
+    rows["timestamp_us"] = made.integers(1_790_812_800_000_000, 1_793_404_800_000_000, calls_at_once)  # thirty days
+    rows["requests"], rows["known"] = 1, 0b1011
+    rows["tokens"][:, 0] = made.integers(100, 9_000, calls_at_once)
+    rows["tokens"][:, 1] = rows["tokens"][:, 0] // 3
+    rows["tokens"][:, 3] = made.integers(10, 900, calls_at_once)
+    calls = Calls(rows, np.zeros(calls_at_once, np.uint8), np.zeros(calls_at_once, bool))
+    start = process_time()
+    sums = Sums(shared)
+    for _ in range(times):
+        sums.add(calls)
+    groups = tuple(sums.groups())
+    report = cost_report(
+        UsageSums(groups, sums.period, sums.formats, pd.DataFrame(), Counts(()), True), deployments=known, every="day"
+    )
+    cpu_s = process_time() - start
+    if report.certainty == "lower_bound" or report.requests != calls_at_once * times:
+        sys.exit("some of the calls are not priced")
+    return report.requests, cpu_s
+
+
 def spin(seconds_of_work: int) -> float:
     """Take the time of a loop that needs nothing but a processor."""
     start = perf_counter()
@@ -299,6 +345,9 @@ def main() -> None:
     if given.run:
         print(json.dumps(measure(*given.run)))
         return
+    if not given.two_processes:
+        n_calls, cpu_s = price_read_rows()
+        print(f"{n_calls:,} calls that were read, added up and priced by day: {cpu_s:.2f} CPU-s")
     with tempfile.TemporaryDirectory() as folder:
         for shape, as_text in (("properties as an object", False), ("properties as a text", True)):
             path = Path(folder) / "log.jsonl"
