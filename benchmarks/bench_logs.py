@@ -328,9 +328,14 @@ def main() -> None:
     parser.add_argument("--run", nargs=2, metavar=("WAY", "FILE"))
     parser.add_argument("--two-processes", action="store_true", help="only this; best on a machine without other load")
     parser.add_argument("--wall", nargs=2, metavar=("PROCESSES", "FILE"))
+    parser.add_argument("--priced", action="store_true")
     parser.add_argument("--stages", metavar="FILE")
     parser.add_argument("--spin", action="store_true")
     given = parser.parse_args()
+    if given.priced:
+        n_calls, cpu_s = price_read_rows()
+        print(f"{n_calls:,} calls that were read, added up and priced by day: {cpu_s:.2f} CPU-s", flush=True)
+        return
     if given.stages:
         print(json.dumps(stages(given.stages)))
         return
@@ -347,8 +352,8 @@ def main() -> None:
         print(json.dumps(measure(*given.run)))
         return
     if not given.two_processes:
-        n_calls, cpu_s = price_read_rows()
-        print(f"{n_calls:,} calls that were read, added up and priced by day: {cpu_s:.2f} CPU-s")
+        # Not in this process: what it has in memory would count as memory of those that it starts.
+        subprocess.run([sys.executable, __file__, "--priced"], check=True)
     with tempfile.TemporaryDirectory() as folder:
         for shape, as_text in (("properties as an object", False), ("properties as a text", True)):
             path = Path(folder) / "log.jsonl"
