@@ -121,10 +121,10 @@ def cost_report(
     ------
     RequestError
         For an unknown `by` or `every`, or `reading` for a log that was read already.
-    DeploymentsError, UsageFormatError
-        For files that cannot be used.
-    MissingExtraError
-        For a URL without adlfs.
+    DeploymentsError
+        For a deployments file that cannot be used.
+    UsageFormatError, MissingExtraError, LogFormatError, UnknownNameError, RequestError, OSError
+        From reading a log, as `sum_usage`.
     """
     columns = _columns(by)
     if every not in ("month", "day"):
