@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import random
@@ -11,6 +12,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pandas as pd
@@ -20,9 +22,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from log_rows import body_row, csv_of, lines_of, status_row, usage_row
 
-from aoai_cost.errors import UsageFormatError
+from aoai_cost.errors import RequestError, UsageFormatError
 from aoai_cost.logs import UsageSums, rejects, sum_usage, work_folder, workers
 from aoai_cost.logs.files import Section, cut, find_files, lines_before, open_line, read_pieces
+from aoai_cost.logs.parts import Runs
 from aoai_cost.logs.raw import Piece, Raw
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "logs"
@@ -281,6 +284,9 @@ def test_a_file_that_was_cut_short_is_not_taken_for_whole(logs: Path, tmp_path: 
     os.truncate(longest, longest.stat().st_size - 1)
     with pytest.raises(UsageFormatError, match=r"damaged.*delete"):
         sum_usage(logs, work=work)
+    longest.unlink()
+    with pytest.raises(UsageFormatError, match=r"damaged.*delete"):
+        work_folder.WorkFolder(work, durable=True).load(longest.stem)
     [account, *_] = work.glob("*.json")
     account.write_bytes(account.read_bytes()[:-9])
     with pytest.raises(UsageFormatError, match=r"damaged.*delete"):
@@ -336,7 +342,161 @@ def test_ctrl_c_ends_all_processes_and_leaves_nothing_unfinished(logs: Path, tmp
     check_same(sum_usage(logs, work=work), sum_usage(logs))
 
 
+@pytest.mark.parametrize("ended_by", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_of_a_process_that_could_not_clean_up(logs: Path, tmp_path: Path, ended_by: int) -> None:
+    script = textwrap.dedent(
+        """
+        import sys
+        from aoai_cost.logs import sum_usage, workers
+        workers.SECTION_BYTES = 4_000
+        def progress(*numbers):
+            print("now", flush=True)
+            sys.stdin.read()
+        sum_usage(sys.argv[1], processes=2, progress=progress)
+        """
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", script, logs],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"now\n"
+    assert list(tmp_path.glob("aoai_cost-*"))
+    child.send_signal(ended_by)
+    _, told = child.communicate(timeout=60)  # until the last of its processes has closed what it writes to
+    assert told == b""
+    assert not list(tmp_path.glob("aoai_cost-*"))
+
+
+def test_other_formats_read_anew(logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sum_usage(logs, work=tmp_path / "work")
+    read = watched(monkeypatch)
+    monkeypatch.setattr(workers, "formats_version", lambda name: ("other", "their-logs 1.1"))
+    check_same(sum_usage(logs, work=tmp_path / "work"), sum_usage(logs))
+    assert read
+
+
+# ---- what can be read only once, and here
+
+
+def given_open(how: str, logs: Path, *arguments: str) -> str:
+    """Sum a log beside what a shell gives a process open, and return what it prints."""
+    script = "\n".join(
+        (
+            "import sys",
+            "from aoai_cost.logs import sum_usage, workers",
+            "workers.SECTION_BYTES = 4_000",
+            "options = {'work': sys.argv[2]} if len(sys.argv) > 2 else {'processes': 2}",
+            "print(sum_usage('/dev/stdin', sys.argv[1], **options).counts.total)",
+        )
+    )
+    command = [sys.executable, "-c", script, logs / "b.jsonl", *arguments]
+    with (logs / "a.jsonl").open("rb") as file:
+        into: dict[str, Any] = {"stdin": file} if how == "a file" else {"input": file.read()}
+        ran = subprocess.run(command, capture_output=True, timeout=60, check=False, **into)
+    return (ran.stdout + ran.stderr).decode()
+
+
+@pytest.mark.parametrize("how", ["a file", "a pipe"])
+def test_what_a_shell_gives_a_process_is_read_in_it(logs: Path, how: str) -> None:
+    whole = sum_usage(logs / "a.jsonl", logs / "b.jsonl").counts.total
+    assert given_open(how, logs) == f"{whole}\n"
+
+
+def test_what_a_pipe_gives_is_not_kept(logs: Path, tmp_path: Path) -> None:
+    assert "'/dev/stdin': work keeps what was read of files" in given_open("a pipe", logs, str(tmp_path / "work"))
+    assert str(sum_usage(logs).counts.total) in given_open("a file", logs, str(tmp_path / "work"))
+
+
+@pytest.mark.parametrize("options", [{}, {"processes": 2}])
+def test_a_named_pipe_is_a_log(logs: Path, tmp_path: Path, options: dict[str, Any]) -> None:
+    whole = sum_usage(logs).counts.total
+    data = (logs / "a.jsonl").read_bytes()
+    (logs / "a.jsonl").unlink()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = Thread(target=pipe.write_bytes, args=(data,))
+    writer.start()
+    assert sum_usage(logs, pipe, **options).counts.total == whole
+    writer.join()
+
+
 # ---- what goes wrong
+
+
+def test_a_folder_among_the_logs_is_not_worked_in(logs: Path) -> None:
+    for work in (logs, logs / "work"):
+        with pytest.raises(RequestError, match=r"work.*among the logs"):
+            sum_usage(logs, work=work)
+    whole = sum_usage(logs)
+    for _ in range(2):
+        check_same(sum_usage(logs, work=logs / ".work"), whole)
+
+
+def test_a_full_disk_is_told_with_the_folder(logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    work = tmp_path / "work"
+    monkeypatch.setattr(Runs, "append", full)
+    with pytest.raises(UsageFormatError, match=r"work': cannot be written to: No space left"):
+        sum_usage(logs, work=work)
+    assert names_in(work) == set()
+
+
+def test_files_are_closed_before_they_are_renamed(logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Path.replace
+
+    def replace(path: Path, target: Path) -> Path:
+        # Windows refuses to rename an open file.
+        assert path.resolve() not in {one.resolve() for one in Path("/proc/self/fd").iterdir()}
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    check_same(sum_usage(logs, work=tmp_path / "work"), sum_usage(logs))
+
+
+def test_where_no_process_can_be_started_this_one_reads_alone(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = sum_usage(logs)
+    real, started = subprocess.Popen, []
+
+    def start(*args: Any, **options: Any) -> Any:
+        if len(started) == 1:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        started.append(real(*args, **options))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    check_same(sum_usage(logs, processes=4), whole)
+    [child] = started
+    assert child.poll() is not None
+    monkeypatch.setattr(sys, "executable", None)  # as where Python is part of another program
+    check_same(sum_usage(logs, processes=2), whole)
+
+
+def test_processes_import_nothing_from_where_the_user_stands(
+    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pickle.py").write_text("raise SystemExit(7)")
+    monkeypatch.chdir(tmp_path)
+    check_same(sum_usage(logs, processes=2), sum_usage(logs))
+
+
+class OfTwoError(Exception):
+    """As others write them: it can be pickled, and not be made anew."""
+
+    def __init__(self, one: int, other: int) -> None:
+        super().__init__(f"{one} and {other}")
+
+
+def test_an_error_that_cannot_be_sent_is_named() -> None:
+    assert repr(workers._as_sent(OfTwoError(1, 2))) == "RuntimeError('OfTwoError while logs were read')"
+    error = UsageFormatError("a/b", "is not so", 7)
+    assert workers._as_sent(error) is error
 
 
 def test_a_row_that_strict_refuses_is_named_by_its_line_in_the_file(logs: Path) -> None:

@@ -6,6 +6,7 @@ import codecs
 import io
 import json
 import os
+import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path, PurePath, PurePosixPath
@@ -47,6 +48,8 @@ _LINE_COST_BYTES = 200
 """What a line of a document costs beside its bytes while it waits for the end."""
 
 _LINE_END = 10
+# Where systems without links in /proc show what a process was given open: opened again, it goes on where it was.
+_OPEN_FILES = (Path("/dev"), Path("/dev/fd"))
 # White space, and the zeros that a blob is padded with.
 _BLANK = b" \t\r\n\f\v\0"
 
@@ -60,6 +63,18 @@ class LogFile(NamedTuple):
     def open(self) -> BinaryIO:
         """Open the file for reading; it can seek unless it is a pipe."""
         return self.path.open("rb")
+
+    def is_stream(self) -> bool:
+        """Tell what can be opened but once, and in this process alone: a pipe, or what the process was given open.
+
+        Raises
+        ------
+        UsageFormatError
+            If there is no such file any more.
+        """
+        if isinstance(self.path, Blob):
+            return False
+        return not stat.S_ISREG(self._stat(self.path).st_mode) or self.path.parent in _OPEN_FILES
 
     @property
     def place(self) -> PurePath:
@@ -134,7 +149,9 @@ def find_files(
             raise UsageFormatError(_shown(path), f"the folder holds no file{wanted}")
         for one in inside:
             # A file that is named twice, or through a link, is one file.
-            found.setdefault(one.resolve(), LogFile(one, _shown(one)))
+            there = one.resolve()
+            # /dev/stdin is another file in another process; the one behind it is the same everywhere.
+            found.setdefault(there, LogFile(there if there.is_file() else one, _shown(one)))
     return sorted(found.values(), key=lambda one: one.shown)
 
 
@@ -286,7 +303,11 @@ def _read(file: BinaryIO, columns: Collection[str] | None) -> Iterator[Piece | R
     try:
         head = next(chunks, b"")
     except ParquetError:
-        yield from read_parquet(file, columns)
+        if file.seekable():
+            yield from read_parquet(file, columns)
+        else:
+            reason = "a Parquet file is not read from a pipe; write it to a file first"
+            yield Raw(None, 0, None, reason, damaged=True)
         return
     except DamageError as damage:
         yield Raw(None, 0, None, str(damage), damaged=True)

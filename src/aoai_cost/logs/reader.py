@@ -115,7 +115,7 @@ def read_usage(
     RequestError
         If `rejects` would overwrite a file that is read.
     OSError
-        If `rejects` cannot be written.
+        If `rejects` cannot be written, or no temporary file beside what is in memory.
 
     Examples
     --------
@@ -162,9 +162,11 @@ def sum_usage(
 
     Parameters
     ----------
+    *paths, format, columns, deployment, resource, since, until, storage_options, strict, rejects
+        As `read_usage`.
     processes : int
         So many read at once, each with memory of its own, if there is enough to read; a file with a record per line is
-        read in sections. The sums are the same.
+        read in sections. The sums are the same. DataFrames and pipes, and what is read beside them, are read by one.
     work : path, optional
         A folder where what was read is kept, about a fifth of the bytes of the logs, so that after an interruption the
         same call goes on from there, and a later one reads only files that are new or changed. It is made, and yours to
@@ -173,10 +175,21 @@ def sum_usage(
         Is called with (bytes read, bytes in all, rows, rejected rows) as reading goes on; packed bytes as they are in
         the files.
 
+    Returns
+    -------
+    UsageSums
+
     Raises
     ------
     UsageFormatError
-        As `read_usage`; also if `work` cannot be written to, is used by another process, or was given for a DataFrame.
+        As `read_usage`; also if `work` cannot be written to, is used by another process, or was given for a DataFrame
+        or a pipe.
+    MissingExtraError, LogFormatError, UnknownNameError
+        As `read_usage`.
+    RequestError
+        As `read_usage`; also if `work` is among the files that are read.
+    OSError
+        If `rejects` cannot be written, or no temporary file beside what is in memory.
     """
     options = Options.of(format, columns, deployment, resource, asked_period(since, until), strict)
     if type(processes) is not int or processes < 1:
@@ -187,7 +200,12 @@ def sum_usage(
     with open_rejects(rejects) as rejects_file:
         told = Rejects(rejects_file)
         files = find_files(others, options.period, storage_options) if others or not tables else []
-        if work is not None or (processes > 1 and not tables and are_worth_it(files)):
+        streams = [file.shown for file in files if file.is_stream()]
+        if work is not None:
+            if streams:
+                raise UsageFormatError(streams[0], "work keeps what was read of files, and this can be read only once")
+            _refuse_among_logs(work, others)
+        if work is not None or (processes > 1 and not tables and not streams and are_worth_it(files)):
             _refuse_overwriting(rejects, files)
             return sum_apart(files, options, told, processes, work, progress)
         reading = _Here(files, tables, options, told, progress=progress)
@@ -247,6 +265,16 @@ def _refuse_overwriting(rejects: str | os.PathLike[str] | None, files: Sequence[
         file.path.resolve() for file in files if isinstance(file.path, Path)
     }:
         raise RequestError("rejects", "names a file that is read and would be overwritten")
+
+
+def _refuse_among_logs(work: str | os.PathLike[str], paths: tuple[str | os.PathLike[str], ...]) -> None:
+    """Refuse a folder whose files would be read as logs the next time."""
+    place = Path(os.path.realpath(work))
+    for path in paths:
+        folder = Path(os.path.realpath(os.fsdecode(path)))
+        # Folders that begin with a dot are not read.
+        if place.is_relative_to(folder) and not any(name[0] == "." for name in place.relative_to(folder).parts):
+            raise RequestError("work", "names a folder among the logs; name one elsewhere, or begin it with a dot")
 
 
 def _apart(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -46,11 +47,19 @@ class WorkFolder:
 
     @contextmanager
     def open(self, key: str) -> Iterator[Unfinished]:
-        """Open the files of a task; without `keep` nothing is left of them."""
+        """Open the files of a task; without `keep` nothing is left of them.
+
+        Raises
+        ------
+        UsageFormatError
+            If they cannot be written.
+        """
         paths = [self.path / f"{key}{suffix}{_UNFINISHED}" for suffix in _ALL]
         try:
             with ExitStack() as stack:
                 yield Unfinished(*(stack.enter_context(path.open("w+b")) for path in paths))
+        except OSError as error:  # one of the logs would be an error that names it
+            raise UsageFormatError(str(self.path), f"cannot be written to: {error.strerror}") from None
         finally:
             for path in paths:
                 path.unlink(missing_ok=True)
@@ -77,6 +86,7 @@ class WorkFolder:
             file.flush()
             if self._durable:
                 os.fsync(file.fileno())
+            file.close()  # an open file cannot be renamed on Windows
             path = Path(file.name)
             path.replace(path.with_suffix(""))
 
@@ -138,12 +148,17 @@ class WorkFolder:
                 Runs(self.path / f"{key}{suffix}", bounds)
                 for suffix, bounds in zip((_PARTS, _SPANS), told["bounds"], strict=True)
             )
+            are_whole = parts.is_whole() and spans.is_whole()
         except (ValueError, LookupError, TypeError, OSError):
             raise _damaged(path) from None
-        for runs in (parts, spans):
-            if not runs.is_whole():
-                raise _damaged(path)
+        if not are_whole:
+            raise _damaged(path)
         return account, parts, spans
+
+    def clear(self) -> None:
+        """Delete the folder, unless it is the user's."""
+        if not self._durable:
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def drop_others(self, keys: Collection[str]) -> None:
         """Delete what belongs to none of these tasks: of files that changed since."""

@@ -27,8 +27,9 @@ from filelock import FileLock, Timeout
 from ..errors import UsageFormatError
 from ..version import __version__
 from .files import SECTION_BYTES, LogFile, Section, cut
+from .formats import formats_version
 from .parts import PART, PARTITIONS, Parts, PartTable, Runs, Source, partition
-from .reading import Account, Advance, Options, Progress, Reading, sum_up
+from .reading import Account, Options, Progress, Reading, sum_up
 from .rejects import Rejects
 from .sums import UsageSums
 from .whole import Resolved, Whole
@@ -106,10 +107,11 @@ def sum_apart(
 def cut_tasks(files: Sequence[LogFile], options: Options, all_rejects: bool) -> Iterator[Task]:
     """Yield all sections, so many together that they are about as large as those of large files."""
     versions = [file.version() for file in files]
+    formats = formats_version(options.format) if options.columns is None else ()
 
     def task(sections: Sequence[Section]) -> Task:
         where = [(files[one.file].shown, versions[one.file], one.start, one.end) for one in sections]
-        how = (options.format, options.columns, options.strict, all_rejects)
+        how = (formats, options.columns, options.strict, all_rejects)
         key = blake2b(repr((__version__, PART.descr, how, where)).encode(), digest_size=16).hexdigest()
         return Task(key, tuple(sections))
 
@@ -142,7 +144,7 @@ class Worker:
         self._job = job
         self._all: _All | None = None
 
-    def read(self, number: int, advance: Advance | None = None) -> tuple[int, int, int]:
+    def read(self, number: int) -> tuple[int, int, int]:
         """Do a task; return its bytes, rows and rejected rows."""
         options, files, tasks, folder, all_rejects = self._job
         task = tasks[number]
@@ -153,7 +155,7 @@ class Worker:
             reading = Reading(options, parts, spans, rejects)
             for i, section in enumerate(task.sections):
                 rejects.begin(i)
-                reading.read(files[section.file], section, f"{task.key}/{i}", advance)
+                reading.read(files[section.file], section, f"{task.key}/{i}")
             parts.spill()
             spans.spill()
             account = reading.account()
@@ -166,6 +168,10 @@ class Worker:
         task = self._job.tasks[number]
         counts = [one.counts for one in self._job.folder.load(task.key)[0].sections]
         return task.size, sum(one.rows for one in counts), sum(one.rejected for one in counts)
+
+    def clear(self) -> None:
+        """Delete the folder, unless it is the user's."""
+        self._job.folder.clear()
 
     def resolve(self, number: int) -> None:
         """Resolve a partition and add its calls to the sums."""
@@ -263,10 +269,12 @@ class _Pool:
             "import pickle, sys\nsys.path[:] = pickle.load(sys.stdin.buffer)\n"
             "from aoai_cost.logs.workers import serve\nserve()"
         )
-        self._children = [
-            subprocess.Popen([sys.executable, "-c", start], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-            for _ in range(processes)
-        ]
+        self._children: list[subprocess.Popen[bytes]] = []
+        with suppress(OSError):  # where no process can be started any more, those that there are do the work
+            while sys.executable and len(self._children) < processes:
+                # -P: what lies in the folder where the user stands is not imported.
+                command = [sys.executable, "-P", "-c", start]
+                self._children.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
         self._left: deque[int] = deque()
         self._threads: list[Thread] = []
         for child in self._children:
@@ -310,6 +318,8 @@ class _Pool:
             if isinstance(answer, Exception):
                 raise answer
             yield answer
+        for thread in self._threads:
+            thread.join()  # or it would take what is asked next for more of this
 
     def _take(self) -> int | None:
         try:
@@ -350,14 +360,24 @@ def serve() -> None:
     questions, answers = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr
     worker = Worker(pickle.load(questions))
-    while True:
-        try:
+    try:
+        while True:
             name, arguments = pickle.load(questions)
-        except EOFError:
-            return
-        try:
-            answer = getattr(worker, name)(*arguments)
-        except Exception as error:  # noqa: BLE001  (it is raised where the question came from)
-            answer = error
-        pickle.dump(answer, answers)
-        answers.flush()
+            try:
+                answer = getattr(worker, name)(*arguments)
+            except Exception as error:  # noqa: BLE001  (it is raised where the question came from)
+                answer = _as_sent(error)
+            pickle.dump(answer, answers)
+            answers.flush()
+    except (EOFError, BrokenPipeError, pickle.UnpicklingError):
+        worker.clear()  # the parent was ended before it could
+        os._exit(1)  # nobody takes what is left to be written
+
+
+def _as_sent(error: Exception) -> Exception:
+    """Return an error, or what is told of one that cannot be sent, as some of other packages."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # noqa: BLE001  (making an error anew can raise anything)
+        return RuntimeError(f"{type(error).__name__} while logs were read")
+    return error

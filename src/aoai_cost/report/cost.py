@@ -121,10 +121,10 @@ def cost_report(
     ------
     RequestError
         For an unknown `by` or `every`, or `reading` for a log that was read already.
-    DeploymentsError, UsageFormatError
-        For files that cannot be used.
-    MissingExtraError
-        For a URL without adlfs.
+    DeploymentsError
+        For a deployments file that cannot be used.
+    UsageFormatError, MissingExtraError, LogFormatError, UnknownNameError, RequestError, OSError
+        From reading a log, as `sum_usage`.
     """
     return report_of(lambda: _sums_of(log, reading), deployments=deployments, prices=prices, by=by, every=every)
 

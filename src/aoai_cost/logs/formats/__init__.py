@@ -31,7 +31,7 @@ from . import (
     realtime_transcription,
 )
 
-__all__ = ["GROUP", "LOG_FORMATS", "find_formats", "list_formats"]
+__all__ = ["GROUP", "LOG_FORMATS", "find_formats", "formats_version", "list_formats"]
 
 _ALL = (
     azure_monitor.FORMAT,
@@ -89,6 +89,12 @@ def find_formats(name: str) -> tuple[LogFormat, ...]:
             "log format", name, get_close_matches(name[:100].lower(), known, n=3, cutoff=0.3) or known
         )
     return (added[name],)
+
+
+def formats_version(name: str) -> tuple[str, ...]:
+    """Return what changes when rows may be read otherwise: the formats that `name` chooses, and whose they are."""
+    packages = {f"{one.dist.name} {one.dist.version}" for one in entry_points(group=GROUP) if one.dist is not None}
+    return (*(one.name for one in find_formats(name)), *sorted(packages))
 
 
 def list_formats() -> tuple[str, ...]:
