@@ -143,7 +143,8 @@ def test_several_processes_find_what_one_finds(logs: Path, processes: int) -> No
     check_same(sum_usage(logs, processes=processes), whole)
 
 
-def test_the_example_log_is_the_same_apart(tmp_path: Path, small_sections: None) -> None:
+def test_the_example_log_is_the_same_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "SECTION_BYTES", 40_000)
     whole = sum_usage(EXAMPLES)
     check_same(sum_usage(EXAMPLES, processes=2), whole)
     check_same(sum_usage(EXAMPLES, work=tmp_path / "work"), whole)
