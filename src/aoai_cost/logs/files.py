@@ -118,7 +118,8 @@ def find_files(
     Raises
     ------
     UsageFormatError
-        For a path that does not exist, a folder without files, or no path at all; for a URL that cannot be listed.
+        For a path that does not exist, a folder without files, no path at all, or no file of `period`; for a URL that
+        cannot be listed, or at which there is nothing of `period`.
     MissingExtraError
         For a URL without the package that opens it.
     """
@@ -143,15 +144,18 @@ def find_files(
             raise UsageFormatError(_shown(path), f"cannot be read: {_why(error)}") from None
         if not exists:
             raise UsageFormatError(_shown(path), "no such file or folder")
-        inside = [one for one in inside if period.may_be_in(one.absolute().parts)]
-        if not inside:
-            wanted = " of the hours that since and until ask for" if period != ALWAYS else ""
-            raise UsageFormatError(_shown(path), f"the folder holds no file{wanted}")
+        if not inside and period == ALWAYS:
+            raise UsageFormatError(_shown(path), "the folder holds no file")
         for one in inside:
+            if not period.may_be_in(one.absolute().parts):
+                continue
             # A file that is named twice, or through a link, is one file.
             there = one.resolve()
             # /dev/stdin is another file in another process; the one behind it is the same everywhere.
             found.setdefault(there, LogFile(there if there.is_file() else one, _shown(one)))
+    if not found:
+        where = _shown(Path(os.fsdecode(paths[0]))) if len(paths) == 1 else ""
+        raise UsageFormatError(where, "there is no file of the hours that since and until ask for")
     return sorted(found.values(), key=lambda one: one.shown)
 
 
