@@ -381,6 +381,19 @@ def test_other_formats_read_anew(logs: Path, tmp_path: Path, monkeypatch: pytest
     assert read
 
 
+def test_files_of_one_name_in_two_places_are_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for name, tokens in (("one", 100), ("two", 200)):
+        file = tmp_path / name / "log.jsonl"
+        file.parent.mkdir()
+        file.write_bytes(lines_of([usage_row(name, tokens)]))
+        os.utime(file, (1_000_000_000, 1_000_000_000))
+        monkeypatch.chdir(file.parent)
+        found.append(sum_usage("log.jsonl", work=tmp_path / "work"))
+        check_same(found[-1], sum_usage("log.jsonl"))
+    assert found[0].groups != found[1].groups
+
+
 # ---- what can be read only once, and here
 
 

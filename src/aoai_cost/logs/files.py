@@ -92,11 +92,11 @@ class LogFile(NamedTuple):
         return self.path.size if isinstance(self.path, Blob) else self._stat(self.path).st_size
 
     def version(self) -> str:
-        """Return what changes when the file does."""
+        """Return what no other file has, nor this one once it changed."""
         if isinstance(self.path, Blob):
             return self.path.version
         found = self._stat(self.path)
-        return f"{found.st_size} {found.st_mtime_ns}"
+        return f"{self.path} {found.st_size} {found.st_mtime_ns}"
 
     def _stat(self, path: Path) -> os.stat_result:
         try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import tempfile
@@ -265,9 +264,10 @@ class _Pool:
     """
 
     def __init__(self, processes: int, job: Job) -> None:
+        # Whoever presses Ctrl-C means this process, which ends the others.
         start = (
-            "import pickle, sys\nsys.path[:] = pickle.load(sys.stdin.buffer)\n"
-            "from aoai_cost.logs.workers import serve\nserve()"
+            "import pickle, signal, sys\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+            "sys.path[:] = pickle.load(sys.stdin.buffer)\nfrom aoai_cost.logs.workers import serve\nserve()"
         )
         self._children: list[subprocess.Popen[bytes]] = []
         with suppress(OSError):  # where no process can be started any more, those that there are do the work
@@ -355,8 +355,6 @@ def _ask(child: subprocess.Popen[bytes], name: str, *arguments: int) -> Any:
 
 def serve() -> None:
     """Do what a parent asks for, until it closes the pipe."""
-    # Whoever presses Ctrl-C means the parent, which ends its children.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     questions, answers = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr
     worker = Worker(pickle.load(questions))
