@@ -394,6 +394,16 @@ def test_files_of_one_name_in_two_places_are_two(tmp_path: Path, monkeypatch: py
     assert found[0].groups != found[1].groups
 
 
+@pytest.mark.parametrize("options", [{}, {"processes": 2}])
+def test_a_file_that_is_cut_while_it_is_read_is_not_complete(logs: Path, options: dict[str, Any]) -> None:
+    def cut(*numbers: int) -> None:
+        os.truncate(logs / "a.jsonl", 0)
+
+    found = sum_usage(logs, progress=cut, **options)
+    assert [one.complete for one in found.counts.files] == [False, False]
+    assert "the file became shorter while it was read" in dict(found.counts.reasons)
+
+
 # ---- what can be read only once, and here
 
 

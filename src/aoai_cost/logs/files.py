@@ -61,7 +61,7 @@ class LogFile(NamedTuple):
     shown: str
 
     def open(self) -> BinaryIO:
-        """Open the file for reading; it can seek unless it is a pipe."""
+        """Open the file for reading; it can seek unless it is a pipe, which can be opened but once."""
         return self.path.open("rb")
 
     def is_stream(self) -> bool:
@@ -247,6 +247,10 @@ def read_pieces(
                 if can_tell:
                     at(opened.tell())
                 yield piece
+            # Blobs are as long as they were listed, or an error.
+            wanted = section.end or section.size
+            if isinstance(file.path, Path) and os.fstat(opened.fileno()).st_size < wanted:
+                yield Raw(None, None, None, "the file became shorter while it was read", damaged=True)
     except OSError as error:
         raise UsageFormatError(file.shown, f"cannot be read: {_why(error)}") from None
 

@@ -63,7 +63,7 @@ def read_usage(
     Parameters
     ----------
     *paths : path, URL or DataFrame
-        Files and folders, in any layout; folders are walked, hidden files left out. JSON lines, event streams,
+        Files, pipes and folders, in any layout; folders are walked, hidden files left out. JSON lines, event streams,
         JSON documents, answers of queries, CSV or Parquet, plain or packed with gzip or zstd; what a file holds is
         told by its content, row by row. A DataFrame needs `columns`. Blobs, folders and containers of a storage account
         (``pip install "aoai-cost[azure]"``) are ``abfs://CONTAINER/PATH``, ``az://`` or ``abfss://`` alike,
