@@ -169,8 +169,8 @@ def sum_usage(
         read in sections. The sums are the same. DataFrames and pipes, and what is read beside them, are read by one.
     work : path, optional
         A folder where what was read is kept, about a fifth of the bytes of the logs, so that after an interruption the
-        same call goes on from there, and a later one reads only files that are new or changed. It is made, and yours to
-        delete.
+        same call goes on from there, and a later one reads only files that are new or changed; what it held of other
+        files is deleted. It is made, and yours to delete.
     progress : callable, optional
         Is called with (bytes read, bytes in all, rows, rejected rows) as reading goes on; packed bytes as they are in
         the files.
@@ -182,8 +182,8 @@ def sum_usage(
     Raises
     ------
     UsageFormatError
-        As `read_usage`; also if `work` cannot be written to, is used by another process, or was given for a DataFrame
-        or a pipe.
+        As `read_usage`; also if `work` cannot be written to, is damaged, is used by another process, or was given for a
+        DataFrame or a pipe, and if a process that reads ends early.
     MissingExtraError, LogFormatError, UnknownNameError
         As `read_usage`.
     RequestError

@@ -77,7 +77,13 @@ def sum_apart(
     work: str | os.PathLike[str] | None,
     progress: Progress | None,
 ) -> UsageSums:
-    """Read files in so many processes, by way of a folder; by default one that is deleted."""
+    """Read files in so many processes, by way of a folder; by default one that is deleted.
+
+    Raises
+    ------
+    UsageFormatError
+        If a file cannot be read or the folder not be used, under ``strict``, or if a process ends early.
+    """
     all_rejects = rejects.path is not None
     tasks = list(_tasks(files, options, all_rejects))
     advance = None if progress is None else sum_up(progress, sum(one.size for one in tasks))
@@ -96,7 +102,7 @@ def sum_apart(
         if advance is not None:
             for number in set(range(len(tasks))).difference(left):
                 advance(*worker.told(number))
-        pool = stack.enter_context(_Pool(min(processes, len(left)) - 1, job))
+        pool = stack.enter_context(_Pool(min(processes, len(tasks)) - 1, job))
         for told in pool.map("read", left, worker):
             if advance is not None:
                 advance(*told)
