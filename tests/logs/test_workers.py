@@ -294,6 +294,15 @@ def test_a_file_that_was_cut_short_is_not_taken_for_whole(logs: Path, tmp_path: 
         sum_usage(logs, work=work)
 
 
+def test_a_process_that_was_left_alone_at_a_task_harms_nobody(tmp_path: Path) -> None:
+    folder, key = work_folder.WorkFolder(tmp_path, durable=True), "0" * 32
+    with folder.open(key) as one, folder.open(key) as other:
+        assert {file.name for file in one}.isdisjoint(file.name for file in other)
+    with folder.open(key):
+        folder.drop_unfinished()
+        assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_serves_one_at_a_time(logs: Path, tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     with FileLock(tmp_path / "work" / ".lock"), pytest.raises(UsageFormatError, match="another process"):
