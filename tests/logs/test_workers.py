@@ -458,6 +458,12 @@ def test_a_named_pipe_is_a_log(logs: Path, tmp_path: Path, options: dict[str, An
     writer.join()
 
 
+def test_a_table_that_must_be_read_from_its_end_is_no_pipe() -> None:
+    command = [sys.executable, "-c", "from aoai_cost import read_usage; read_usage('/dev/stdin')"]
+    ran = subprocess.run(command, input=b"PAR1" + bytes(100) + b"PAR1", capture_output=True, check=False)
+    assert b"a Parquet file is not read from a pipe; write it to a file first" in ran.stderr
+
+
 # ---- what goes wrong
 
 

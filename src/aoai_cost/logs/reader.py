@@ -115,7 +115,7 @@ def read_usage(
     RequestError
         If `rejects` would overwrite a file that is read.
     OSError
-        If `rejects` cannot be written, or no temporary file beside what is in memory.
+        If `rejects` cannot be written, or a temporary file for what memory does not hold.
 
     Examples
     --------
@@ -189,7 +189,7 @@ def sum_usage(
     RequestError
         As `read_usage`; also if `work` is among the files that are read.
     OSError
-        If `rejects` cannot be written, or no temporary file beside what is in memory.
+        If `rejects` cannot be written, or a temporary file for what memory does not hold.
     """
     options = Options.of(format, columns, deployment, resource, asked_period(since, until), strict)
     if type(processes) is not int or processes < 1:
