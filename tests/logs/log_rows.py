@@ -251,8 +251,12 @@ def check_outcome(found: UsageLog | AoaiCostError) -> None:
 
 def calls_of(log: UsageLog) -> list[dict[str, Any]]:
     """The calls without where they stood, as plain values."""
-    frame = log.frame.drop(columns=["source_file", "source_line"]).astype("object")
-    return frame.where(frame.notna(), None).to_dict("records")
+    columns = {}
+    for name in log.frame.columns.drop(["source_file", "source_line"]):
+        values = log.frame[name]
+        known = values.notna().tolist()
+        columns[name] = [one if here else None for one, here in zip(values.tolist(), known, strict=True)]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def total(log: UsageLog, column: str) -> int:

@@ -289,8 +289,8 @@ def test_a_digest_is_the_hash_of_the_texts_and_their_lengths(texts: list[bytes])
 
 def test_memory_is_kept_beyond_a_limit_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = random.Random(7)
-    rows = [row for i in range(3_000) for row in (usage_row(f"{i}", i, 1), status_row(f"{i}"))]
-    rows += made.sample(rows, 500) + [usage_row(f"{i}", i + 1, 2) for i in range(0, 3_000, 10)]
+    rows = [row for i in range(600) for row in (usage_row(f"{i}", i, 1), status_row(f"{i}"))]
+    rows += made.sample(rows, 100) + [usage_row(f"{i}", i + 1, 2) for i in range(0, 600, 10)]
     made.shuffle(rows)
     for i in range(3):
         (tmp_path / f"{i}.jsonl").write_bytes(lines_of(rows[i::3]))
@@ -305,12 +305,12 @@ def test_memory_is_kept_beyond_a_limit_on_disk(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(parts.Runs, "append", append)
     # From one level of partitions to several.
-    for rows_in_memory in (4_000, 300, 7):
+    for rows_in_memory in (800, 60, 7):
         monkeypatch.setattr(parts, "LIMIT_BYTES", rows_in_memory * parts.PART.itemsize)
         before = spilled
         found = sum_usage(tmp_path)
         assert spilled > before
         assert (found.groups, found.counts, found.period) == (whole.groups, whole.counts, whole.period)
         check_equal(read_usage(tmp_path), read_slowly(monkeypatch, tmp_path))
-    assert whole.counts.total.conflicts == 300
-    assert whole.counts.total.duplicates == 800
+    assert whole.counts.total.conflicts == 60
+    assert whole.counts.total.duplicates == 160

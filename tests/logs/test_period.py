@@ -234,6 +234,15 @@ def test_hours_that_nobody_wrote_are_an_error(day: Path) -> None:
         read_usage(day, since=date(2026, 11, 1))
 
 
+def test_of_many_paths_those_of_other_hours_are_left_out(day: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    files = sorted(day.rglob("PT1H.json"))
+    later = write_hours(tmp_path_factory.mktemp("later"), {at(40): [call_at(at(40), "later")]})
+    log = read_usage(*files, later, since=at(4), until=at(6))
+    assert (hours_read(log), len(log.frame)) == ([f"14/h={i:02}" for i in range(3, 7)], 2)
+    with pytest.raises(UsageFormatError, match="no file of the hours"):
+        read_usage(*files[:3], since=at(6))
+
+
 def test_a_log_that_was_read_has_its_period(day: Path) -> None:
     log = read_usage(day)
     for name, value in (("since", at(5)), ("until", at(5)), ("storage_options", {})):

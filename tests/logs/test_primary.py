@@ -283,7 +283,8 @@ def test_neither_order_nor_files_change_who_counts(tmp_path: Path, data: st.Data
     shuffled = chance.sample(rows, len(rows))
     cut = chance.randrange(len(rows) + 1)
     one, other = read(tmp_path, rows), read(tmp_path, shuffled[:cut], shuffled[cut:])
-    assert calls_of(one) == calls_of(other)
+    calls = calls_of(one)
+    assert calls == calls_of(other)
     assert one.sums.groups == other.sums.groups
     assert one.sums.comparisons == other.sums.comparisons
     assert one.sums.unmatched == other.sums.unmatched
@@ -291,7 +292,7 @@ def test_neither_order_nor_files_change_who_counts(tmp_path: Path, data: st.Data
     assert (first.requests, first.elsewhere, first.unmetered) == (second.requests, second.elsewhere, second.unmetered)
     # In no hour of a resource two sources count.
     families: dict[Any, set[str]] = {}
-    for call in calls_of(one):
+    for call in calls:
         if call["resource"] is not None:
             place = call["resource"].rpartition("/")[2], call["timestamp"].floor("h")
             families.setdefault(place, set()).add(LOG_FORMATS[call["source_format"]].calls_of or call["source_format"])

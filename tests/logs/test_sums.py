@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aoai_cost.logs import Facets, Tokens
+from aoai_cost import cost_report
+from aoai_cost.logs import Facets, ReadOptions, Tokens, read_usage, sum_usage
 from aoai_cost.logs.formats import find_formats
 from aoai_cost.logs.join import Calls
 from aoai_cost.logs.parts import NOT_A_TIME, PART, Shared
@@ -131,3 +134,14 @@ def test_many_keys_are_put_together_while_they_are_added() -> None:
     found = list(sums.groups())
     assert len(found) == 2_800
     assert sum(group.usage["input", "text", ""] for _, group in found) == 30 * sum(range(5_000))
+
+
+def test_a_report_takes_whatever_sums_take_and_the_docstrings_name_it() -> None:
+    options = [name for name, one in signature(sum_usage).parameters.items() if one.kind is one.KEYWORD_ONLY]
+    assert list(ReadOptions.__annotations__) == options
+    for function in (sum_usage, cost_report):
+        words = set(re.findall(r"\w+", function.__doc__ or ""))
+        assert words.issuperset(options)
+    own = [name for name, one in signature(read_usage).parameters.items() if one.kind is one.KEYWORD_ONLY]
+    assert [name for name in options if name in own] == own
+    assert set(re.findall(r"\w+", read_usage.__doc__ or "")).issuperset(own)

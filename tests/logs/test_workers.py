@@ -143,7 +143,8 @@ def test_several_processes_find_what_one_finds(logs: Path, processes: int) -> No
     check_same(sum_usage(logs, processes=processes), whole)
 
 
-def test_the_example_log_is_the_same_apart(tmp_path: Path, small_sections: None) -> None:
+def test_the_example_log_is_the_same_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "SECTION_BYTES", 40_000)
     whole = sum_usage(EXAMPLES)
     check_same(sum_usage(EXAMPLES, processes=2), whole)
     check_same(sum_usage(EXAMPLES, work=tmp_path / "work"), whole)
@@ -293,6 +294,15 @@ def test_a_file_that_was_cut_short_is_not_taken_for_whole(logs: Path, tmp_path: 
         sum_usage(logs, work=work)
 
 
+def test_a_process_that_was_left_alone_at_a_task_harms_nobody(tmp_path: Path) -> None:
+    folder, key = work_folder.WorkFolder(tmp_path, durable=True), "0" * 32
+    with folder.open(key) as one, folder.open(key) as other:
+        assert {file.name for file in one}.isdisjoint(file.name for file in other)
+    with folder.open(key):
+        folder.drop_unfinished()
+        assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_serves_one_at_a_time(logs: Path, tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     with FileLock(tmp_path / "work" / ".lock"), pytest.raises(UsageFormatError, match="another process"):
@@ -380,6 +390,29 @@ def test_other_formats_read_anew(logs: Path, tmp_path: Path, monkeypatch: pytest
     assert read
 
 
+def test_files_of_one_name_in_two_places_are_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for name, tokens in (("one", 100), ("two", 200)):
+        file = tmp_path / name / "log.jsonl"
+        file.parent.mkdir()
+        file.write_bytes(lines_of([usage_row(name, tokens)]))
+        os.utime(file, (1_000_000_000, 1_000_000_000))
+        monkeypatch.chdir(file.parent)
+        found.append(sum_usage("log.jsonl", work=tmp_path / "work"))
+        check_same(found[-1], sum_usage("log.jsonl"))
+    assert found[0].groups != found[1].groups
+
+
+@pytest.mark.parametrize("options", [{}, {"processes": 2}])
+def test_a_file_that_is_cut_while_it_is_read_is_not_complete(logs: Path, options: dict[str, Any]) -> None:
+    def cut(*numbers: int) -> None:
+        os.truncate(logs / "a.jsonl", 0)
+
+    found = sum_usage(logs, progress=cut, **options)
+    assert [one.complete for one in found.counts.files] == [False, False]
+    assert "the file became shorter while it was read" in dict(found.counts.reasons)
+
+
 # ---- what can be read only once, and here
 
 
@@ -423,6 +456,12 @@ def test_a_named_pipe_is_a_log(logs: Path, tmp_path: Path, options: dict[str, An
     writer.start()
     assert sum_usage(logs, pipe, **options).counts.total == whole
     writer.join()
+
+
+def test_a_table_that_must_be_read_from_its_end_is_no_pipe() -> None:
+    command = [sys.executable, "-c", "from aoai_cost import read_usage; read_usage('/dev/stdin')"]
+    ran = subprocess.run(command, input=b"PAR1" + bytes(100) + b"PAR1", capture_output=True, check=False)
+    assert b"a Parquet file is not read from a pipe; write it to a file first" in ran.stderr
 
 
 # ---- what goes wrong

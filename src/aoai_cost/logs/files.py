@@ -61,7 +61,7 @@ class LogFile(NamedTuple):
     shown: str
 
     def open(self) -> BinaryIO:
-        """Open the file for reading; it can seek unless it is a pipe."""
+        """Open the file for reading; it can seek unless it is a pipe, which can be opened but once."""
         return self.path.open("rb")
 
     def is_stream(self) -> bool:
@@ -92,11 +92,11 @@ class LogFile(NamedTuple):
         return self.path.size if isinstance(self.path, Blob) else self._stat(self.path).st_size
 
     def version(self) -> str:
-        """Return what changes when the file does."""
+        """Return what no other file has, nor this one once it changed."""
         if isinstance(self.path, Blob):
             return self.path.version
         found = self._stat(self.path)
-        return f"{found.st_size} {found.st_mtime_ns}"
+        return f"{self.path} {found.st_size} {found.st_mtime_ns}"
 
     def _stat(self, path: Path) -> os.stat_result:
         try:
@@ -118,7 +118,8 @@ def find_files(
     Raises
     ------
     UsageFormatError
-        For a path that does not exist, a folder without files, or no path at all; for a URL that cannot be listed.
+        For a path that does not exist, a folder without files, no path at all, or no file of `period`; for a URL that
+        cannot be listed, or at which there is nothing of `period`.
     MissingExtraError
         For a URL without the package that opens it.
     """
@@ -143,15 +144,18 @@ def find_files(
             raise UsageFormatError(_shown(path), f"cannot be read: {_why(error)}") from None
         if not exists:
             raise UsageFormatError(_shown(path), "no such file or folder")
-        inside = [one for one in inside if period.may_be_in(one.absolute().parts)]
-        if not inside:
-            wanted = " of the hours that since and until ask for" if period != ALWAYS else ""
-            raise UsageFormatError(_shown(path), f"the folder holds no file{wanted}")
+        if not inside and period == ALWAYS:
+            raise UsageFormatError(_shown(path), "the folder holds no file")
         for one in inside:
+            if not period.may_be_in(one.absolute().parts):
+                continue
             # A file that is named twice, or through a link, is one file.
             there = one.resolve()
             # /dev/stdin is another file in another process; the one behind it is the same everywhere.
             found.setdefault(there, LogFile(there if there.is_file() else one, _shown(one)))
+    if not found:
+        where = _shown(Path(os.fsdecode(paths[0]))) if len(paths) == 1 else ""
+        raise UsageFormatError(where, "there is no file of the hours that since and until ask for")
     return sorted(found.values(), key=lambda one: one.shown)
 
 
@@ -243,6 +247,10 @@ def read_pieces(
                 if can_tell:
                     at(opened.tell())
                 yield piece
+            # Blobs are as long as they were listed, or an error.
+            wanted = section.end or section.size
+            if isinstance(file.path, Path) and os.fstat(opened.fileno()).st_size < wanted:
+                yield Raw(None, None, None, "the file became shorter while it was read", damaged=True)
     except OSError as error:
         raise UsageFormatError(file.shown, f"cannot be read: {_why(error)}") from None
 

@@ -51,7 +51,7 @@ class _Placed(NamedTuple):
 
 
 class Joiner:
-    """Resolves records, array by array; counts in `counts` what became of each row of each file.
+    """Resolves records, array by array; counts in `counts` what became of the rows of each section.
 
     Rows that make a call are counted only by `count`, once it is known that the call is asked for.
 
@@ -155,8 +155,8 @@ class Joiner:
         self._count("unmetered", sections[calls.quality == _MISSING])
         self._count("conflicts", sections[calls.conflicts])
 
-    def _count(self, what: str, files: npt.NDArray[np.uint32]) -> None:
-        for number, found in enumerate(np.bincount(files.astype(np.int64)).tolist()):
+    def _count(self, what: str, sections: npt.NDArray[np.uint32]) -> None:
+        for number, found in enumerate(np.bincount(sections.astype(np.int64)).tolist()):
             if found:
                 counts = self._counts[number]
                 setattr(counts, what, getattr(counts, what) + found)

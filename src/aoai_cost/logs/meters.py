@@ -278,8 +278,8 @@ class LoggedHours:
     def left_of(self, parts: Parts) -> Parts:
         """Return the rows of meters without those that sum a time whose calls were logged; these are duplicates."""
         keep = np.array([not self._is_logged(row) for row in parts], bool)
-        for file in parts["section"][~keep].tolist():
-            self._counts[file].duplicates += 1
+        for section in parts["section"][~keep].tolist():
+            self._counts[section].duplicates += 1
         return some(parts, keep)
 
     def _is_logged(self, row: np.void) -> bool:

@@ -68,8 +68,8 @@ PART = np.dtype(
 """One row: what `Part` says, where it stands (section, line in it, record in the line), and of which format it is.
 
 ``call`` and ``request`` are digests of ids, 0 where there is none; that of a request tells rows of one sum apart, and
-of calls it is not kept. ``facets``, ``quantities`` and ``text`` numbers
-of things in `Shared`, ``known`` a bit for each count that the row tells, ``requests`` -1 where it does not say.
+of calls it is not kept. ``facets``, ``quantities`` and ``text`` are numbers of things in `Shared`, ``known`` has a bit
+for each count that the row tells, and ``requests`` is -1 where it does not say.
 """
 
 _N_WORDS = PART.itemsize // 8

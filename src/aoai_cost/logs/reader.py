@@ -63,7 +63,7 @@ def read_usage(
     Parameters
     ----------
     *paths : path, URL or DataFrame
-        Files and folders, in any layout; folders are walked, hidden files left out. JSON lines, event streams,
+        Files, pipes and folders, in any layout; folders are walked, hidden files left out. JSON lines, event streams,
         JSON documents, answers of queries, CSV or Parquet, plain or packed with gzip or zstd; what a file holds is
         told by its content, row by row. A DataFrame needs `columns`. Blobs, folders and containers of a storage account
         (``pip install "aoai-cost[azure]"``) are ``abfs://CONTAINER/PATH``, ``az://`` or ``abfss://`` alike,
@@ -115,7 +115,7 @@ def read_usage(
     RequestError
         If `rejects` would overwrite a file that is read.
     OSError
-        If `rejects` cannot be written, or no temporary file beside what is in memory.
+        If `rejects` cannot be written, or a temporary file for what memory does not hold.
 
     Examples
     --------
@@ -169,8 +169,8 @@ def sum_usage(
         read in sections. The sums are the same. DataFrames and pipes, and what is read beside them, are read by one.
     work : path, optional
         A folder where what was read is kept, about a fifth of the bytes of the logs, so that after an interruption the
-        same call goes on from there, and a later one reads only files that are new or changed. It is made, and yours to
-        delete.
+        same call goes on from there, and a later one reads only files that are new or changed; what it held of other
+        files is deleted. It is made, and yours to delete.
     progress : callable, optional
         Is called with (bytes read, bytes in all, rows, rejected rows) as reading goes on; packed bytes as they are in
         the files.
@@ -182,14 +182,14 @@ def sum_usage(
     Raises
     ------
     UsageFormatError
-        As `read_usage`; also if `work` cannot be written to, is used by another process, or was given for a DataFrame
-        or a pipe.
+        As `read_usage`; also if `work` cannot be written to, is damaged, is used by another process, or was given for a
+        DataFrame or a pipe, and if a process that reads ends early.
     MissingExtraError, LogFormatError, UnknownNameError
         As `read_usage`.
     RequestError
         As `read_usage`; also if `work` is among the files that are read.
     OSError
-        If `rejects` cannot be written, or no temporary file beside what is in memory.
+        If `rejects` cannot be written, or a temporary file for what memory does not hold.
     """
     options = Options.of(format, columns, deployment, resource, asked_period(since, until), strict)
     if type(processes) is not int or processes < 1:

@@ -88,8 +88,11 @@ class Options(NamedTuple):
         """
         if columns is not None and format != "auto":
             raise UsageFormatError("", "format and columns exclude each other: columns say how every row is read")
-        # What is wrong is told before anything is read.
-        _ = find_formats(format) if columns is None else ColumnMap(columns)
+        # What is wrong is told before anything is read. To look for the formats of other packages takes a while.
+        if columns is not None:
+            ColumnMap(columns)
+        elif format != "auto":
+            find_formats(format)
         try:
             named = to_text(deployment, "deployment")
             account = to_text(resource, "resource")

@@ -192,7 +192,7 @@ class LineReader(Protocol):
         """Tell, and quickly, whether lines of the format can be in a piece."""
 
     def read(self, data: bytes) -> Parts:
-        """Return the records of the plain lines in their order, without file and line."""
+        """Return the records of the plain lines in their order, without section and line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,7 @@ class LogFormat:
 
 @dataclass(slots=True)
 class FileCounts:
-    """What became of the rows of one file.
+    """What became of the rows of one file, or of a section of it.
 
     ``rows = requests + joined + duplicates + elsewhere + ignored + rejected``.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -24,7 +25,7 @@ __all__ = ["RejectsOf", "WorkFolder"]
 _PARTS, _SPANS, _REJECTS, _ACCOUNT = ".parts", ".spans", ".rejects", ".json"
 _ALL = (_PARTS, _SPANS, _REJECTS, _ACCOUNT)
 _UNFINISHED = ".unfinished"
-_OURS = re.compile(r"(?P<key>[0-9a-f]{32})(\.parts|\.spans|\.rejects|\.json)?(\.unfinished)?")
+_OURS = re.compile(r"(?P<key>[0-9a-f]{32})\.(parts|spans|rejects|json)(\.[0-9a-f]+)?(\.unfinished)?")
 
 
 class Unfinished(NamedTuple):
@@ -54,7 +55,9 @@ class WorkFolder:
         UsageFormatError
             If they cannot be written.
         """
-        paths = [self.path / f"{key}{suffix}{_UNFINISHED}" for suffix in _ALL]
+        # A process whose parent was killed may still be at the same task.
+        mine = f".{secrets.token_hex(8)}{_UNFINISHED}"
+        paths = [self.path / f"{key}{suffix}{mine}" for suffix in _ALL]
         try:
             with ExitStack() as stack:
                 yield Unfinished(*(stack.enter_context(path.open("w+b")) for path in paths))
@@ -88,7 +91,7 @@ class WorkFolder:
                 os.fsync(file.fileno())
             file.close()  # an open file cannot be renamed on Windows
             path = Path(file.name)
-            path.replace(path.with_suffix(""))
+            path.replace(path.with_suffix("").with_suffix(""))
 
     def has(self, key: str) -> bool:
         """Tell whether a task is done."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import tempfile
@@ -78,7 +77,13 @@ def sum_apart(
     work: str | os.PathLike[str] | None,
     progress: Progress | None,
 ) -> UsageSums:
-    """Read files in so many processes, by way of a folder; by default one that is deleted."""
+    """Read files in so many processes, by way of a folder; by default one that is deleted.
+
+    Raises
+    ------
+    UsageFormatError
+        If a file cannot be read or the folder not be used, under ``strict``, or if a process ends early.
+    """
     all_rejects = rejects.path is not None
     tasks = list(cut_tasks(files, options, all_rejects))
     advance = None if progress is None else sum_up(progress, sum(one.size for one in tasks))
@@ -97,7 +102,7 @@ def sum_apart(
         if advance is not None:
             for number in set(range(len(tasks))).difference(left):
                 advance(*worker.told(number))
-        pool = stack.enter_context(_Pool(min(processes, len(left)) - 1, job))
+        pool = stack.enter_context(_Pool(min(processes, len(tasks)) - 1, job))
         for told in pool.map("read", left, worker):
             if advance is not None:
                 advance(*told)
@@ -265,9 +270,10 @@ class _Pool:
     """
 
     def __init__(self, processes: int, job: Job) -> None:
+        # Whoever presses Ctrl-C means this process, which ends the others.
         start = (
-            "import pickle, sys\nsys.path[:] = pickle.load(sys.stdin.buffer)\n"
-            "from aoai_cost.logs.workers import serve\nserve()"
+            "import pickle, signal, sys\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+            "sys.path[:] = pickle.load(sys.stdin.buffer)\nfrom aoai_cost.logs.workers import serve\nserve()"
         )
         self._children: list[subprocess.Popen[bytes]] = []
         with suppress(OSError):  # where no process can be started any more, those that there are do the work
@@ -355,8 +361,6 @@ def _ask(child: subprocess.Popen[bytes], name: str, *arguments: int) -> Any:
 
 def serve() -> None:
     """Do what a parent asks for, until it closes the pipe."""
-    # Whoever presses Ctrl-C means the parent, which ends its children.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     questions, answers = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr
     worker = Worker(pickle.load(questions))
