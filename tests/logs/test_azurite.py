@@ -22,9 +22,9 @@ from log_rows import calls_of, check_counts, lines_of, status_row, usage_row
 from aoai_cost import UsageFormatError, cost_report, read_usage
 from aoai_cost.cli import main
 from aoai_cost.logs import sum_usage
-from aoai_cost.logs.files import SECTION_BYTES, LogFile, find_files
-from aoai_cost.logs.period import ALWAYS
-from aoai_cost.logs.remote import BLOCK_BYTES
+from aoai_cost.sources.files import SECTION_BYTES, LogFile, find_files
+from aoai_cost.sources.period import ALWAYS
+from aoai_cost.sources.remote import BLOCK_BYTES
 
 pytestmark = pytest.mark.azurite
 
@@ -402,7 +402,7 @@ def test_a_store_that_fails_while_reading_is_no_damage_of_the_file(azurite: Azur
     data = {"log.json": lines_of(rows), "log.parquet": parquet.getvalue(), "log.json.gz": gzip.compress(lines_of(rows))}
     container = f"failing-{name.replace('.', '-')}"
     azurite.fill(container, {name: data[name]})
-    from aoai_cost.logs.files import Section, read_pieces
+    from aoai_cost.sources.files import Section, read_pieces
 
     file = one_file(f"abfs://{container}", azurite)
     azurite.client.get_blob_client(container, name).delete_blob()
@@ -414,7 +414,7 @@ def test_a_store_that_fails_while_reading_is_no_damage_of_the_file(azurite: Azur
 def test_a_store_that_cannot_be_reached_is_named() -> None:
     from azure.core.exceptions import IncompleteReadError, ServiceRequestError
 
-    from aoai_cost.logs.remote import _named_errors
+    from aoai_cost.sources.remote import _named_errors
 
     broken_off = IncompleteReadError("secret")
     broken_off.status_code = 206

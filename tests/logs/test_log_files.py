@@ -164,7 +164,7 @@ def test_a_file_that_is_no_log_is_a_clear_error_alone_and_a_reject_beside_others
 
 
 def test_a_line_without_an_end_is_given_up_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from aoai_cost.logs import files
+    from aoai_cost.sources import files
 
     monkeypatch.setattr(files, "MAX_LINE_BYTES", 2 << 20)
     log = read_bytes(tmp_path, LINES + b"a" * (4 << 20))
@@ -174,7 +174,7 @@ def test_a_line_without_an_end_is_given_up_in_time(tmp_path: Path, monkeypatch: 
 
 
 def test_a_document_beyond_the_limit_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from aoai_cost.logs import files
+    from aoai_cost.sources import files
 
     monkeypatch.setattr(files, "MAX_DOCUMENT_BYTES", 1_000)
     with pytest.raises(UsageFormatError, match="one record per line"):
@@ -293,7 +293,7 @@ def test_the_counts_are_plain_data(tmp_path: Path) -> None:
 
 
 def test_a_line_that_is_too_long_costs_no_other_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from aoai_cost.logs import files
+    from aoai_cost.sources import files
 
     monkeypatch.setattr(files, "MAX_LINE_BYTES", 2 << 20)
     one, *others = LINES.splitlines(keepends=True)

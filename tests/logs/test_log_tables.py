@@ -35,8 +35,9 @@ from log_rows import (
 from pyarrow import parquet
 
 from aoai_cost import UsageFormatError, UsageLog, read_usage
-from aoai_cost.logs import LOG_FORMATS, tables
-from aoai_cost.logs.tables import read_table
+from aoai_cost.logs import LOG_FORMATS
+from aoai_cost.sources import tables
+from aoai_cost.sources.tables import read_table
 
 ROWS = [gateway_row("a"), gateway_row("b"), gateway_row("c")]
 TABLE = csv_of(ROWS)

@@ -25,7 +25,7 @@ from log_rows import (
 
 from aoai_cost import RequestError, UsageFormatError, UsageLog, cost_report, read_usage
 from aoai_cost.logs import sum_usage
-from aoai_cost.logs.period import Period, asked_period
+from aoai_cost.sources.period import Period, asked_period
 
 DAY = datetime(2026, 10, 14, tzinfo=UTC)
 RESOURCE = f"resourceId={ACCOUNT.upper()}"

@@ -58,7 +58,7 @@ def test_a_rejected_row_is_shown_masked(tmp_path: Path, data: bytes, masked: lis
 
 
 def test_a_line_that_is_too_long_shows_its_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aoai_cost.logs.files.MAX_LINE_BYTES", 2 << 20)
+    monkeypatch.setattr("aoai_cost.sources.files.MAX_LINE_BYTES", 2 << 20)
     for end in (b"\n", b""):
         data = GOOD + b'{"user": "Ada", "content": "' + b"A" * (5 << 20) + end
         assert [row["masked_row"] for row in listed(read_bytes(tmp_path, data))] == ['{"user":"…","content":"…']

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aoai_cost import MissingExtraError, UsageFormatError, cost_report, read_usage
-from aoai_cost.logs.remote import _place_of, is_url
+from aoai_cost.sources.remote import _place_of, is_url
 
 SAS = "sv=2024-11-04&ss=b&sig=c2VjcmV0"
 

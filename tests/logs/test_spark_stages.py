@@ -23,12 +23,12 @@ from tracer_rows import litellm_row, otlp, span
 
 from aoai_cost.errors import AoaiCostError, UsageFormatError
 from aoai_cost.logs import UsageSums, parts, rejects, sum_usage, work_folder, workers
-from aoai_cost.logs.files import find_files
 from aoai_cost.logs.meters import LoggedHours
 from aoai_cost.logs.parts import PART, PartTable
-from aoai_cost.logs.period import asked_period
 from aoai_cost.logs.reading import Options, Reading
 from aoai_cost.logs.rejects import Rejects
+from aoai_cost.sources.files import find_files
+from aoai_cost.sources.period import asked_period
 from aoai_cost.spark import stages
 from aoai_cost.spark.stages import ROWS, TASKS, Stages, assign, gather, what_is_known
 

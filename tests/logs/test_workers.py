@@ -24,9 +24,9 @@ from log_rows import body_row, csv_of, lines_of, status_row, usage_row
 
 from aoai_cost.errors import RequestError, UsageFormatError
 from aoai_cost.logs import UsageSums, rejects, sum_usage, work_folder, workers
-from aoai_cost.logs.files import Section, cut, find_files, lines_before, open_line, read_pieces
 from aoai_cost.logs.parts import Runs
-from aoai_cost.logs.raw import Piece, Raw
+from aoai_cost.sources.files import Section, cut, find_files, lines_before, open_line, read_pieces
+from aoai_cost.sources.raw import Piece, Raw
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "logs"
 

@@ -21,13 +21,13 @@ import pandas as pd
 
 from ..catalog import arm_resource
 from ..errors import BillError, MissingExtraError, RequestError, UsageFormatError, shorten
-from ..logs.files import LogFile, find_files
-from ..logs.raw import Raw
-from ..logs.tables import is_table, read_parquet, read_table
-from ..logs.unpack import DamageError, ParquetError, text_chunks
 from ..prices import PriceBook, exact_sum
 from ..prices.meters import MeterReading, read_measure, read_meter_name, read_unit
 from ..prices.rows import UNITS
+from ..sources.files import LogFile, find_files
+from ..sources.raw import Raw
+from ..sources.tables import is_table, read_parquet, read_table
+from ..sources.unpack import DamageError, ParquetError, text_chunks
 from .columns import ColumnsError, column_map, is_slashed, read_amount, read_day, read_order, read_text
 from .exact import divide, multiply
 from .runs import Run, find_runs

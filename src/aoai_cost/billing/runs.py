@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from ..errors import BillError
-from ..logs.files import LogFile
+from ..sources.files import LogFile
 
 __all__ = ["Run", "find_runs"]
 

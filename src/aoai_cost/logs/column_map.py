@@ -14,9 +14,9 @@ import numpy as np
 
 from ..catalog import arm_region, arm_resource
 from ..errors import UsageFormatError
+from ..sources.raw import Raw
 from .fields import served_model, to_count, to_duration_ms, to_flag, to_status, to_text, to_timestamp_us
 from .operations import api_of
-from .raw import Raw
 from .schema import Facets, Identity, LogFormat, Part, PartKind, Tokens
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from .raw import BEGINNING_BYTES
+from ..sources.raw import BEGINNING_BYTES
 
 __all__ = ["MOST_SHOWN", "mask"]
 

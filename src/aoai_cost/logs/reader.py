@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 import numpy as np
 
 from ..errors import RequestError, UsageFormatError
-from .files import LogFile, Section, find_files
+from ..sources.files import LogFile, Section, find_files
+from ..sources.period import asked_period
 from .join import Calls
 from .parts import PartTable, together
-from .period import asked_period
 from .primary import Choice
 from .reading import Options, Progress, Reading, sum_up
 from .rejects import Rejects, open_rejects

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..errors import UsageFormatError
+from ..sources.files import LogFile, Section, lines_before, open_line, read_pieces
+from ..sources.period import ALWAYS, Period
+from ..sources.raw import Piece, Raw
 from .column_map import MAPPED, ColumnMap
 from .fields import to_text
-from .files import LogFile, Section, lines_before, open_line, read_pieces
 from .formats import find_formats
 from .masked import mask
 from .nesting import span_records
 from .parts import PartTable, Place, Quantities, Shared, record_of
-from .period import ALWAYS, Period
-from .raw import Piece, Raw
 from .rejects import Reject
 from .schema import ContinuedError, Facets, FileCounts, LogFormat, PartKind, RowError
 

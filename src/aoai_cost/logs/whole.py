@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import UsageFormatError
-from .files import Section
+from ..sources.files import Section
+from ..sources.period import ALWAYS
 from .join import Calls, Joiner
 from .meters import LoggedHours
 from .nesting import leave_innermost
 from .parts import NOT_A_TIME, Parts, PartTable, Shared, some
-from .period import ALWAYS
 from .primary import Choice, compete
 from .reading import Account, Continued, Options, SectionAccount, strange
 from .rejects import Reject, Rejects

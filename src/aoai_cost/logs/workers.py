@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from ..errors import UsageFormatError
+from ..sources.files import SECTION_BYTES, LogFile, Section, cut
 from ..version import __version__
-from .files import SECTION_BYTES, LogFile, Section, cut
 from .formats import formats_version
 from .parts import PART, PARTITIONS, Parts, PartTable, Runs, Source, partition
 from .reading import Account, Options, Progress, Reading, sum_up

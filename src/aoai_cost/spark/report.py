@@ -8,10 +8,10 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import MissingExtraError
-from ..logs.files import find_files
-from ..logs.period import asked_period
 from ..logs.reading import Options
 from ..report.cost import CostReport, report_of
+from ..sources.files import find_files
+from ..sources.period import asked_period
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

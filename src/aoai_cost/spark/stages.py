@@ -24,7 +24,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..errors import AoaiCostError, UsageFormatError
-from ..logs.files import LogFile, Section
 from ..logs.parts import PART, PARTITIONS, Parts, PartTable, Quantities, Runs, Shared, some
 from ..logs.primary import compete
 from ..logs.reading import Account, Options, Reading, SectionAccount
@@ -34,6 +33,7 @@ from ..logs.sums import Sums, UsageSums
 from ..logs.whole import Resolved, Whole
 from ..logs.work_folder import RejectsOf
 from ..logs.workers import cut_tasks
+from ..sources.files import LogFile, Section
 from ..version import __version__
 
 __all__ = ["ROWS", "SORTED_BY", "TASKS", "Assignment", "Stages", "assign", "gather", "what_is_known"]

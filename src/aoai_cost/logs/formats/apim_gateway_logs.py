@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...catalog import account_of_host
+from ...sources.files import open_text
 from ..fields import to_duration_ms, to_text
-from ..files import open_text
 from ..operations import api_of
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind
 from . import apim_llm_log, openai_audio, openai_response, openai_stream
