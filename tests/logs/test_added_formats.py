@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from log_rows import calls_of, check_counts, lines_of, read_rows, usage_row
 from test_public import loaded_by
 
-from aoai_cost import LogFormatError, UnknownNameError
+from aoai_cost import LogFormatError, UnknownNameError, UsageFormatError
 from aoai_cost.cli import main
-from aoai_cost.logs import LOG_FORMATS
+from aoai_cost.logs import LOG_FORMATS, sum_usage, workers
 from aoai_cost.logs.formats import GROUP
 
 GOOD = """
@@ -115,3 +115,26 @@ import aoai_cost.logs, aoai_cost
 aoai_cost.read_usage
 """
     assert "aoai_cost.logs.reader" in loaded_by(code)
+
+
+@pytest.mark.parametrize("when", ["it reads", "it is imported"])
+def test_what_a_format_prints_harms_nobody(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    noise = "import os; os.write(1, b'noise')"
+    code = GOOD.replace("record):", f"record):\n    {noise}", 1) if when == "it reads" else f"{noise}\n{GOOD}"
+    install(site, "their-logs", "their_logs", code, "theirs = their_logs:FORMAT")
+    (tmp_path / "log").write_bytes(lines_of([{"theirs": 7, "id": i} for i in range(500)]))
+    monkeypatch.setattr(workers, "SECTION_BYTES", 500)
+    assert sum_usage(tmp_path / "log", processes=2).counts == sum_usage(tmp_path / "log").counts
+
+
+def test_what_is_no_answer_ends_a_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    talking = tmp_path / "talking"
+    talking.write_text("#!/bin/sh\necho noise; exec sleep 60\n")
+    talking.chmod(0o755)
+    (tmp_path / "log").write_bytes(lines_of([usage_row(f"{i}") for i in range(100)]))
+    monkeypatch.setattr(workers, "SECTION_BYTES", 2_000)
+    monkeypatch.setattr(sys, "executable", str(talking))
+    with pytest.raises(UsageFormatError, match="ended early"):
+        sum_usage(tmp_path / "log", processes=2)

@@ -354,15 +354,21 @@ def _ask(child: subprocess.Popen[bytes], name: str, *arguments: int) -> Any:
     try:
         _send(child, (name, arguments))
         return pickle.load(child.stdout)
-    except (EOFError, OSError, pickle.UnpicklingError):  # of a process that was killed
+    except Exception:  # noqa: BLE001  (whatever the bytes of a process make that was killed or says something else)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(1)
+        child.kill()
         code = child.wait()
         return UsageFormatError("", f"a process that read logs ended early, with exit code {code}")
 
 
 def serve() -> None:
     """Do what a parent asks for, until it closes the pipe."""
-    questions, answers = sys.stdin.buffer, sys.stdout.buffer
+    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    # What a format of another package prints, from Python or C, is no answer.
     sys.stdout = sys.stderr
+    with suppress(OSError):
+        os.dup2(2, 1)
     worker = Worker(pickle.load(questions))
     try:
         while True:
