@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -28,6 +29,8 @@ from log_rows import (
 
 from aoai_cost import UsageLog, cost_report, read_usage
 from aoai_cost.logs import sum_usage
+from aoai_cost.logs.join import copies_in
+from aoai_cost.logs.parts import PART
 
 CHAT = {"ModelDeploymentName": "chat", "FeatureName": "gpt-4o", "ModelVersion": "2024-11-20"}
 LOWER = {name.lower(): value for name, value in CHAT.items()}
@@ -508,3 +511,33 @@ def test_other_metrics_of_the_gateway_are_ignored(tmp_path: Path) -> None:
 def test_the_report_says_that_rows_stand_for_many_calls(tmp_path: Path) -> None:
     log = read_rows(tmp_path, [emitted_row(), emitted_row("Completion Tokens", 10)])
     assert any("stand for many calls" in note for note in cost_report(log).notes)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 2), st.integers(0, 1)), max_size=40))
+def test_copies_are_found_as_one_by_one(rows: list[tuple[int, int, int, int]]) -> None:
+    """What copies are is decided field by field in Python; at once it must be the same, and the first one stays."""
+    parts = np.zeros(len(rows), PART)
+    for i, (call, tokens, kind, source) in enumerate(rows):
+        parts["digest"][i], parts["tokens"][i], parts["kind"][i], parts["source"][i] = call, tokens, kind, source
+    made = random.Random(len(rows))
+    places = made.sample(range(100), len(rows))
+    parts["section"], parts["line"], parts["text"] = [one // 10 for one in places], [one % 10 for one in places], places
+    seen: set[tuple[int, int, int]] = set()
+    expected = set()
+    for i in sorted(range(len(rows)), key=lambda i: places[i]):
+        if rows[i][:3] in seen:
+            expected.add(i)
+        seen.add(rows[i][:3])
+    order = np.array(made.sample(range(len(rows)), len(rows)), np.int64)
+    assert set(copies_in(parts, order).tolist()) == expected
+
+
+def test_a_log_that_was_exported_twice_is_read_without_looking_at_each_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [row for i in range(50) for row in (usage_row(f"{i}", i, 1), status_row(f"{i}"))]
+    (tmp_path / "a.jsonl").write_bytes(lines_of(rows))
+    (tmp_path / "b.jsonl").write_bytes(lines_of(reversed(rows)))
+    monkeypatch.delattr("aoai_cost.logs.join.Joiner._one_by_one")
+    log = read_usage(tmp_path)
+    assert [(one.requests, one.joined, one.duplicates) for one in log.counts.files] == [(50, 50, 0), (0, 0, 100)]

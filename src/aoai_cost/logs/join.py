@@ -15,13 +15,15 @@ import numpy.typing as npt
 
 from .meters import resolve_sums
 from .operations import asks_a_model
-from .parts import NOT_A_TIME, Parts, Shared, part_of, some, together
+from .parts import NOT_A_TIME, PART, Parts, Shared, part_of, some, together, words
 from .schema import NO_TOKENS, QUALITIES, Facets, FileCounts, Part, PartKind, Tokens
 
-__all__ = ["Calls", "Joiner"]
+__all__ = ["Calls", "Joiner", "copies_in"]
 
 _REFUSED = (401, 403, 404, 429)
 _PROMPT, _COMPLETION = (1 << Tokens._fields.index(name) for name in ("prompt_tokens", "completion_tokens"))
+_ODD = np.random.default_rng(1).integers(0, 1 << 63, PART.itemsize // 8, np.uint64) * np.uint64(2) + np.uint64(1)
+"""Factors that mix the numbers of a record into one."""
 _MISSING, _NOT_BILLED = (QUALITIES.index(name) for name in ("missing", "not_billed"))
 
 
@@ -48,6 +50,29 @@ class _Placed(NamedTuple):
 
     part: Part
     row: int
+
+
+def copies_in(parts: Parts, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return which of these rows say the same as another of them that stands before it, in whatever format.
+
+    What is not found here, such as one of two ways to write a number, is found one by one.
+    """
+    if not len(rows):
+        return rows
+    place = np.lexsort([parts[name][rows] for name in ("record", "line", "section")])
+    rows = rows[place]
+    said = some(parts, rows)
+    for name in ("section", "line", "record", "text", "source"):
+        said[name] = 0
+    numbers = words(said)
+    mixed = (numbers * _ODD).sum(axis=1, dtype=np.uint64)
+    order = np.argsort(mixed, kind="stable")
+    before, after = order[:-1], order[1:]
+    same = np.flatnonzero(mixed[before] == mixed[after])
+    # Equal sums are equal rows but for a chance of one in 2**64, which is not left to chance.
+    same = same[(numbers[before[same]] == numbers[after[same]]).all(axis=1)]
+    copies: npt.NDArray[np.int64] = rows[after[same]]
+    return copies
 
 
 class Joiner:
@@ -79,13 +104,18 @@ class Joiner:
         swapped = kind[usage] == PartKind.STATUS
         usage, status = np.where(swapped, status, usage), np.where(swapped, usage, status)
         joined = (kind[usage] == PartKind.USAGE) & (kind[status] == PartKind.STATUS) & (parts["call"][usage] == 0)
+        hard = np.ones(len(starts), bool)
+        hard[(sizes == 1) & ~is_meter] = False
+        hard[np.flatnonzero(sizes == 2)[joined]] = False
+        copies = copies_in(parts, order[np.repeat(hard, sizes)])
+        if len(copies):
+            # A log that was exported twice has nothing else, and without its copies most calls are easy.
+            self._count_again(some(parts, copies))
+            return self.resolve(some(parts, np.delete(np.arange(len(parts)), copies)))
         pairs = self._join(parts, usage[joined], status[joined])
         singly = [some(parts, alone), pairs]
         conflicts = np.zeros(len(alone) + len(pairs), bool)
-        if len(alone) + len(pairs) < len(starts):
-            hard = np.ones(len(starts), bool)
-            hard[(sizes == 1) & ~is_meter] = False
-            hard[np.flatnonzero(sizes == 2)[joined]] = False
+        if hard.any():
             rows, more = self._one_by_one(parts, order, starts[hard], sizes[hard])
             singly.append(rows)
             conflicts = np.concatenate([conflicts, more])
@@ -161,6 +191,13 @@ class Joiner:
                 counts = self._counts[number]
                 setattr(counts, what, getattr(counts, what) + found)
 
+    def _count_again(self, copies: Parts) -> None:
+        # Pieces of a stream without a number are equal and no copies of each other.
+        kind = copies["kind"]
+        pieces = (kind == PartKind.SO_FAR) | ((kind == PartKind.REST) & (copies["call"] == 0))
+        self._count("joined", copies["section"][pieces])
+        self._count("duplicates", copies["section"][~pieces])
+
     def _one_by_one(
         self, parts: Parts, order: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]
     ) -> tuple[Parts, npt.NDArray[np.bool_]]:
@@ -173,12 +210,7 @@ class Joiner:
             for row in members:
                 part = part_of(parts[row], self._shared)
                 if distinct.setdefault(part, row) != row:
-                    counts = self._counts[parts["section"][row]]
-                    # Pieces of a stream without a number are equal and no copies of each other.
-                    if part.kind == PartKind.SO_FAR or (part.kind == PartKind.REST and not part.call_id):
-                        counts.joined += 1
-                    else:
-                        counts.duplicates += 1
+                    self._count_again(parts[row : row + 1])
             if parts["kind"][members[0]] in PartKind.OF_SUMS:
                 for sum_row, conflict in self._sums_of(parts, distinct):
                     made.append(sum_row)

@@ -38,6 +38,7 @@ __all__ = [
     "record_of",
     "some",
     "together",
+    "words",
 ]
 
 PART = np.dtype(
@@ -230,10 +231,10 @@ def some(records: Parts, which: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -
 
 def together(pieces: Sequence[Parts]) -> Parts:
     """Return all records in one array."""
-    return np.concatenate([np.empty((0, _N_WORDS), np.uint64), *map(_words, pieces)]).view(PART)[:, 0]
+    return np.concatenate([np.empty((0, _N_WORDS), np.uint64), *map(words, pieces)]).view(PART)[:, 0]
 
 
-def _words(records: Parts) -> npt.NDArray[np.uint64]:
+def words(records: Parts) -> npt.NDArray[np.uint64]:
     """Return records as rows of plain numbers, which are copied without looking at each field."""
     return records.view(np.uint64).reshape(-1, _N_WORDS)
 
@@ -359,9 +360,9 @@ class PartTable:
             taken = min(len(records), self._limit - self._n_kept)
             if self._n_kept + taken > len(self._kept):
                 grown = np.empty(min(self._limit, max(_ROWS_AT_ONCE, 2 * (self._n_kept + taken))), PART)
-                _words(grown)[: self._n_kept] = _words(self._kept[: self._n_kept])
+                words(grown)[: self._n_kept] = words(self._kept[: self._n_kept])
                 self._kept = grown
-            _words(self._kept)[self._n_kept : self._n_kept + taken] = _words(records[:taken])
+            words(self._kept)[self._n_kept : self._n_kept + taken] = words(records[:taken])
             self._n_kept += taken
             records = records[taken:]
 

@@ -174,17 +174,28 @@ class Account(NamedTuple):
 class Reading:
     """Reads sections into a table of records.
 
-    `spans` takes those of calls that other rows may hold, until it is known which do.
+    `spans` takes those of calls that other rows may hold, until it is known which do. `formats` are those that the
+    options choose, for whoever knows them already.
     """
 
     def __init__(
-        self, options: Options, table: PartTable, spans: PartTable, rejects: Rejecting, *, keep_texts: bool = False
+        self,
+        options: Options,
+        table: PartTable,
+        spans: PartTable,
+        rejects: Rejecting,
+        *,
+        keep_texts: bool = False,
+        formats: tuple[LogFormat, ...] | None = None,
     ) -> None:
         self.options, self._table, self._spans = options, table, spans
         self._rejects = rejects
         self._named = None if options.columns is None else ColumnMap(dict(options.columns))
         self._columns = None if self._named is None else set(self._named.columns.values())
-        self.formats = find_formats(options.format) if self._named is None else (self._named.format,)
+        if self._named is not None:
+            self.formats: tuple[LogFormat, ...] = (self._named.format,)
+        else:
+            self.formats = find_formats(options.format) if formats is None else formats
         self.shared = Shared(self.formats, keep_texts=keep_texts)
         self.sections: list[SectionAccount] = []
         self._sources: set[int] = set()

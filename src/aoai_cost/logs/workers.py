@@ -30,6 +30,7 @@ from .formats import formats_version
 from .parts import PART, PARTITIONS, Parts, PartTable, Runs, Source, partition
 from .reading import Account, Options, Progress, Reading, sum_up
 from .rejects import Rejects
+from .schema import LogFormat
 from .sums import UsageSums
 from .whole import Resolved, Whole
 from .work_folder import RejectsOf, WorkFolder
@@ -148,6 +149,7 @@ class Worker:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._all: _All | None = None
+        self._formats: tuple[LogFormat, ...] | None = None
 
     def read(self, number: int) -> tuple[int, int, int]:
         """Do a task; return its bytes, rows and rejected rows."""
@@ -157,7 +159,9 @@ class Worker:
             kept = Runs(unfinished.parts), Runs(unfinished.spans)
             parts, spans = (PartTable(one) for one in kept)
             rejects = RejectsOf(unfinished.rejects, write_all=all_rejects)
-            reading = Reading(options, parts, spans, rejects)
+            reading = Reading(options, parts, spans, rejects, formats=self._formats)
+            if options.columns is None:
+                self._formats = reading.formats  # to look for those of other packages takes as long as to read a little
             for i, section in enumerate(task.sections):
                 rejects.begin(i)
                 reading.read(files[section.file], section, f"{task.key}/{i}")
