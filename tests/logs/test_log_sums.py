@@ -17,6 +17,7 @@ from log_rows import (
     check_counts,
     csv_of,
     emitted_row,
+    lines_of,
     metrics_answer,
     point_row,
     query_of,
