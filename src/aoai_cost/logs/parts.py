@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import tempfile
 from collections.abc import Hashable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Generic, NamedTuple, TypeVar
@@ -282,8 +282,7 @@ class Runs:
         """Yield the records of a partition, run by run."""
         if not self.size(number):
             return
-        # There may be more named files than a process may have open.
-        with self._file.open("rb") if isinstance(self._file, Path) else nullcontext(self._file) as file:
+        with self._opened() as file:
             for bounds in self.bounds:
                 size = bounds[number + 1] - bounds[number]
                 file.seek(bounds[number] * PART.itemsize)
@@ -291,6 +290,14 @@ class Runs:
                 if len(records) < size:
                     raise OSError(errno.EIO, "a file of records is shorter than what was written to it")
                 yield records
+
+    def keep_open(self) -> None:
+        """Open a named file only once from now on, until `close`."""
+        if isinstance(self._file, Path):
+            self._file = self._file.open("rb")
+
+    def _opened(self) -> AbstractContextManager[IO[bytes]]:
+        return self._file.open("rb") if isinstance(self._file, Path) else nullcontext(self._file)
 
     def close(self) -> None:
         """Close the file."""

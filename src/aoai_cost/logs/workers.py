@@ -37,6 +37,8 @@ from .work_folder import RejectsOf, WorkFolder
 
 __all__ = ["Task", "are_worth_it", "cut_tasks", "sum_apart"]
 
+_MOST_OPEN = 256
+"""So many files of records are held open: a process may have about 1,000."""
 _MOST_SECTIONS = 1_000
 """So many small files are one task."""
 
@@ -100,6 +102,7 @@ def sum_apart(
         stack.callback(job.folder.drop_unfinished)
         left = [number for number, task in enumerate(tasks) if not job.folder.has(task.key)]
         worker = Worker(job)
+        stack.callback(worker.close)
         if advance is not None:
             for number in set(range(len(tasks))).difference(left):
                 advance(*worker.told(number))
@@ -198,14 +201,19 @@ class Worker:
         everything.learn_rejects(rejects)
         whole.check(rejects)
         if everything.hangs_together:
-            with closing(everything.settle_spans()):
-                everything.add(range(PARTITIONS))
+            with closing(everything.settle_spans()) as innermost:
+                everything.add(range(PARTITIONS), innermost)
             return whole.usage_sums(sums, rejects)[0]
         for _ in pool.map("resolve", range(PARTITIONS), self):
             pass
         for resolved in pool.each("resolved"):
             whole.learn(resolved, sums)
         return whole.usage_sums(sums, rejects)[0]
+
+    def close(self) -> None:
+        """Close all files."""
+        if self._all is not None:
+            self._all.close()
 
     def _gathered(self) -> _All:
         if self._all is None:
@@ -221,7 +229,7 @@ class _All:
         self._job = job
         sections: list[Section] = []
         accounts: list[Account] = []
-        self._parts: list[Source | Runs] = []
+        self._parts: list[Source] = []
         self._spans: list[Source] = []
         for task in job.tasks:
             account, parts, spans = job.folder.load(task.key)
@@ -231,8 +239,16 @@ class _All:
                 self._spans.append(Source(spans, len(sections), *numbers))
             sections += task.sections
             accounts.append(account)
+        if len(self._parts) <= _MOST_OPEN:
+            for source in self._parts:
+                source.runs.keep_open()
         self.whole = Whole([file.shown for file in job.files], sections, accounts, shared, job.options)
         self.sums = self.whole.new_sums()
+
+    def close(self) -> None:
+        """Close all files."""
+        for source in self._parts:
+            source.runs.close()
 
     @property
     def hangs_together(self) -> bool:
@@ -240,13 +256,12 @@ class _All:
         return self.whole.depends or bool(self._spans)
 
     def settle_spans(self) -> Runs:
-        """Put the innermost spans among the records, and return where they are, to be closed in the end."""
+        """Return where the innermost spans are, to be closed in the end."""
         runs = Runs.temporary()
         innermost = PartTable(runs)
         for parts in self.whole.innermost(self._partitions(self._spans, range(PARTITIONS))):
             innermost.add_many(parts)
         innermost.spill()
-        self._parts.append(runs)
         return runs
 
     def _partitions(self, sources: Sequence[Source | Runs], numbers: Iterable[int]) -> Iterator[Parts]:
@@ -260,9 +275,9 @@ class _All:
             self._job.folder.learn_rejects(task.key, lines_before[first : first + len(task.sections)], rejects)
             first += len(task.sections)
 
-    def add(self, partitions: Iterable[int]) -> None:
-        """Resolve partitions and add their calls."""
-        for calls in self.whole.calls(self._partitions(self._parts, partitions)):
+    def add(self, partitions: Iterable[int], *more: Runs) -> None:
+        """Resolve partitions and add their calls; `more` are records beside those of the tasks."""
+        for calls in self.whole.calls(self._partitions([*self._parts, *more], partitions)):
             self.sums.add(calls)
 
 
@@ -384,6 +399,7 @@ def serve() -> None:
             pickle.dump(answer, answers)
             answers.flush()
     except (EOFError, BrokenPipeError, pickle.UnpicklingError):
+        worker.close()
         worker.clear()  # the parent was ended before it could
         os._exit(1)  # nobody takes what is left to be written
 
