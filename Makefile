@@ -64,8 +64,8 @@ demo: $(VENV)/.installed  ## read the example log, print its cost report, write 
 	@$(BIN)/aoai-cost report examples/logs --deployments examples/deployments.toml \
 		--html report.html --csv report.csv || test $$? -eq 3
 
-test: $(VENV)/.test  ## the quick suite
-	$(BIN)/python -m pytest -q
+test: $(VENV)/.test  ## the quick suite, on all processors
+	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 lint: $(VENV)/.dev  ## ruff and cython-lint
 	$(BIN)/ruff check .

@@ -175,7 +175,9 @@ def test_a_request_costs_the_same_whatever_its_parts_are(body: dict[str, Any], m
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-@pytest.mark.parametrize("make_list", [tuple, iter, lambda one: (x for x in one), UserDict], ids=repr)
+@pytest.mark.parametrize(
+    "make_list", [tuple, iter, lambda one: (x for x in one), UserDict], ids=["tuple", "iter", "a generator", "UserDict"]
+)
 def test_a_list_may_be_anything_that_is_iterated(body: dict[str, Any], make_list: Any) -> None:
     if make_list is UserDict:  # the values of a mapping
         make_list = lambda one: dict(enumerate(one)).values()  # noqa: E731
@@ -247,7 +249,11 @@ def test_none_by_default_is_not_given_in_a_dataclass() -> None:
     assert as_json(Schema("string", 7)) == {"type": "string", "default": 7}
 
 
-@pytest.mark.parametrize("absent", [NotGiven(), Omit(), openai.NOT_GIVEN, openai.omit, None], ids=repr)
+@pytest.mark.parametrize(
+    "absent",
+    [NotGiven(), Omit(), openai.NOT_GIVEN, openai.omit, None],
+    ids=["NotGiven", "Omit", "NOT_GIVEN", "omit", "None"],
+)
 def test_what_is_not_given_costs_and_says_nothing(absent: Any) -> None:
     messages = [{"role": "user", "content": "Hello", "name": absent}]
     names = ("tools", "tool_choice", "response_format", "text_format", "input", "prompt", "previous_response_id")
