@@ -9,7 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from aoai_cost import AoaiCostError, UsageLog, read_usage
+from aoai_cost.logs import UsageSums
 
 GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg"
 ACCOUNT = f"{GROUP}/providers/Microsoft.CognitiveServices/accounts/one"
@@ -272,3 +275,12 @@ def check_counts(log: UsageLog) -> None:
     assert log.counts.total.requests == len(log.frame)
     assert log.counts.total.rejected == len(log.rejected) == sum(rows for _, rows in log.counts.reasons)
     assert log.counts.total.unmetered == (log.frame["usage_quality"] == "missing").sum()
+
+
+def check_same(one: UsageSums, other: UsageSums) -> None:
+    """Check that two ways to read say the same of everything."""
+    assert one.groups == other.groups
+    assert one.counts == other.counts
+    assert (one.period, one.formats, one.complete) == (other.period, other.formats, other.complete)
+    assert (one.comparisons, one.unmatched) == (other.comparisons, other.unmatched)
+    pd.testing.assert_frame_equal(one.rejected, other.rejected)

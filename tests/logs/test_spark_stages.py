@@ -14,11 +14,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pytest
 from answer_rows import CREATED, page_of, sum_row, transcribed_row
-from log_rows import ACCOUNT, body_row, csv_of, lines_of, metrics_answer, status_row, usage_row
+from log_rows import ACCOUNT, body_row, check_same, csv_of, lines_of, metrics_answer, status_row, usage_row
 from tracer_rows import litellm_row, otlp, span
 
 from aoai_cost.errors import AoaiCostError, UsageFormatError
@@ -91,14 +90,6 @@ def shuffled(rows: list[tuple[Any, ...]], n_workers: int, made: random.Random) -
     made.shuffle(rows)
     rows.sort(key=lambda row: row[:3])
     return [[row for row in rows if row[0] % n_workers == worker] for worker in range(n_workers)]
-
-
-def check_same(one: UsageSums, other: UsageSums) -> None:
-    assert one.groups == other.groups
-    assert one.counts == other.counts
-    assert (one.period, one.formats, one.complete) == (other.period, other.formats, other.complete)
-    assert (one.comparisons, one.unmatched) == (other.comparisons, other.unmatched)
-    pd.testing.assert_frame_equal(one.rejected, other.rejected)
 
 
 @pytest.fixture

@@ -20,23 +20,15 @@ import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from log_rows import body_row, csv_of, lines_of, status_row, usage_row
+from log_rows import body_row, check_same, csv_of, lines_of, status_row, usage_row
 
 from aoai_cost.errors import RequestError, UsageFormatError
-from aoai_cost.logs import UsageSums, rejects, sum_usage, work_folder, workers
+from aoai_cost.logs import rejects, sum_usage, work_folder, workers
 from aoai_cost.logs.parts import Runs
 from aoai_cost.sources.files import Section, cut, find_files, lines_before, open_line, read_pieces
 from aoai_cost.sources.raw import Piece, Raw
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "logs"
-
-
-def check_same(one: UsageSums, other: UsageSums) -> None:
-    assert one.groups == other.groups
-    assert one.counts == other.counts
-    assert (one.period, one.formats, one.complete) == (other.period, other.formats, other.complete)
-    assert (one.comparisons, one.unmatched) == (other.comparisons, other.unmatched)
-    pd.testing.assert_frame_equal(one.rejected, other.rejected)
 
 
 @pytest.fixture

@@ -42,6 +42,10 @@ class Reject(NamedTuple):
     masked_row: str | None
     """How the row begins, its content masked; None where nothing of it is known."""
 
+    def in_file(self, lines_before: int) -> Reject:
+        """Return a row of a section with its line in the file, so many of which come before the section."""
+        return self if self.line is None else self._replace(line=self.line + lines_before)
+
 
 class RejectsFile:
     """Takes rejected rows as JSON lines, one object with the fields of `Reject` a line."""

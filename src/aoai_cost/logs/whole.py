@@ -179,11 +179,11 @@ class Whole:
             self._reject(one.section, one.reject, before, rejects)
 
     def _reject(self, section: int, reject: Reject, lines_before: Sequence[int], rejects: Rejects) -> None:
-        line = None if reject.line is None else reject.line + lines_before[section]
+        reject = reject.in_file(lines_before[section])
         if self._options.strict:
-            raise UsageFormatError(reject.source_file, reject.reason, line or 0)
+            raise UsageFormatError(reject.source_file, reject.reason, reject.line or 0)
         self._counts[section].rejected += 1
-        rejects.add(reject._replace(line=line))
+        rejects.add(reject)
 
     def resolved(self, sums: Sums) -> Resolved:
         """Return what became of the calls that were resolved here and added to `sums`."""

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from ..errors import UsageFormatError
 from .parts import Runs
@@ -20,7 +20,7 @@ from .reading import Account, Continued, SectionAccount
 from .rejects import MAX_LISTED, Reject, Rejects, reason_alone
 from .schema import Facets, FileCounts
 
-__all__ = ["RejectsOf", "WorkFolder"]
+__all__ = ["RejectsOf", "WorkFolder", "written_reject"]
 
 _PARTS, _SPANS, _REJECTS, _ACCOUNT = ".parts", ".spans", ".rejects", ".json"
 _ALL = (_PARTS, _SPANS, _REJECTS, _ACCOUNT)
@@ -114,10 +114,7 @@ class WorkFolder:
                         for reason, rows in found.items():
                             rejects.count(reason, rows)
                         return
-                    section, *row = found
-                    reject = Reject(*row)
-                    number = None if reject.line is None else reject.line + lines_before[section]
-                    rejects.add(reject._replace(line=number))
+                    rejects.add(written_reject(found, lines_before))
             raise ValueError  # the last line is missing
         except (ValueError, LookupError, TypeError, OSError):
             raise _damaged(path) from None
@@ -204,6 +201,12 @@ class RejectsOf:
             return
         self._left -= 1
         self._file.write(json.dumps([self._section, *reject]).encode() + b"\n")
+
+
+def written_reject(written: Sequence[Any], lines_before: Sequence[int]) -> Reject:
+    """Return a row that `RejectsOf` wrote, given how many lines of its file come before each section."""
+    section, *row = written
+    return Reject(*row).in_file(lines_before[section])
 
 
 def _damaged(path: Path) -> UsageFormatError:

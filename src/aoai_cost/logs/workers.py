@@ -172,14 +172,12 @@ class Worker:
             spans.spill()
             account = reading.account()
             folder.keep(unfinished, kept, account, rejects)
-        counts = [one.counts for one in account.sections]
-        return task.size, sum(one.rows for one in counts), sum(one.rejected for one in counts)
+        return _told(task, account)
 
     def told(self, number: int) -> tuple[int, int, int]:
         """Return of a task that is done its bytes, rows and rejected rows."""
         task = self._job.tasks[number]
-        counts = [one.counts for one in self._job.folder.load(task.key)[0].sections]
-        return task.size, sum(one.rows for one in counts), sum(one.rejected for one in counts)
+        return _told(task, self._job.folder.load(task.key)[0])
 
     def clear(self) -> None:
         """Delete the folder, unless it is the user's."""
@@ -219,6 +217,11 @@ class Worker:
         if self._all is None:
             self._all = _All(self._job)
         return self._all
+
+
+def _told(task: Task, account: Account) -> tuple[int, int, int]:
+    counts = [one.counts for one in account.sections]
+    return task.size, sum(one.rows for one in counts), sum(one.rejected for one in counts)
 
 
 class _All:

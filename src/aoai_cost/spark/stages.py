@@ -27,11 +27,11 @@ from ..errors import AoaiCostError, UsageFormatError
 from ..logs.parts import PART, PARTITIONS, Parts, PartTable, Quantities, Runs, Shared, some
 from ..logs.primary import compete
 from ..logs.reading import Account, Options, Reading, SectionAccount
-from ..logs.rejects import Reject, Rejects
+from ..logs.rejects import Rejects
 from ..logs.schema import Facets, FileCounts, LogFormat, PartKind
 from ..logs.sums import Sums, UsageSums
 from ..logs.whole import Resolved, Whole
-from ..logs.work_folder import RejectsOf
+from ..logs.work_folder import RejectsOf, written_reject
 from ..logs.workers import cut_tasks
 from ..sources.files import LogFile, Section
 from ..version import __version__
@@ -340,11 +340,9 @@ def _all_rejects(read: Sequence[_Read], lines_before: Sequence[int]) -> Rejects:
     rejects = Rejects()
     first = 0
     for one in read:
+        before = lines_before[first : first + len(one.account.sections)]
         for line in one.rejects.splitlines():
-            section, *fields = json.loads(line)
-            reject = Reject(*fields)
-            before = lines_before[first + section]
-            rejects.add(reject._replace(line=None if reject.line is None else reject.line + before))
+            rejects.add(written_reject(json.loads(line), before))
         for reason, rows in one.unlisted.items():
             rejects.count(reason, rows)
         first += len(one.account.sections)
