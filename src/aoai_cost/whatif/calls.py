@@ -144,9 +144,7 @@ def with_calls(work: Workload, log: UsageLog) -> Workload:
     every = _all_calls(log)
     found: dict[tuple[Any, ...], npt.NDArray[np.int64]] = {}
     order = np.argsort(groups, kind="stable")
-    ends = np.flatnonzero(np.append(groups[order][1:] != groups[order][:-1], True)) + 1
-    for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True):
-        rows = order[start:end]
+    for rows in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1) if len(order) else ():
         first = frame.iloc[int(rows[0])]
         names = {name: None if pd.isna(first[name]) else str(first[name]) for name in _KEY}
         day = None if pd.isna(first["timestamp"]) else first["timestamp"].date()
