@@ -1,11 +1,14 @@
 """How results look; no arithmetic happens here."""
 
+from .comparison import comparison_json, comparison_table
 from .files import report_csv, report_json, write_report
 from .html import report_html
 from .reconciliation import reconciliation_json, reconciliation_table
 from .table import report_table
 
 __all__ = [
+    "comparison_json",
+    "comparison_table",
     "reconciliation_json",
     "reconciliation_table",
     "report_csv",
