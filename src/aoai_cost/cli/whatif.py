@@ -87,6 +87,7 @@ _MAKERS: dict[str, Callable[[Any, str, tuple[str, ...]], Change]] = {
 @_change("--ptu", metavar="UNITS", help="Buy provisioned units: a number, peak (for the fullest minute) or cheapest.")
 @_change("--discount", metavar="SHARE", help="Take a share off the prices: 0.12.")
 @_change("--priced-on", metavar="DATE", help="Price all days at the prices of one day.")
+@click.option("--recount", is_flag=True, help="Count requests that are in the logs anew for the models of --swap.")
 @click.option(
     "--only", multiple=True, metavar="DEPLOYMENT", help="What changes: chat or account/chat; may be repeated."
 )
@@ -98,6 +99,7 @@ _MAKERS: dict[str, Callable[[Any, str, tuple[str, ...]], Change]] = {
 @click.pass_context
 def whatif(
     ctx: click.Context,
+    recount: bool,
     only: tuple[str, ...],
     by: list[str],
     as_json: bool,
@@ -112,19 +114,20 @@ def whatif(
     """
     from ..logs import read_usage, sum_usage
     from ..render import comparison_json, comparison_table
-    from ..whatif import what_if
+    from ..whatif import SwapModel, what_if
 
     changes = _changes(ctx.meta.get(_MADE, []), only)
     if not changes:
         raise click.UsageError("nothing is changed; name a change, such as --batch 0.3")
-    one_by_one = any(change.needs_calls for change in changes)
+    models = [change.to for change in changes if isinstance(change, SwapModel)] if recount else []
+    one_by_one = bool(models) or any(change.needs_calls for change in changes)
     if one_by_one and asked["work"] is not None:
         raise click.UsageError("--work keeps sums, and these changes look at single calls")
     with reading.given(asked) as log:
         if one_by_one:
             of_sums = ("processes", "work", "progress")
             alone: dict[str, Any] = {name: value for name, value in log.options.items() if name not in of_sums}
-            usage: UsageLog | UsageSums = read_usage(*log.logs, **alone)
+            usage: UsageLog | UsageSums = read_usage(*log.logs, recount=models, **alone)
         else:
             usage = sum_usage(*log.logs, **log.options)
         found = what_if(usage, *changes, deployments=log.deployments, prices=log.prices, by=by)
