@@ -27,6 +27,7 @@ LEVELS = {
     "client": 5,
     "report": 5,
     "billing": 6,
+    "forecasts": 6,
     "spark": 6,
     "render": 7,
     "cli": 8,
@@ -49,7 +50,7 @@ OUTSIDE = {
     "requests": {"prices/refresh.py"},
     "urllib3": {"prices/refresh.py"},
     "platformdirs": {"prices/captures.py"},
-    "pandas": {"logs", "report", "billing", "render", "spark"},
+    "pandas": {"logs", "report", "billing", "forecasts.py", "render", "spark"},
     "click": {"cli"},
     "rich": {"cli", "render"},
 }

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .catalog import Alias, Deployment, Deployments, Model, get_model, list_models, read_deployments
     from .client import Budget, watch
     from .estimate import Estimate, estimate_request
+    from .forecasts import Forecast, forecast
     from .jobs import (
         EmbeddingsEstimate,
         JobEstimate,
@@ -88,6 +89,7 @@ _ROOMS = {
     "catalog": ("Alias", "Deployment", "Deployments", "Model", "get_model", "list_models", "read_deployments"),
     "client": ("Budget", "watch"),
     "estimate": ("Estimate", "estimate_request"),
+    "forecasts": ("Forecast", "forecast"),
     "jobs": (
         "EmbeddingsEstimate",
         "JobEstimate",
@@ -156,6 +158,7 @@ __all__ = [
     "EmbeddingsEstimate",
     "Encoding",
     "Estimate",
+    "Forecast",
     "ImageError",
     "JobEstimate",
     "LedgerError",
@@ -201,6 +204,7 @@ __all__ = [
     "estimate_speech",
     "estimate_training",
     "estimate_transcription",
+    "forecast",
     "get_encoding",
     "get_model",
     "image_size",

@@ -1,11 +1,15 @@
 """How results look; no arithmetic happens here."""
 
 from .files import report_csv, report_json, write_report
+from .forecast import budget_sentence, forecast_json, forecast_table
 from .html import report_html
 from .reconciliation import reconciliation_json, reconciliation_table
 from .table import report_table
 
 __all__ = [
+    "budget_sentence",
+    "forecast_json",
+    "forecast_table",
     "reconciliation_json",
     "reconciliation_table",
     "report_csv",
