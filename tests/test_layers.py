@@ -29,6 +29,7 @@ LEVELS = {
     "billing": 6,
     "forecasts": 6,
     "spark": 6,
+    "whatif": 6,
     "render": 7,
     "cli": 8,
 }
@@ -50,7 +51,7 @@ OUTSIDE = {
     "requests": {"prices/refresh.py"},
     "urllib3": {"prices/refresh.py"},
     "platformdirs": {"prices/captures.py"},
-    "pandas": {"logs", "report", "billing", "forecasts.py", "render", "spark"},
+    "pandas": {"logs", "report", "billing", "forecasts.py", "render", "spark", "whatif"},
     "click": {"cli"},
     "rich": {"cli", "render"},
 }
