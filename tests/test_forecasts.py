@@ -18,7 +18,17 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from aoai_cost import CostReport, Forecast, RequestError, cost_report, forecast, read_deployments
+from aoai_cost import (
+    BuyPtu,
+    CostReport,
+    Forecast,
+    RequestError,
+    cost_report,
+    forecast,
+    read_deployments,
+    read_usage,
+    what_if,
+)
 from aoai_cost.catalog import Deployments
 from aoai_cost.cli import main
 from aoai_cost.forecasts import _ways
@@ -178,6 +188,14 @@ def test_hours_alone_are_certain(report: Any) -> None:
     found = forecast(report([0] * 73, deployments=CHAT + PTU))
     assert found.expected == found.low == found.high == 31 * PTU_DAY
     assert found.coverage == (17, 17)
+
+
+def test_units_that_are_imagined_are_known_ahead_too(known: Any) -> None:
+    log = read_usage(table([1000] * 73, date(2026, 8, 3)), columns=COLUMNS)
+    found = what_if(log, BuyPtu(units=15), deployments=known(CHAT))
+    before, after = (forecast(one) for one in (found.before, found.after))
+    assert before.expected == round(31 * Decimal("0.0025"), 2)
+    assert after.expected == after.low == after.high == 31 * PTU_DAY
 
 
 def test_hours_without_a_price_make_a_lower_bound(report: Any) -> None:

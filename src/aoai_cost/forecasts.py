@@ -209,7 +209,7 @@ class _Costs:
         if report.prices is not None and end < stop:
             # The report's own hours end with its last call; those after it are priced in the same way.
             pricing = Pricing(report.prices)
-            pricing.add_time(report.deployments, (end, stop))
+            pricing.add_time(report.timed, (end, stop))
             self.add(pricing.days_frame(), timed, other, stop, stop)
             self.unpriced = bool(pricing.unpriced)
         self.timed = defaultdict(Decimal, {day: exact_sum(amounts) for day, amounts in timed.items()})
