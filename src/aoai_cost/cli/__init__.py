@@ -24,6 +24,7 @@ from .ptu import ptu
 from .reconcile import reconcile
 from .report import report
 from .tokens import tokens
+from .whatif import whatif
 
 __all__ = ["main"]
 
@@ -43,5 +44,5 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-for _command in (count, tokens, estimate, jobs, report, forecast, reconcile, deployments, prices, ptu, models):
+for _command in (count, tokens, estimate, jobs, report, forecast, whatif, reconcile, deployments, prices, ptu, models):
     main.add_command(_command)

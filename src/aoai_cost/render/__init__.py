@@ -1,5 +1,6 @@
 """How results look; no arithmetic happens here."""
 
+from .comparison import comparison_json, comparison_table
 from .files import report_csv, report_json, write_report
 from .forecast import budget_sentence, forecast_json, forecast_table
 from .html import report_html
@@ -8,6 +9,8 @@ from .table import report_table
 
 __all__ = [
     "budget_sentence",
+    "comparison_json",
+    "comparison_table",
     "forecast_json",
     "forecast_table",
     "reconciliation_json",

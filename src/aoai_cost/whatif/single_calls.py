@@ -64,6 +64,7 @@ class SwapModel(Change):
             lambda load, served: _swapped(load, served, new, told),
             timed=other,
             found=lambda one: _is_model(one, *wanted) and bool(self.only or not one.fine_tuned),
+            calls=f"calls to {self.model}",
         )
         notes = told.notes(new)
         return changed.assuming(*notes, estimated=bool(notes))
