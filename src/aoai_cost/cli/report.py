@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from decimal import Decimal
 from typing import Any, Unpack
 
 import click
 
 from . import options, reading
-from .output import EXIT_INCOMPLETE, command, print_json, print_rich
+from .output import EXIT_INCOMPLETE, EXIT_OVER_BUDGET, command, fail, print_json, print_rich
 
 __all__ = ["report"]
 
@@ -29,6 +30,9 @@ __all__ = ["report"]
     "--html", type=click.Path(dir_okay=False), callback=options.output_path, help="Write the report as a page."
 )
 @click.option("--csv", type=click.Path(dir_okay=False), callback=options.output_path, help="Write the report's rows.")
+@click.option(
+    "--budget", metavar="AMOUNT", callback=options.budget, help="End with exit code 4 if the total is over this amount."
+)
 @reading.working
 @command
 def report(
@@ -36,6 +40,7 @@ def report(
     every: Any,
     html: str | None,
     csv: str | None,
+    budget: tuple[Decimal, str | None] | None,
     as_json: bool,
     **asked: Unpack[reading.ReadingOptions],
 ) -> None:
@@ -53,6 +58,7 @@ def report(
     from ..report import cost_report
 
     with reading.given(asked, {"--html": html, "--csv": csv}) as log:
+        most = options.budget_in(log.prices.currency, budget)
         result = cost_report(
             log.logs, deployments=log.deployments, prices=log.prices, by=by, every=every, **log.options
         )
@@ -64,5 +70,7 @@ def report(
         if path is not None:
             write_report(result, path, form)
             click.echo(f"wrote {path}", err=True)
+    if most is not None and result.total > most:
+        fail(f"the total of {result.total:f} {result.currency} is over the budget of {most:f}", EXIT_OVER_BUDGET)
     if result.certainty == "lower_bound":
         sys.exit(EXIT_INCOMPLETE)

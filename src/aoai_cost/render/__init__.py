@@ -2,13 +2,17 @@
 
 from .comparison import comparison_json, comparison_table
 from .files import report_csv, report_json, write_report
+from .forecast import budget_sentence, forecast_json, forecast_table
 from .html import report_html
 from .reconciliation import reconciliation_json, reconciliation_table
 from .table import report_table
 
 __all__ = [
+    "budget_sentence",
     "comparison_json",
     "comparison_table",
+    "forecast_json",
+    "forecast_table",
     "reconciliation_json",
     "reconciliation_table",
     "report_csv",
