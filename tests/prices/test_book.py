@@ -308,3 +308,12 @@ def test_a_book_of_another_currency_without_sheets_travels_as_it_is() -> None:
     again = pickle.loads(pickle.dumps(PriceBook.current("EUR")))
     assert again.currency == "EUR"
     assert not list(again.rows())
+
+
+def test_a_book_that_is_held_at_a_day_travels_with_it() -> None:
+    held = PriceBook.bundled().held_at(date(2025, 8, 20))
+    again = pickle.loads(pickle.dumps(held))
+    asked = {"model": "gpt-4.1", "version": "2025-04-14", "sku": "GlobalStandard", "meter": "input"}
+    # Before the model was there: the day that is asked for plays no part.
+    assert again.rate(**asked, on=date(2020, 1, 1)) == held.rate(**asked, on=date(2020, 1, 1))
+    assert "2025-08-20" in repr(again)

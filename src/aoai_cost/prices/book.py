@@ -370,14 +370,15 @@ class PriceBook:
             table.as_known_on if table is _bundled_table(table.as_known_on) else (table.raw, table.as_known_on)
             for table in self._layers
         ]
-        return _book_again, (packed, self.currency)
+        return _book_again, (packed, self.currency, self._held_at)
 
     def __repr__(self) -> str:
         own = len(self._layers) - sum(table is _bundled_table(table.as_known_on) for table in self._layers)
         sheets = {0: "bundled prices", 1: "1 table before the bundled prices"}.get(
             own, f"{own} tables before the bundled"
         )
-        return f"PriceBook({self.currency}, {sheets})"
+        held = "" if self._held_at is None else f", held at {self._held_at.isoformat()}"
+        return f"PriceBook({self.currency}, {sheets}{held})"
 
 
 @cache
@@ -404,10 +405,10 @@ def _bundled_book(as_known_on: date | None) -> PriceBook:
     return PriceBook([_bundled_table(as_known_on)])
 
 
-def _book_again(packed: Sequence[Any], currency: str) -> PriceBook:
-    if len(packed) == 1 and currency == "USD" and not isinstance(packed[0], tuple):
+def _book_again(packed: Sequence[Any], currency: str, held_at: date | None) -> PriceBook:
+    if held_at is None and len(packed) == 1 and currency == "USD" and not isinstance(packed[0], tuple):
         return _bundled_book(packed[0])
     tables = [
         PriceTable(one[0], as_known_on=one[1]) if isinstance(one, tuple) else _bundled_table(one) for one in packed
     ]
-    return PriceBook(tables, currency=currency)
+    return PriceBook(tables, currency=currency, held_at=held_at)
