@@ -221,3 +221,27 @@ def test_any_split_has_the_same_total(tmp_path: Path, by: tuple[str, ...]) -> No
     assert found.total == twin(bodies, GLOBAL)
     order = ("resource", "deployment", "model", "version", "sku", "region", "tier")
     assert list(found.frame.columns[1 : 1 + len(by)]) == [name for name in order if name in by]
+
+
+@pytest.mark.parametrize(
+    ("model", "total"),
+    [
+        pytest.param("gpt-4o", Decimal("2.50"), id="the file's version where the log tells none"),
+        pytest.param("gpt-4o-2024-05-13", Decimal("5.00"), id="the log's where it tells one"),
+    ],
+)
+def test_the_version_is_the_logs_or_else_that_of_the_file(tmp_path: Path, model: str, total: Decimal) -> None:
+    found = report(tmp_path, [body(1, 1_000_000, 0, 0, model=model)], prices=PriceBook.bundled())
+    assert found.total == total
+
+
+def test_a_model_that_the_log_does_not_name_may_have_long_prompts(tmp_path: Path) -> None:
+    file = DEPLOYMENTS.replace("gpt-4o", "gpt-5.6-sol").replace("2024-11-20", "2026-07-09")
+    # No prompt of these can be a long one, and any of those may be.
+    short, unsure = (
+        report(tmp_path, [body(1, prompt, 0, 10, model=None)], file, prices=PriceBook.bundled())
+        for prompt in (272_000, 272_001)
+    )
+    assert short.certainty == "exact"
+    assert unsure.certainty == "estimated"
+    assert any("does not name the model; prompts of more than 272,000 tokens" in note for note in unsure.notes)

@@ -1,7 +1,18 @@
 """Many requests: what they cost."""
 
-from .cost import CostReport, cost_report, deployments_of, report_on
+from .cost import CostReport, cost_report, deployments_of, report_from, report_on
 from .loads import Load, Names, Workload
-from .pricing import BY
+from .pricing import BY, Pricing
 
-__all__ = ["BY", "CostReport", "Load", "Names", "Workload", "cost_report", "deployments_of", "report_on"]
+__all__ = [
+    "BY",
+    "CostReport",
+    "Load",
+    "Names",
+    "Pricing",
+    "Workload",
+    "cost_report",
+    "deployments_of",
+    "report_from",
+    "report_on",
+]

@@ -146,8 +146,7 @@ def report_of(
 ) -> CostReport:
     """Price what `read` returns, as `cost_report` does; what is wrong with the rest is told before it is called."""
     _columns(by)
-    if every not in ("month", "day"):
-        raise RequestError("every", f"must be month or day, found {shorten(every)}")
+    _require_period(every)
     known = deployments_of(deployments)
     book = prices if prices is not None else PriceBook.current()
     return report_on(Workload.of(read(), known, book), by, every)
@@ -175,13 +174,20 @@ def _columns(by: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in BY if name in wanted)
 
 
+def _require_period(every: str) -> None:
+    if every not in ("month", "day"):
+        raise RequestError("every", f"must be month or day, found {shorten(every)}")
+
+
 def report_on(work: Workload, by: Sequence[str] = ("deployment",), every: Every = "month") -> CostReport:
     """Price a workload."""
-    pricing, log = Pricing(work.prices), work.log
-    for load in work.loads:
-        pricing.add_load(load)
-    if log.period is not None:
-        pricing.add_time(work.timed, log.period)
+    return report_from(Pricing.of(work), work, by, every)
+
+
+def report_from(pricing: Pricing, work: Workload, by: Sequence[str], every: Every) -> CostReport:
+    """Make the report of a workload that was priced."""
+    _require_period(every)
+    log = work.log
     frame = pricing.frame(_columns(by), every)
     unmetered = int(frame["unmetered"].sum())
     rejected = log.counts.total.rejected

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ..catalog import Deployment, Deployments, same_resource, split_model_name
 from ..logs import Group, GroupKey, UsageSums
+from ..logs.sums import short_context
 from ..prices import PriceBook
 
 __all__ = ["Load", "Names", "Workload"]
@@ -39,7 +40,8 @@ class Load:
     """Calls of one day, one user and one app that are priced alike.
 
     ``served`` selects the prices; where nothing is known that could, it is None and ``reason`` says why. ``notes`` are
-    what is to be said of it. Each call counts ``weight`` times: 1 but for loads that are imagined.
+    what is to be said of it; where its price rests on them, it is ``assumed``. Each call counts ``weight`` times: 1 but
+    for loads that are imagined.
     """
 
     key: GroupKey
@@ -48,6 +50,7 @@ class Load:
     reason: str = ""
     notes: tuple[str, ...] = ()
     weight: int | Fraction = 1
+    assumed: bool = False
 
     @property
     def names(self) -> Names:
@@ -65,7 +68,8 @@ class Workload:
     """All that a report prices.
 
     ``timed`` are the deployments that cost by the hour, PTU and fine-tuned ones, on the days of ``log.period`` on which
-    they live. ``log`` tells how the calls were read. ``assumptions`` are the notes of what was imagined, and
+    they live, and ``reserved`` are units that are paid for by the month or year, day by day; neither is a call.
+    ``log`` tells how the calls were read. ``assumptions`` are the notes of what was imagined, and
     ``estimated`` says whether the amounts hang on them.
     """
 
@@ -76,6 +80,7 @@ class Workload:
     log: UsageSums
     assumptions: tuple[str, ...] = ()
     estimated: bool = False
+    reserved: tuple[Load, ...] = ()
 
     def assuming(self, *notes: str, estimated: bool = False) -> Workload:
         """Return the workload with more assumptions."""
@@ -120,12 +125,28 @@ def _served(key: GroupKey, group: Group, deployments: Deployments, logged: Mappi
     # What was served is what is billed: it wins over what the file says was deployed.
     if key.model is not None and split_model_name(key.model)[0] != split_model_name(found.model)[0]:
         notes = (f"the log says {key.model} was served, the deployments file says {found.model}",)
+    version = key.version
+    if key.model is None:
+        version = found.version
+        if _tokens_in(group) > (limit := short_context(found.model)):
+            # Which band a call is in was told by the model in the log, and calls are known here as a sum alone.
+            notes = (
+                f"the log does not name the model; prompts of more than {limit:,} tokens are priced as short ones",
+            )
+    elif version is None and split_model_name(key.model) == (split_model_name(found.model)[0], None):
+        version = found.version
     served = replace(
         found,
         resource=logged.get(found.resource, found.resource),
         model=key.model if key.model is not None else found.model,
-        version=key.version if key.model is not None else found.version,
+        version=version,
         region=found.region if found.region is not None else key.region,
         tier=key.tier if key.tier is not None else found.tier,
     )
-    return Load(key, group, served, notes=notes)
+    return Load(key, group, served, notes=notes, assumed=key.model is None and bool(notes))
+
+
+def _tokens_in(group: Group) -> int:
+    return sum(
+        quantity for key, quantity in group.usage.items() if key.meter in ("input", "cached_input", "cache_write")
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
@@ -12,11 +13,11 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 
 from ..catalog import Deployment
-from ..logs import Group
+from ..logs import Group, GroupKey
 from ..logs.sums import sortable
 from ..prices import Cost, PriceBook, Rate, exact_sum, times
 from ..usage import METER_UNITS, MeterKey, Usage
-from .loads import Load, Names
+from .loads import Load, Names, Workload
 
 __all__ = ["BY", "PRICED_BY", "Pricing", "object_frame"]
 
@@ -43,29 +44,65 @@ class _Cell(NamedTuple):
     rate: Rate
 
 
+class _Sums:
+    """Sums of whole quantities that count so many times each: whole numbers of one common part."""
+
+    __slots__ = ("_parts", "_parts_of_one")
+
+    def __init__(self, n_sums: int = 1) -> None:
+        self._parts = [0] * n_sums
+        self._parts_of_one = 1
+
+    def add(self, quantities: Sequence[int], weight: int | Fraction) -> None:
+        """Add one quantity to each sum."""
+        self._add(quantities, weight.numerator, weight.denominator)
+
+    def add_all(self, other: _Sums) -> None:
+        """Add other sums."""
+        self._add(other._parts, 1, other._parts_of_one)
+
+    def _add(self, quantities: Sequence[int], times: int, parts_of_one: int) -> None:
+        if parts_of_one != self._parts_of_one:
+            common = math.lcm(parts_of_one, self._parts_of_one)
+            factor = common // self._parts_of_one
+            self._parts = [mine * factor for mine in self._parts]
+            self._parts_of_one = common
+            times *= common // parts_of_one
+        self._parts = [mine + theirs * times for mine, theirs in zip(self._parts, quantities, strict=True)]
+
+    def whole(self) -> list[int]:
+        """Return the sums; of imagined loads they may hold parts of a token, and are rounded."""
+        return [(2 * parts + self._parts_of_one) // (2 * self._parts_of_one) for parts in self._parts]
+
+
 class _Row:
     """Counts of calls and tokens while they are summed, and what of them is priced."""
 
-    __slots__ = ("amounts", "complete", "counted", "tokens")
+    __slots__ = ("amounts", "complete", "counts")
 
     def __init__(self) -> None:
-        self.counted: list[int | Fraction] = [0] * len(COUNTED)
-        self.tokens: dict[str, int | Fraction] = dict.fromkeys(TOKEN_METERS, 0)
+        self.counts = _Sums(len(COUNTED) + len(TOKEN_METERS))
         self.amounts: list[Decimal] = []
         self.complete = True
 
+    def count(self, group: Group, weight: int | Fraction) -> None:
+        """Add calls and their tokens."""
+        tokens = dict.fromkeys(TOKEN_METERS, 0)
+        for meter, quantity in group.usage.items():
+            if meter.meter in tokens:
+                tokens[meter.meter] += quantity
+        self.counts.add([*(getattr(group, name) for name in COUNTED), *tokens.values()], weight)
+        self.complete &= group.unmetered == 0
+
     def add(self, other: _Row) -> None:
         """Add another row."""
-        self.counted = [mine + theirs for mine, theirs in zip(self.counted, other.counted, strict=True)]
-        self.tokens = {meter: quantity + other.tokens[meter] for meter, quantity in self.tokens.items()}
+        self.counts.add_all(other.counts)
         self.amounts += other.amounts
         self.complete &= other.complete
 
     def values(self) -> tuple[Any, ...]:
         """Return the counts, the cost and whether it is all."""
-        # An imagined load may hold a part of a token; the amounts are exact all the same.
-        counts = (round(count) for count in (*self.counted, *self.tokens.values()))
-        return (*counts, self.cost(), self.complete)
+        return (*self.counts.whole(), self.cost(), self.complete)
 
     def cost(self) -> Decimal | None:
         """Return the sum of what is priced; None, not zero, where that is nothing of what there is."""
@@ -78,26 +115,44 @@ class Pricing:
     def __init__(self, book: PriceBook) -> None:
         self.book = book
         self.rows: dict[tuple[date | None, Names], _Row] = defaultdict(_Row)
-        self.cells: dict[_Cell, list[Any]] = {}
-        self.unpriced: dict[tuple[Any, ...], list[Any]] = {}
+        self.cells: dict[_Cell, tuple[_Sums, list[Decimal]]] = {}
+        self.unpriced: dict[tuple[Any, ...], tuple[_Sums, str]] = {}
         self.notes: dict[str, dict[str, None]] = {}
         """The deployments that each note speaks of, in the order in which it came up."""
         self.assumed = False
+        self.priced: set[tuple[GroupKey, MeterKey]] = set()
+        """Of what a price was found, whatever it was served as: what the log tells of the calls, and the meter."""
+        self.missing: set[tuple[GroupKey, MeterKey]] = set()
+        """Likewise, of what none was found; a part of the same may have one."""
+
+    @classmethod
+    def of(cls, work: Workload) -> Pricing:
+        """Price a workload."""
+        pricing = cls(work.prices)
+        for load in (*work.loads, *work.reserved):
+            pricing.add_load(load)
+        if work.log.period is not None:
+            pricing.add_time(work.timed, work.log.period)
+        return pricing
 
     def add_load(self, load: Load) -> None:
         """Price calls."""
         names, key, weight = load.names, load.key, load.weight
         row = self.rows[key.day, names]
-        self._count(row, load.group, weight)
+        row.count(load.group, weight)
+        self.assumed |= load.assumed
         for note in load.notes:
             self._note(load.key.deployment if load.served is None else load.served.name, note)
         usage = load.group.usage
+        # Without the band: how long prompts are priced hangs on the model.
+        told = key._replace(band="")
         if key.day is None or load.served is None:
             for meter, quantity in usage.items():
-                self._leave_unpriced(row, key.day, names, meter, quantity * weight, load.reason, load.reason)
+                self.missing.add((told, meter))
+                self._leave_unpriced(row, key.day, names, meter, quantity, load.reason, load.reason, weight)
         elif usage:
             cost = self.book.price(usage, load.served, on=key.day, band=key.band)
-            self._add_cost(row, key.day, names, key.band, cost, weight)
+            self._add_cost(row, key.day, names, key.band, cost, told, weight)
 
     def add_time(self, deployments: Iterable[Deployment], period: tuple[date, date]) -> None:
         """Add PTU and fine-tuned hosting hours of deployments in the period, day by day."""
@@ -111,28 +166,36 @@ class Pricing:
             end = min(period[1], deployment.active_to or period[1])
             while day < end:
                 cost = self.book.price(usage, deployment, on=day)
-                self._add_cost(self.rows[day, names], day, names, "short", cost)
+                told = GroupKey(
+                    day, names.resource, names.deployment, model=None, version=None, region=None, tier=None, band="",
+                    user=None, app=None,
+                )  # fmt: skip
+                self._add_cost(self.rows[day, names], day, names, "short", cost, told)
                 day += timedelta(days=1)
 
-    def _count(self, row: _Row, group: Group, weight: int | Fraction) -> None:
-        row.counted = [mine + getattr(group, name) * weight for mine, name in zip(row.counted, COUNTED, strict=True)]
-        row.complete &= group.unmetered == 0
-        for meter, quantity in group.usage.items():
-            if meter.meter in TOKEN_METERS:
-                row.tokens[meter.meter] += quantity * weight
-
-    def _add_cost(self, row: _Row, day: date, names: Names, band: str, cost: Cost, weight: int | Fraction = 1) -> None:
+    def _add_cost(
+        self,
+        row: _Row,
+        day: date,
+        names: Names,
+        band: str,
+        cost: Cost,
+        told: GroupKey,
+        weight: int | Fraction = 1,
+    ) -> None:
         if cost.lines or cost.complete:
             row.amounts.append(times(cost.amount, weight))
         self.assumed |= cost.certainty != "exact"
         for note in cost.notes:
             self._note(names.deployment, note)
         for line in cost.lines:
-            entry = self.cells.setdefault(_Cell(day, names, band, line.key, line.rate), [0, []])
-            entry[0] += line.quantity * weight
+            self.priced.add((told, line.key))
+            entry = self.cells.setdefault(_Cell(day, names, band, line.key, line.rate), (_Sums(), []))
+            entry[0].add([line.quantity], weight)
             entry[1].append(times(line.amount, weight))
         for meter, quantity, missing in cost.unpriced:
-            self._leave_unpriced(row, day, names, meter, quantity * weight, missing.covered, str(missing))
+            self.missing.add((told, meter))
+            self._leave_unpriced(row, day, names, meter, quantity, missing.covered, str(missing), weight)
 
     def _leave_unpriced(
         self,
@@ -140,14 +203,15 @@ class Pricing:
         day: date | None,
         names: Names,
         meter: MeterKey,
-        quantity: int | Fraction,
+        quantity: int,
         cause: str,
         reason: str,
+        weight: int | Fraction,
     ) -> None:
         """List a quantity; days with one cause are one entry, with the reason of the first day."""
         row.complete = False
-        entry = self.unpriced.setdefault((day, names[: len(PRICED_BY)], meter, cause), [0, reason])
-        entry[0] += quantity
+        entry = self.unpriced.setdefault((day, names[: len(PRICED_BY)], meter, cause), (_Sums(), reason))
+        entry[0].add([quantity], weight)
 
     def _note(self, deployment: str | None, note: str) -> None:
         self.notes.setdefault(note, {})[str(deployment)] = None
@@ -175,13 +239,13 @@ class Pricing:
 
     def lines_frame(self, every: Every) -> pd.DataFrame:
         """Return the priced lines by period and what selects a price."""
-        found: dict[tuple[Any, ...], list[Any]] = {}
+        found: dict[tuple[Any, ...], tuple[_Sums, list[Decimal]]] = {}
         for cell, (quantity, amounts) in self.cells.items():
             names = cell.names[: len(PRICED_BY)]
             key = (period_of(cell.day, every), *names, cell.band, *cell.meter, cell.rate)
-            entry = found.setdefault(key, [0, []])
-            entry[0] += quantity
-            entry[1] += amounts
+            entry = found.setdefault(key, (_Sums(), []))
+            entry[0].add_all(quantity)
+            entry[1].extend(amounts)
         return _lines_frame(found, ["period", *PRICED_BY])
 
     def days_frame(self) -> pd.DataFrame:
@@ -193,12 +257,12 @@ class Pricing:
 
     def unpriced_frame(self, every: Every) -> pd.DataFrame:
         """Return the quantities without a price."""
-        found: dict[tuple[Any, ...], list[Any]] = {}
+        found: dict[tuple[Any, ...], tuple[_Sums, str]] = {}
         for (day, names, meter, cause), (quantity, reason) in self.unpriced.items():
-            entry = found.setdefault((period_of(day, every), *names, *meter, cause), [0, reason])
-            entry[0] += quantity
+            entry = found.setdefault((period_of(day, every), *names, *meter, cause), (_Sums(), reason))
+            entry[0].add_all(quantity)
         records = [
-            (*key, round(quantity), METER_UNITS[key[-3]], reason)
+            (*key, *quantity.whole(), METER_UNITS[key[-3]], reason)
             for (*key, _), (quantity, reason) in sorted(found.items(), key=lambda item: sortable(item[0]))
         ]
         columns = ["period", *PRICED_BY, "meter", "modality", "variant", "quantity", "unit", "reason"]
@@ -212,12 +276,12 @@ def period_of(day: date | None, every: Every) -> str:
     return day.isoformat() if every == "day" else day.isoformat()[:7]
 
 
-def _lines_frame(found: Mapping[tuple[Any, ...], list[Any]], columns: Sequence[str]) -> pd.DataFrame:
+def _lines_frame(found: Mapping[tuple[Any, ...], tuple[_Sums, list[Decimal]]], columns: Sequence[str]) -> pd.DataFrame:
     records = []
     for (*key, rate), (quantity, amounts) in sorted(found.items(), key=lambda item: sortable(item[0][:-1])):
         price = (METER_UNITS[key[-3]], rate.amount, rate.unit)
         row = (exact_sum(amounts), rate.meter_name, rate.source, rate.effective_from)
-        records.append((*key, round(quantity), *price, *row))
+        records.append((*key, *quantity.whole(), *price, *row))
     names = [*columns, "band", "meter", "modality", "variant", "quantity", "unit", "price", "price_unit"]
     return object_frame(records, [*names, "amount", "meter_name", "source", "effective_from"])
 
