@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import decimal
 import pickle
+import re
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -17,6 +22,7 @@ from aoai_cost import (
     CacheShare,
     CapOutput,
     Change,
+    Comparison,
     ContractDiscount,
     Deployment,
     Deployments,
@@ -38,6 +44,10 @@ from aoai_cost import (
     what_if,
 )
 from aoai_cost.logs import sum_usage
+from aoai_cost.logs.schema import Tokens
+from aoai_cost.render import comparison_json
+from aoai_cost.whatif.calls import Beside, Calls
+from aoai_cost.whatif.single_calls import _with_prompt
 
 FILE = Deployments(
     [
@@ -48,6 +58,7 @@ FILE = Deployments(
         Deployment("contoso", "tuned", "gpt-4o-mini", "2024-07-18", "Standard", "swedencentral", fine_tuned="ft"),
     ]
 )
+FILE_OF = {(one.resource, one.name): one for one in FILE}
 BOOK = PriceBook.bundled()
 NAMES = ("timestamp", "resource", "deployment", "model", "version", "prompt_tokens", "completion_tokens", "requests")
 
@@ -202,7 +213,7 @@ def test_a_model_without_a_price_makes_the_difference_unknown() -> None:
     assert found.difference is None
     assert found.after.certainty == "lower_bound"
     assert set(found.after.unpriced["meter"]) == {"input", "output"}
-    assert any("no price is known for chat (gpt-4o)" in note for note in found.notes)
+    assert any("no price is known for chat (input)" in note for note in found.notes)
     assert found.frame["difference"].isna().any()
     assert "unknown" in found._repr_html_()
 
@@ -298,3 +309,204 @@ def test_hostile_names_do_nothing_in_a_page() -> None:
 def test_errors_are_of_the_package() -> None:
     with pytest.raises(AoaiCostError):
         changed(read(CHAT), BuyPtu(17))
+
+
+def test_a_cached_share_outlives_what_looks_at_single_calls() -> None:
+    log = read(CHAT)
+    for change in (CapOutput(50_000), SwapModel("gpt-4o", "gpt-4.1")):
+        orders = [(CacheShare("0.5"), change), (change, CacheShare("0.5"))]
+        first, second = (changed(log, *order).after for order in orders)
+        assert first.total == second.total
+        assert first.frame["cached_input"].sum() == second.frame["cached_input"].sum() == 500_000
+
+
+def needed(found: Comparison) -> float:
+    number = re.search(r"needs ([0-9,.]+),", " ".join(found.notes))
+    assert number is not None
+    return float(number[1].replace(",", ""))
+
+
+def test_units_are_sized_for_the_calls_that_there_would_be() -> None:
+    log = read(CHAT)
+    peak = {
+        name: needed(changed(log, *before, BuyPtu("peak")))
+        for name, before in {
+            "as it is": (), "triple": (ScaleVolume(3),), "a tenth": (UseBatch("0.9"),), "all cached": (CacheShare(1),),
+        }.items()
+    }  # fmt: skip
+    assert peak["triple"] == 3 * peak["as it is"]
+    assert peak["a tenth"] * 10 == peak["as it is"]
+    # gpt-4o on units: cached input weighs nothing, output four times input.
+    assert peak["all cached"] / peak["as it is"] == pytest.approx(400 / 1_400, abs=1e-3)
+
+
+def test_long_prompts_weigh_on_units_what_is_published_for_them() -> None:
+    file = Deployments([Deployment("contoso", "six", "gpt-6-sol", "2026-09-22", "GlobalStandard", "swedencentral")])
+    rows = table(CHAT).assign(deployment="six", model="gpt-6-sol", version="2026-09-22", prompt_tokens=300_000)
+    log = read_usage(rows, columns={name: name for name in NAMES})
+    notes = " ".join(what_if(log, BuyPtu("peak"), deployments=file, prices=BOOK).notes)
+    # 3,000 input tokens a minute on a unit; above 272,000 tokens input weighs 2 and output 7.5.
+    assert f"needs {(300_000 * 2 + 100_000 * 7.5) / 3_000:,.1f}" in notes
+
+
+RESERVED = BuyPtu(50, term="1_year", only="contoso/chat")
+
+
+def test_a_reservation_is_no_call() -> None:
+    log = read(CHAT)
+    alone = changed(log, RESERVED).after
+    for change in (ScaleVolume(2), CapOutput(5), CacheShare("0.5"), UseBatch("0.5")):
+        assert changed(log, RESERVED, change).after.total == alone.total
+    given_back = changed(log, RESERVED, MoveSku("GlobalStandard", only="contoso/chat"))
+    assert given_back.difference == 0
+
+
+def test_calls_without_a_time_do_not_hide_a_loss() -> None:
+    rows = pd.concat([table(CHAT), table(CHAT).assign(timestamp=None)])
+    log = read_usage(rows, columns={name: name for name in NAMES})
+    found = changed(log, MoveSku("DeveloperTier", only="chat"))
+    assert found.difference is None
+    assert changed(log, UseBatch(only="chat")).difference is not None
+
+
+def test_a_price_that_there_was_not_before_makes_the_difference_unknown() -> None:
+    file = Deployments([replace(FILE_OF["contoso", "chat"], sku="DeveloperTier")])
+    found = what_if(read(CHAT), MoveSku("GlobalStandard"), deployments=file, prices=BOOK)
+    assert found.before.certainty == "lower_bound"
+    assert found.after.total == Decimal("3.5")
+    assert found.difference is None
+    assert found.frame["difference"].tolist() == [None]
+    assert any("as it was" in note for note in found.notes)
+
+
+def test_a_row_that_loses_a_part_of_its_price_has_no_difference() -> None:
+    # One call has a price in DeveloperTier for nothing, the other deployment stays as it is.
+    log = read(CHAT, REGIONAL)
+    found = what_if(log, MoveSku("DeveloperTier", only="contoso/chat"), deployments=FILE, prices=BOOK, by=("app",))
+    assert found.difference is None
+    assert found.frame["difference"].tolist() == [None]
+
+
+def test_a_name_that_is_not_there_is_refused_beside_others() -> None:
+    for change in (UseBatch("0.5", only=["chat", "chta"]), BuyPtu(50, only=["contoso/chat", "chta"])):
+        with pytest.raises(RequestError, match="chta"):
+            changed(read(CHAT), change)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("CONTOSO/Chat", id="another case"),
+        pytest.param("/subscriptions/0/resourceGroups/g/providers/x/accounts/Contoso/chat", id="the account's ARM id"),
+        pytest.param("/subscriptions/0/resourceGroups/g/providers/x/accounts/Contoso/deployments/chat", id="an ARM id"),
+    ],
+)
+def test_a_deployment_is_named_as_azure_names_it(name: str) -> None:
+    log = read(CHAT, REGIONAL)
+    assert changed(log, ScaleVolume(2, only=name)).difference == changed(read(CHAT), ScaleVolume(2)).difference
+
+
+def test_units_leave_alone_what_nobody_published_weights_for() -> None:
+    log = read(CHAT, ("contoso", "embed", 1_000, 0), ("contoso", "pilot", 1_000, 10))
+    found = changed(log, BuyPtu(50))
+    assert any("embed (text-embedding-3-large), pilot (contoso-chat)" in note for note in found.notes)
+    assert found.after.frame.query("sku == 'GlobalProvisionedManaged'")["deployment"].tolist() == ["chat"]
+    with pytest.raises(RequestError, match="no PTU parameters of text-embedding-3-large"):
+        changed(log, BuyPtu(50, only=["contoso/chat", "embed"]))
+
+
+def test_batches_of_batches_are_more_batches() -> None:
+    found = changed(read(CHAT), UseBatch("0.3"), UseBatch("0.5"))
+    assert not any("not sold" in note for note in found.notes)
+    # 0.7 * 0.5 stays, at 3.5; the rest is half of that.
+    assert found.difference == -Decimal("3.5") * Decimal("0.65") / 2
+
+
+def test_models_without_a_price_of_cached_input_are_named() -> None:
+    found = changed(read(CHAT, ("contoso", "embed", 1_000, 0)), CacheShare("0.5"))
+    assert any("left as they are: embed (text-embedding-3-large, GlobalStandard)" in note for note in found.notes)
+
+
+def test_a_row_that_does_not_tell_how_many_calls_it_is_is_not_cut() -> None:
+    rows = table(CHAT).assign(requests=None)
+    log = read_usage(rows, columns={name: name for name in NAMES})
+    found = changed(log, CapOutput(5))
+    assert found.difference == 0
+    assert found.after.certainty == "estimated"
+    assert any("were not cut: 1" in note for note in found.notes)
+
+
+def test_calls_that_were_split_are_counted_once() -> None:
+    found = changed(read(CHAT), UseBatch("0.5"), CacheShare("0.5"), SwapModel("gpt-4o", "gpt-4o-mini"))
+    assert any(note.endswith("recount=: 1") for note in found.notes)
+
+
+def test_an_unknown_model_that_is_swapped_was_never_priced() -> None:
+    found = changed(read(CHAT, ("contoso", "pilot", 1_000, 10)), SwapModel("contoso-chat", "gpt-4o"))
+    assert found.difference is None
+    assert found.after.certainty == "estimated"
+    assert found.after.total > found.before.total
+
+
+def test_shares_do_not_hang_on_the_context_of_decimals() -> None:
+    wide = changed(read(CHAT), ContractDiscount("0.12345"))
+    with decimal.localcontext(prec=3):
+        narrow = changed(read(CHAT), ContractDiscount("0.12345"))
+        shown = comparison_json(narrow)
+    assert narrow.difference == wide.difference == -wide.before.total * Decimal("0.12345")
+    assert shown["changes"][0]["share"] == "0.12345"
+
+
+def test_an_unknown_period_is_refused() -> None:
+    with pytest.raises(RequestError, match="every"):
+        what_if(read(CHAT), deployments=FILE, prices=BOOK, every="week")  # type: ignore[arg-type]
+
+
+def test_fewer_calls_are_said_in_words() -> None:
+    assert Growth("-0.05").note.startswith("5 % fewer calls a month for 1 month,")
+    assert Growth("0.05", months=6).note.startswith("5 % more calls a month for 6 months,")
+
+
+def test_parts_of_a_prompt_never_exceed_it() -> None:
+    # Cached audio and image in a prompt that gets shorter: each part rounded by itself exceeded it.
+    tokens = np.zeros((1, len(Tokens._fields)), np.int64)
+    whole = {
+        "prompt_tokens": 18,
+        "cached_tokens": 10,
+        "cached_audio": 3,
+        "cached_image": 5,
+        "audio_in": 6,
+        "image_in": 10,
+    }
+    for name, count in whole.items():
+        tokens[0, Tokens._fields.index(name)] = count
+    one = np.ones(1, np.int64)
+    calls = Calls(one * 0, one, one, one.astype(np.int8) * 0, one, tokens, Beside({}, tokens, {}, {}))
+    for prompt in range(19):
+        usage = _with_prompt(calls, one * prompt).group().usage
+        assert usage.tokens == prompt
+
+
+def test_units_that_serve_several_models_say_so() -> None:
+    file = Deployments([replace(FILE_OF["contoso", "chat"], version=None)])
+    rows = pd.concat([table(CHAT), table(CHAT).assign(model="gpt-4.1", version="2025-04-14")])
+    rows["timestamp"] = [datetime(2026, 10, 13, 12, tzinfo=UTC), datetime(2026, 10, 14, 12, tzinfo=UTC)]
+    log = read_usage(rows, columns={name: name for name in NAMES})
+    notes = what_if(log, BuyPtu(15), deployments=file, prices=BOOK).notes
+    assert any("the units of gpt-4.1 served calls to gpt-4o as well" in note for note in notes)
+
+
+def test_the_cheapest_units_are_those_of_all_days(tmp_path: Path) -> None:
+    # Units cost next to nothing on the first day, and very much on the second one.
+    sheet = tmp_path / "own.toml"
+    text = 'currency = "USD"\n[source.own]\ntitle = "our agreement"\n'
+    for first, last, price in (("14", "15", "0.000001"), ("15", "16", "5000")):
+        text += '[[rate]]\nmodel = "gpt-4o"\nversion = "2024-11-20"\nsku = "GlobalProvisionedManaged"\n'
+        text += f'from = 2026-10-{first}\nto = 2026-10-{last}\nsource = "own"\n'
+        text += f'price.ptu = {{ amount = "{price}", unit = "1 PTU-hour" }}\n'
+    sheet.write_text(text)
+    rows = pd.concat([table(*[CHAT] * 40), table(CHAT).assign(timestamp=datetime(2026, 10, 15, 12, tzinfo=UTC))])
+    log = read_usage(rows, columns={name: name for name in NAMES})
+    found = what_if(log, BuyPtu("cheapest"), deployments=FILE, prices=PriceBook.read(sheet))
+    assert found.difference == 0
+    assert any("no units of gpt-4o cost less" in note for note in found.notes)

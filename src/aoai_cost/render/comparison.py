@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ..prices import times
 from .files import plain_value, records
 from .words import account, amount, heading, period, plain, rows
 
@@ -50,7 +51,7 @@ def _plain_change(change: Change) -> dict[str, Any]:
 
 
 def _plain_field(value: Any) -> Any:
-    return str(Decimal(value.numerator) / value.denominator) if isinstance(value, Fraction) else plain_value(value)
+    return plain_value(times(Decimal(1), value) if isinstance(value, Fraction) else value)
 
 
 def comparison_table(found: Comparison) -> RenderableType:
@@ -73,9 +74,11 @@ def comparison_table(found: Comparison) -> RenderableType:
         Text(f"Azure OpenAI cost, {period(found.after)}, had it been otherwise", style="bold")
     ]
     parts += [table, *(Text(f"assumed: {plain(note)}") for note in found.notes)]
-    if found.after.certainty == "lower_bound":
-        parts.append(Text("both sums are at least these: something has no price or no tokens in the log", style="dim"))
-    elif found.after.certainty == "estimated":
+    certainties = (found.before.certainty, found.after.certainty)
+    if "lower_bound" in certainties:
+        both = "both sums are" if certainties == ("lower_bound", "lower_bound") else "one of the sums is"
+        parts.append(Text(f"{both} at least that: something has no price or no tokens in the log", style="dim"))
+    elif "estimated" in certainties:
         parts.append(Text("the sums are estimates; see the notes of the report", style="dim"))
     return Group(*parts)
 

@@ -90,10 +90,17 @@ class Calls:
         found: npt.NDArray[np.int64] = self.tokens[:, _TOKENS.index(name)]
         return found
 
-    def some(self, which: npt.NDArray[Any]) -> Calls:
-        """Return those that a mask or places choose."""
-        arrays = {name: getattr(self, name)[which] for name in self.__slots__ if name != "beside"}
-        return replace(self, **arrays)
+    def some(self, which: npt.NDArray[Any] | slice) -> Calls:
+        """Return those that a mask, places or a slice choose."""
+        return Calls(
+            rows=self.rows[which],
+            minutes=self.minutes[which],
+            requests=self.requests[which],
+            quality=self.quality[which],
+            status=self.status[which],
+            tokens=self.tokens[which],
+            beside=self.beside,
+        )
 
     def with_tokens(self, **columns: npt.NDArray[np.int64]) -> Calls:
         """Return the same calls with other counts."""
@@ -101,6 +108,17 @@ class Calls:
         for name, counts in columns.items():
             tokens[:, _TOKENS.index(name)] = counts
         return replace(self, tokens=tokens)
+
+    def with_text_cached(self, cached: bool) -> Calls:
+        """Return the same calls with all of their text input read from the cache, but for what is written to it.
+
+        With `cached` false, with none of it.
+        """
+        of_others = self.column("cached_audio") + self.column("cached_image")
+        if not cached:
+            return self.with_tokens(cached_tokens=of_others)
+        text = self.column("prompt_tokens") - self.column("audio_in") - self.column("image_in")
+        return self.with_tokens(cached_tokens=text - self.column("cache_write_tokens") + of_others)
 
     def by_meter(self) -> dict[MeterKey, npt.NDArray[np.int64]]:
         """Return the tokens of each call by meter."""
@@ -140,26 +158,37 @@ class CallLoad(Load):
 
 def with_calls(work: Workload, log: UsageLog) -> Workload:
     """Give each load of a log its calls."""
+    if not len(log.frame):
+        return work
     frame = log.frame
-    groups = _groups_of(frame)
-    every = _all_calls(log)
-    found: dict[tuple[Any, ...], npt.NDArray[np.int64]] = {}
-    order = np.argsort(groups, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1) if len(order) else ():
-        first = frame.iloc[int(rows[0])]
-        names = {name: None if pd.isna(first[name]) else str(first[name]) for name in _KEY}
-        day = None if pd.isna(first["timestamp"]) else first["timestamp"].date()
-        long = every.column("prompt_tokens")[rows] > short_context(names["model"])
-        for band, which in (("short", ~long), ("long", long)):
-            if which.any():
-                found[(day, *names.values(), band)] = rows[which]
+    every, groups = _all_calls(log), _groups_of(frame)
+    # One row of each group tells the names of all.
+    _, firsts, groups = np.unique(groups, return_index=True, return_inverse=True)
+    names = [_values(frame[name].iloc[firsts]) for name in _KEY]
+    days = [None if pd.isna(time) else time.date() for time in frame["timestamp"].iloc[firsts]]
+    limits = np.array([short_context(model) for model in names[_KEY.index("model")]], np.int64)
+    # In the order of groups and bands, the calls of each load stand together.
+    places = groups * 2 + (every.column("prompt_tokens") > limits[groups])
+    order = np.argsort(places, kind="stable")
+    every, places = every.some(order), places[order]
+    starts = np.flatnonzero(np.diff(places, prepend=-1)).tolist()
+    found: dict[tuple[Any, ...], slice] = {}
+    for start, end in zip(starts, [*starts[1:], len(places)], strict=True):
+        group, long = divmod(int(places[start]), 2)
+        key = (days[group], *(of_group[group] for of_group in names), "long" if long else "short")
+        found[key] = slice(start, end)
     loads = []
     for load in work.loads:
         key = load.key
-        rows = found[(key.day, *key[1:7], key.user, key.app, key.band)]
-        given = {name: getattr(load, name) for name in Load.__slots__}
-        loads.append(CallLoad(**given, calls=every.some(rows)))
+        calls = every.some(found[(key.day, *key[1:7], key.user, key.app, key.band)])
+        loads.append(
+            CallLoad(key, load.group, load.served, load.reason, load.notes, load.weight, load.assumed, calls=calls)
+        )
     return replace(work, loads=tuple(loads))
+
+
+def _values(column: pd.Series[Any]) -> list[str | None]:
+    return [None if pd.isna(value) else str(value) for value in column]
 
 
 def _groups_of(frame: pd.DataFrame) -> npt.NDArray[np.int64]:

@@ -14,7 +14,7 @@ from ..prices.ptu import Number, exact
 from ..report import Load, Workload
 from ..usage import MeterKey
 
-__all__ = ["Change", "has_prices", "percent_of", "share_of", "split"]
+__all__ = ["Change", "count_of", "has_prices", "percent_of", "share_of", "split"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +22,8 @@ class Change:
     """One thing that could have been otherwise.
 
     Changes are values: they compare, print and pickle, and `what_if` applies them from left to right. ``only`` names
-    the deployments that a change is for, as ``"chat"`` or ``"account/chat"``, one or several; without it, it is for
-    all.
+    the deployments that a change is for, as ``"chat"``, ``"account/chat"`` or an ARM id, one or several; without it, it
+    is for all.
 
     Raises
     ------
@@ -61,6 +61,13 @@ class Change:
         """Tell whether a deployment is among those that the change is for."""
         return not self.only or any(_names(name, deployment) for name in self.only)
 
+    def require_names(self, work: Workload) -> None:
+        """Refuse names in ``only`` that no deployment of the workload has."""
+        there = {load.served for load in (*work.loads, *work.reserved) if load.served is not None} | {*work.timed}
+        unknown = [name for name in self.only if not any(_names(name, one) for one in there)]
+        if unknown:
+            raise RequestError("only", f"the log has no calls of {shorten(', '.join(unknown))}")
+
     def finds_nothing(self, calls: str = "calls") -> RequestError:
         """Return the error for a log without calls that the change is for."""
         where = ", ".join(self.only) or "any deployment in the deployments file"
@@ -71,15 +78,17 @@ class Change:
         work: Workload,
         change: Callable[[Load, Deployment], Iterable[Load]],
         *,
-        timed: Callable[[Deployment], Deployment | None] = lambda one: one,
+        timed: Callable[[Deployment], Deployment] = lambda one: one,
         found: Callable[[Deployment], bool] = lambda one: True,
         calls: str = "calls",
     ) -> Workload:
         """Return a workload with other loads, and other deployments that cost by the hour, where it is for them.
 
-        `change` makes of a load, and of what serves it, any number of loads, and `timed` of a deployment one or none.
-        `found` tells more closely what the change is for, and `calls` says it.
+        `change` makes of a load, and of what serves it, any number of loads, and `timed` another deployment of one that
+        costs by the hour; without units and tuning it costs nothing more. `found` tells more closely what the change is
+        for, and `calls` says it.
         """
+        self.require_names(work)
         loads: list[Load] = []
         hit = False
         for load in work.loads:
@@ -93,12 +102,20 @@ class Change:
             if self.is_for(one) and found(one):
                 hit = True
                 other = timed(one)
-                kept += [other] if other is not None and (other.ptu_units or other.fine_tuned) else []
+                kept += [other] if other.ptu_units or other.fine_tuned else []
             else:
                 kept.append(one)
+        reserved: list[Load] = []
+        for load in work.reserved:
+            if load.served is not None and self.is_for(load.served) and found(load.served):
+                other = timed(load.served)
+                reserved += [replace(load, served=other)] if other.ptu_units else []
+            else:
+                reserved.append(load)
         if not hit:
             raise self.finds_nothing(calls)
-        return replace(work, loads=tuple(loads), timed=tuple(kept)).assuming(self.note)
+        changed = replace(work, loads=tuple(loads), timed=tuple(kept), reserved=tuple(reserved))
+        return changed.assuming(self.note)
 
 
 def split(load: Load, share: Fraction, other: Load) -> list[Load]:
@@ -129,8 +146,14 @@ def percent_of(share: Fraction) -> str:
     return f"{float(share * 100):.6g} %"
 
 
+def count_of(calls: int | float | Fraction) -> str:
+    """Write how many calls those are; of one that was split, each part counts as a part."""
+    return f"{round(calls):,}" if calls >= 10 or calls == round(calls) else f"{float(calls):.3g}"
+
+
 def _names(name: str, deployment: Deployment) -> bool:
     if name.lower() == deployment.name.lower():
         return True
     resource, _, own = name.rpartition("/")
+    resource = resource.removesuffix("/deployments")  # as in the ARM id of a deployment
     return bool(resource) and own.lower() == deployment.name.lower() and same_resource(resource, deployment.resource)

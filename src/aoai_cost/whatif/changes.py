@@ -10,10 +10,12 @@ from fractions import Fraction
 
 from ..catalog import SKUS, TIERS, Deployment, arm_region, listed_name
 from ..errors import RequestError, shorten
+from ..prices import PTU_SKUS, times
 from ..prices.ptu import Number
 from ..prices.search import as_day
 from ..report import Load, Workload
 from ..usage import MeterKey, Usage
+from .calls import CallLoad
 from .change import Change, has_prices, percent_of, share_of, split
 
 __all__ = [
@@ -150,6 +152,8 @@ class UseBatch(Change):
         """Return the workload with calls in batches."""
 
         def batch(served: Deployment) -> Deployment | None:
+            if served.sku.endswith("Batch"):
+                return served
             sku = _BATCH_OF.get(served.sku)
             return None if sku is None else replace(served, sku=sku, tier="default")
 
@@ -179,18 +183,32 @@ class CacheShare(Change):
     def apply(self, work: Workload) -> Workload:
         """Return the workload with this share of its input cached."""
         share = Fraction(self.share)
+        stay: dict[str, None] = {}
 
         def change(load: Load, served: Deployment) -> Iterable[Load]:
             usage = dict(load.group.usage)
             pool = usage.pop(_INPUT, 0) + usage.pop(_CACHED, 0)
-            if not pool or not work.prices.has_meter("cached_input", served):
+            if not pool:
                 return [load]
             plain, cached = (
                 replace(load, group=load.group._replace(usage=Usage({**usage, key: pool}))) for key in (_INPUT, _CACHED)
             )
-            return split(plain, share, cached) if has_prices(work.prices, load, cached) else [load]
+            # The tokens of provisioned units have no price of their own, read from the cache or not.
+            metered = served.sku in PTU_SKUS or work.prices.has_meter("cached_input", served)
+            if not metered or not has_prices(work.prices, load, cached):
+                stay[f"{served.name} ({served.model}, {served.sku})"] = None
+                return [load]
+            if isinstance(load, CallLoad):
+                plain, cached = (
+                    replace(load, group=one.group, calls=load.calls.with_text_cached(all_of_it))
+                    for one, all_of_it in ((plain, False), (cached, True))
+                )
+            return split(plain, share, cached)
 
-        return self.each(work, change)
+        changed = self.each(work, change)
+        if stay:
+            changed = changed.assuming(f"no price of cached input, so left as they are: {', '.join(stay)}")
+        return changed
 
 
 @dataclass(frozen=True)
@@ -237,7 +255,10 @@ class Growth(Change):
     @property
     def note(self) -> str:
         """What is changed."""
-        return f"{percent_of(Fraction(self.share))} more calls a month for {self.months} months, alike in everything"
+        share = Fraction(self.share)
+        how = f"{percent_of(abs(share))} {'fewer' if share < 0 else 'more'} calls a month"
+        months = "1 month" if self.months == 1 else f"{self.months} months"
+        return f"{how} for {months}, alike in everything; units and hours that were bought stay as they are"
 
     def apply(self, work: Workload) -> Workload:
         """Return the workload as it would be in the last of the months."""
@@ -277,7 +298,7 @@ class ContractDiscount(Change):
             return work
         scope = {name: getattr(self, name) for name in ("model", "sku", "tier", "meter")}
         # Exact: a share is read from a number with a point.
-        discounted = work.prices.with_discount(Decimal(share.numerator) / share.denominator, **scope)
+        discounted = work.prices.with_discount(times(Decimal(1), share), **scope)
         return replace(work, prices=discounted).assuming(self.note)
 
 

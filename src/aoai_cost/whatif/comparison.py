@@ -17,7 +17,7 @@ from ..catalog import Deployments
 from ..errors import RequestError, shorten
 from ..logs import UsageLog, UsageSums
 from ..prices import PriceBook, exact_sum
-from ..report import BY, CostReport, Workload, deployments_of, report_on
+from ..report import BY, CostReport, Pricing, Workload, deployments_of, report_from
 from .calls import with_calls
 from .change import Change
 
@@ -36,7 +36,7 @@ class Comparison:
         Amounts of the second are exact for what is assumed; counts in its frames are rounded to whole ones where only a
         share of a call is meant.
     difference : Decimal or None
-        ``after.total - before.total``; None where something that had a price would have none.
+        ``after.total - before.total``; None where something that had a price would have none, or the other way round.
     changes : tuple of Change
     notes : tuple of str
         What is changed and assumed, in words.
@@ -50,13 +50,24 @@ class Comparison:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """One row per row of either report: ``before``, ``after`` (Decimal or None) and their ``difference``."""
+        """One row per row of either report: ``before``, ``after`` (Decimal or None) and their ``difference``.
+
+        Where the difference of the sums is not known, neither are those of rows in which something has no price or no
+        tokens.
+        """
         names = [name for name in self.before.frame.columns if name in ("period", *BY)]
         costs: dict[tuple[object, ...], list[Decimal | None]] = {}
+        short: set[tuple[object, ...]] = set()
         for place, report in enumerate((self.before, self.after)):
-            for *key, cost, _ in report.frame[[*names, "cost", "complete"]].itertuples(index=False, name=None):
+            for *key, cost, complete in report.frame[[*names, "cost", "complete"]].itertuples(index=False, name=None):
                 costs.setdefault(tuple(key), [Decimal(0), Decimal(0)])[place] = cost
-        rows = [(*key, *pair, None if None in pair else _less(pair[1], pair[0])) for key, pair in costs.items()]
+                if not complete:
+                    short.add(tuple(key))
+        unknown = short if self.difference is None else set()
+        rows = [
+            (*key, *pair, None if None in pair or key in unknown else _less(pair[1], pair[0]))
+            for key, pair in costs.items()
+        ]
         return pd.DataFrame(rows, columns=[*names, "before", "after", "difference"], dtype=object)
 
     def _repr_html_(self) -> str:
@@ -105,9 +116,7 @@ def what_if(
     >>> found.difference < 0
     True
     """
-    work = _work_of(log, deployments, prices)
-    before = report_on(work, by, every)
-    return _compared(before, work, changes, by, every)
+    return _Tried(_work_of(log, deployments, prices), by, every).with_changes(changes)
 
 
 def compare(
@@ -150,15 +159,14 @@ def compare(
     for name, choices in axes.items():
         if not choices or name in results:
             raise RequestError("axes", f"{shorten(name)} has no choice, or is named as one of {', '.join(results)}")
-    work = _work_of(log, deployments, prices)
-    before = report_on(work)
+    tried = _Tried(_work_of(log, deployments, prices), ("deployment",), "month")
     rows = []
     for labels in product(*axes.values()):
         changes: list[Change] = []
         for axis, label in zip(axes, labels, strict=True):
             choice = axes[axis][label]
             changes += [] if choice is None else [choice] if isinstance(choice, Change) else choice
-        found = _compared(before, work, changes, ("deployment",), "month")
+        found = tried.with_changes(changes)
         after = found.after
         rows.append((*labels, after.total, found.difference, after.currency, after.certainty, found.notes))
     return pd.DataFrame(rows, columns=[*axes, *results], dtype=object)
@@ -175,31 +183,43 @@ def _work_of(
     return with_calls(work, log) if isinstance(log, UsageLog) else work
 
 
-def _compared(
-    before: CostReport,
-    work: Workload,
-    changes: Sequence[Change],
-    by: Sequence[str],
-    every: Literal["month", "day"],
-) -> Comparison:
-    for one in changes:
-        if not isinstance(one, Change):
-            raise RequestError("changes", f"must be changes such as UseBatch; found {type(one).__name__}")
-    changed = reduce(lambda so_far, change: change.apply(so_far), changes, work)
-    after = report_on(changed, by, every)
-    notes = list(changed.assumptions)
-    lost = _unpriced(after) - _unpriced(before)
-    if lost:
-        names = sorted({f"{deployment} ({model})" for _, deployment, model, _ in lost})
-        notes.append(f"no price is known for {', '.join(names)}; the difference is not known")
-    difference = None if lost else _less(after.total, before.total)
-    return Comparison(before, after, difference, tuple(changes), tuple(notes))
+class _Tried:
+    """A workload as it is, priced, beside which changes are tried."""
+
+    def __init__(self, work: Workload, by: Sequence[str], every: Literal["month", "day"]) -> None:
+        self._work, self._by, self._every = work, by, every
+        self._priced = Pricing.of(work)
+        self._report = report_from(self._priced, work, by, every)
+
+    def with_changes(self, changes: Sequence[Change]) -> Comparison:
+        """Apply changes from left to right, and compare."""
+        for one in changes:
+            if not isinstance(one, Change):
+                raise RequestError("changes", f"must be changes such as UseBatch; found {type(one).__name__}")
+        work = reduce(lambda so_far, change: change.apply(so_far), changes, self._work)
+        priced = Pricing.of(work)
+        after = report_from(priced, work, self._by, self._every)
+        # What has no price before and after is in neither sum. All else would be in one of them alone.
+        lost, gained = _newly_missing(priced, self._priced), _newly_missing(self._priced, priced)
+        notes = list(work.assumptions)
+        if lost:
+            notes.append(f"no price is known for {_some(lost)}; the difference is not known")
+        if gained:
+            notes.append(f"no price was known for {_some(gained)} as it was; the difference is not known")
+        difference = None if lost or gained else _less(after.total, self._report.total)
+        return Comparison(self._report, after, difference, tuple(changes), tuple(notes))
 
 
-def _unpriced(report: CostReport) -> set[tuple[str, ...]]:
-    """Return what has no price."""
-    columns = ["resource", "deployment", "model", "meter"]
-    return {tuple(map(str, row)) for row in report.unpriced[columns].itertuples(index=False, name=None)}
+def _newly_missing(after: Pricing, before: Pricing) -> set[str]:
+    """Return the meters of deployments that have no price, and had one; and those of which less has one."""
+    missing = after.missing - before.missing
+    missing |= {one for one in after.missing & before.missing if one in before.priced and one not in after.priced}
+    return {f"{told.deployment} ({meter.meter})" for told, meter in missing}
+
+
+def _some(names: set[str], most: int = 6) -> str:
+    found = sorted(names)
+    return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")
 
 
 def _less(amount: Decimal | None, other: Decimal | None) -> Decimal:

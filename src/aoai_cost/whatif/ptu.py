@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from fractions import Fraction
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..catalog import Deployment
-from ..errors import MissingPriceError, RequestError, shorten
+from ..errors import RequestError, UnknownNameError, shorten
 from ..logs import Group, GroupKey
 from ..prices import HOURS_PER_MONTH, PTU_SKUS, PTU_TERMS, PriceBook, PtuParameters, Traffic, size_ptu
 from ..report import Load, Workload
 from ..usage import MeterKey, Usage
 from .calls import CallLoad, Calls
-from .change import Change
+from .change import Change, count_of
 
 __all__ = ["BuyPtu"]
 
@@ -34,7 +35,8 @@ class BuyPtu(Change):
     """Serve deployments by provisioned throughput units: ``BuyPtu(only="chat")``.
 
     Of each minute's calls the units serve what has begun before they are full, in the order of the log; the rest spills
-    over to the deployment as it was, and is paid by the token there.
+    over to the deployment as it was, and is paid by the token there. Without ``only``, deployments of models whose
+    weights are not published stay as they are.
 
     Parameters
     ----------
@@ -75,8 +77,8 @@ class BuyPtu(Change):
 
     def apply(self, work: Workload) -> Workload:
         """Return the workload with units bought."""
-        if work.log.period is None:
-            raise RequestError("BuyPtu", "no call of the log has a time")
+        self.require_names(work)
+        period = work.log.period
         loads: dict[tuple[str, str], list[CallLoad]] = {}
         for load in work.loads:
             one = load.served
@@ -84,66 +86,90 @@ class BuyPtu(Change):
                 continue
             if not isinstance(load, CallLoad):
                 raise RequestError("log", "BuyPtu looks at single calls: give what read_usage returns")
-            if load.calls.tokens.any():
+            if load.weight and load.calls.tokens.any():
                 loads.setdefault((one.resource, one.name), []).append(load)
-        if not loads:
+        if not loads or period is None:
             raise self.finds_nothing("calls paid by the token")
+        plans, unsold = [], {}
+        for of_one in loads.values():
+            served = _last_served(of_one)
+            try:
+                parameters = _parameters_of(of_one, served, self.sku, period)
+            except (RequestError, UnknownNameError) as error:
+                unsold[f"{served.name} ({served.model})"] = error
+                continue
+            plans.append((of_one, self._plan(of_one, served, parameters, work.prices, period)))
+        if unsold and (self.only or not plans):
+            raise next(iter(unsold.values()))
         notes = [self.note]
         moved: dict[int, list[Load]] = {}
-        bought: list[Load] = []
-        timed = list(work.timed)
-        for of_one in loads.values():
-            plan = self._plan(of_one, work.prices, work.log.period)
-            notes.append(plan.note)
+        timed, reserved = list(work.timed), list(work.reserved)
+        for of_one, plan in plans:
+            notes += plan.notes
             if not plan.units:
                 continue
             hosted = replace(plan.deployment, ptu_units=plan.units)
             if self.term == "hourly":
                 timed.append(replace(hosted, active_from=None, active_to=None, aliases=()))
             else:
-                bought += _reserved(hosted, plan.units, self.term, work.log.period)
+                reserved += _reserved(hosted, plan.units, self.term, period)
             for load, spilled in zip(of_one, plan.spilled, strict=True):
                 moved[id(load)] = list(self._parts(load, hosted, spilled))
-        kept = [part for load in work.loads for part in moved.get(id(load), [load])]
-        return replace(work, loads=(*kept, *bought), timed=tuple(timed)).assuming(*notes)
+        if unsold:
+            notes.append(f"no weights on provisioned units are published, so left as they are: {', '.join(unsold)}")
+        sums = sum(load.group.aggregated for of_one, _ in plans for load in of_one)
+        if sums:
+            notes.append(f"rows that stand for many calls were served as if all were of the row's minute: {sums:,}")
+        loads_after = tuple(part for load in work.loads for part in moved.get(id(load), [load]))
+        changed = replace(work, loads=loads_after, timed=tuple(timed), reserved=tuple(reserved))
+        return changed.assuming(*notes, estimated=bool(sums))
 
     def _parts(self, load: CallLoad, hosted: Deployment, spilled: npt.NDArray[np.bool_]) -> Iterator[Load]:
+        if not spilled.any():
+            yield replace(load, served=hosted)
+            return
         if not spilled.all():
             yield replace(load, served=hosted).with_calls(load.calls.some(~spilled))
-        if spilled.any() and self.spillover:
+        if self.spillover:
             yield load.with_calls(load.calls.some(spilled))
 
-    def _plan(self, loads: Sequence[CallLoad], book: PriceBook, period: tuple[date, date]) -> _Plan:
-        last = max(loads, key=lambda load: load.key.day or date.min)
-        assert last.served is not None  # only such loads are chosen
-        served, day = last.served, period[1] - timedelta(days=1)
-        probe = Traffic(requests_per_minute=1, prompt_tokens=1)
-        parameters = size_ptu(probe, model=served.model, version=served.version, sku=self.sku, on=day).parameters
+    def _plan(
+        self,
+        loads: Sequence[CallLoad],
+        served: Deployment,
+        parameters: PtuParameters,
+        book: PriceBook,
+        period: tuple[date, date],
+    ) -> _Plan:
         minimum, increment = parameters.size_of(self.sku)
-        weighed = _weighed([load.calls for load in loads], parameters)
+        weighed = _weighed(loads, parameters)
         deployment = replace(served, sku=self.sku, tier="default")
+        peak_units = weighed.peak / parameters.input_tpm_per_ptu
         if isinstance(self.units, int):
             if self.units < minimum or (self.units != minimum and self.units % increment):
                 reason = f"{served.model} is deployed in steps of {increment} PTUs, {minimum} at least"
                 raise RequestError("units", f"{reason}; found {self.units}")
             units = self.units
         else:
-            peak = _steps(weighed.peak / parameters.input_tpm_per_ptu, minimum, increment)
-            units = peak
+            units = _steps(peak_units, minimum, increment)
             if self.units == "cheapest":
-                units = self._cheapest(loads, weighed, deployment, book, period, range(minimum, peak + 1, increment))
-        spilled = weighed.spilled(units * parameters.input_tpm_per_ptu)
-        cuts = np.cumsum([len(load.calls) for load in loads])[:-1]
-        n_spilled = int(spilled.sum())
-        peak_units = float(weighed.peak / parameters.input_tpm_per_ptu)
+                choices = np.array([minimum, *range(_steps(Fraction(minimum + 1), 0, increment), units + 1, increment)])
+                units = self._cheapest(loads, weighed, deployment, book, period, choices)
+        spilled = weighed.spilled(units)
+        counts = np.concatenate([np.full(len(load.calls), float(load.weight)) for load in loads])
         document = f"{parameters.source}, {parameters.doc_date}"
-        note = (
+        notes = [
             f"{served.name}: {units:,} PTUs of {served.model} ({document}); its fullest minute needs "
-            f"{peak_units:,.1f}, and {n_spilled:,} of {len(spilled):,} calls exceed them"
-        )
+            f"{float(peak_units):,.1f}, and {count_of(counts[spilled].sum())} of {count_of(counts.sum())} calls "
+            "exceed them"
+        ]
         if not units:
-            note = f"{served.name}: no units of {served.model} cost less than paying by the token"
-        return _Plan(deployment, units, np.split(spilled, cuts), note)
+            notes = [f"{served.name}: no units of {served.model} cost less than paying by the token"]
+        others = sorted({load.served.model for load in loads if load.served is not None} - {served.model})
+        if units and others:
+            notes.append(f"{served.name}: the units of {served.model} served calls to {', '.join(others)} as well")
+        cuts = np.cumsum([len(load.calls) for load in loads])[:-1]
+        return _Plan(deployment, units, np.split(spilled, cuts), tuple(notes))
 
     def _cheapest(
         self,
@@ -152,74 +178,130 @@ class BuyPtu(Change):
         deployment: Deployment,
         book: PriceBook,
         period: tuple[date, date],
-        choices: range,
+        choices: npt.NDArray[np.int64],
     ) -> int:
+        """Return which number of units costs least, zero included; of several the smallest."""
         # Floats, to choose; what is chosen is priced exactly.
         amounts = np.concatenate([_amounts(load, book) for load in loads])
-        days = (period[1] - period[0]).days
-        unit = _unit_price(deployment, self.term, book, period[0]) * days
-
-        def cost(units: int) -> float:
-            spilled = weighed.spilled(units * weighed.input_tpm_per_ptu)
-            return units * unit + (float(amounts[spilled].sum()) if self.spillover else 0.0)
-
-        return int(min((0, *choices), key=cost))
+        units_cost = choices * _unit_price(deployment, self.term, book, period)
+        over = np.zeros(len(choices))
+        if self.spillover:
+            # What is paid for the calls that spill over, from the one on before which a minute holds so much.
+            free = ~weighed.refused[weighed.order]
+            before, paid = weighed.before[free], amounts[weighed.order][free]
+            by_fill = np.argsort(before, kind="stable")
+            rest = np.append(np.cumsum(paid[by_fill][::-1])[::-1], 0.0)
+            capacities = np.array([weighed.capacity(int(units)) for units in choices], before.dtype)
+            over = rest[np.searchsorted(before[by_fill], capacities, side="left")] + amounts[weighed.refused].sum()
+        total = units_cost + over
+        best = int(total.argmin())
+        return int(choices[best]) if total[best] < amounts.sum() or not self.spillover else 0
 
 
 class _Plan(NamedTuple):
     deployment: Deployment
     units: int
     spilled: list[npt.NDArray[np.bool_]]
-    note: str
+    notes: tuple[str, ...]
 
 
 class _Weighed(NamedTuple):
-    """The calls of a deployment, weighed in input tokens as its units weigh them, in the order of their loads."""
+    """The calls of a deployment, weighed in parts of an input token as its units weigh them."""
 
-    minutes: npt.NDArray[np.int64]
     order: npt.NDArray[np.int64]
-    """The places of the calls in the order of the log."""
-    before: npt.NDArray[np.float64]
-    """What their minute held before each of them, in that order."""
+    """The places of the calls, which stand load by load, in the order of the log."""
+    before: npt.NDArray[Any]
+    """What their minute held before each of them, in that order: whole numbers, of whatever size."""
     refused: npt.NDArray[np.bool_]
     """Those that units never serve."""
-    peak: Fraction
+    told: npt.NDArray[np.bool_]
+    """Those of which there are tokens to serve."""
+    most: int
+    """What the fullest minute holds."""
+    scale: int
+    """So many of these parts are an input token."""
     input_tpm_per_ptu: int
 
-    def spilled(self, capacity: float) -> npt.NDArray[np.bool_]:
+    @property
+    def peak(self) -> Fraction:
+        """What the fullest minute holds, in input tokens."""
+        return Fraction(self.most, self.scale)
+
+    def capacity(self, units: int) -> int:
+        """Return what a minute of some units holds."""
+        return units * self.input_tpm_per_ptu * self.scale
+
+    def spilled(self, units: int) -> npt.NDArray[np.bool_]:
         """Tell which calls find their minute full, or are never served."""
         found = self.refused.copy()
-        found[self.order] |= self.before >= capacity
-        return found
+        found[self.order] |= np.asarray(self.before >= self.capacity(units), np.bool_)
+        return found & self.told
 
 
-def _weighed(calls: Sequence[Calls], parameters: PtuParameters) -> _Weighed:
-    """Weigh calls by the published parameters of their model."""
+def _last_served(loads: Sequence[CallLoad]) -> Deployment:
+    """Return what the deployment was on the last of the days."""
+    last = max(loads, key=lambda load: load.key.day or date.min)
+    assert last.served is not None  # only such loads are chosen
+    return last.served
+
+
+def _parameters_of(loads: Sequence[CallLoad], served: Deployment, sku: str, period: tuple[date, date]) -> PtuParameters:
+    """Return the published parameters of a deployment's model, if they weigh all of its calls."""
+    day, probe = period[1] - timedelta(days=1), Traffic(requests_per_minute=1, prompt_tokens=1)
+    parameters = size_ptu(probe, model=served.model, version=served.version, sku=sku, on=day).parameters
     weights = dict(parameters.weights)
-    rows, minutes = (np.concatenate([getattr(one, name) for one in calls]) for name in ("rows", "minutes"))
-    prompts = np.concatenate([one.column("prompt_tokens") for one in calls])
-    weight = np.zeros(len(rows))
-    for key, counts in _together(calls).items():
-        if counts.any():
-            if key.modality != "text" or key.meter not in weights:
-                name = f"{key.modality} {key.meter}"
+    for load in loads:
+        calls = load.calls.some(~_refused(load.calls, parameters))
+        for key, counts in calls.by_meter().items():
+            name = _category(key, load.key.band)
+            if counts.any() and name not in weights:
                 raise RequestError("BuyPtu", f"no weight of {name} is published for {parameters.model}")
-            weight += counts * float(weights[key.meter])
-    refused = prompts > (_LONG_CONTEXT_TOKENS if parameters.long_context else prompts.max(initial=0))
+    return parameters
+
+
+def _category(key: MeterKey, band: str) -> str:
+    """Return how ptu.toml names the tokens of a meter in a context band."""
+    name = key.meter if key.modality == "text" else f"{key.modality} {key.meter}"
+    return f"long_{name}" if band == "long" else name
+
+
+def _refused(calls: Calls, parameters: PtuParameters) -> npt.NDArray[np.bool_]:
+    """Tell which calls units never serve, since they are too long."""
+    prompts = calls.column("prompt_tokens")
+    return prompts > _LONG_CONTEXT_TOKENS if parameters.long_context else np.zeros(len(prompts), np.bool_)
+
+
+def _weighed(loads: Sequence[CallLoad], parameters: PtuParameters) -> _Weighed:
+    """Weigh calls by the published parameters of their model, each as often as it counts."""
+    weights = dict(parameters.weights)
+    refused = np.concatenate([_refused(load.calls, parameters) for load in loads])
+    factors: list[list[tuple[npt.NDArray[np.int64], Fraction]]] = []
+    for load in loads:
+        named = ((_category(key, load.key.band), counts) for key, counts in load.calls.by_meter().items())
+        factors.append([(counts, weights[name] * load.weight) for name, counts in named if weights.get(name)])
+    # Whole numbers, so that a minute is full exactly where it is; Python's where those of the machine do not suffice.
+    scale = math.lcm(*(factor.denominator for of_load in factors for _, factor in of_load))
+    most = sum(int(counts.sum()) * int(factor * scale) for of_load in factors for counts, factor in of_load)
+    dtype: Any = np.int64 if max(most, scale << 32) < 1 << 62 else object
+    parts = []
+    for load, of_load in zip(loads, factors, strict=True):
+        weight = np.zeros(len(load.calls), dtype)
+        for counts, factor in of_load:
+            weight += counts.astype(dtype) * int(factor * scale)
+        parts.append(weight)
+    weight = np.concatenate(parts)
+    weight[refused] = 0
+    rows, minutes = (np.concatenate([getattr(load.calls, name) for load in loads]) for name in ("rows", "minutes"))
     order = np.lexsort((rows, minutes))
-    served = np.where(refused, 0.0, weight)[order]
-    in_order = minutes[order]
-    total = np.cumsum(served)
+    in_order, served = minutes[order], weight[order]
+    # What had been served before the first call of the minute, and what was up to each call.
+    total = np.cumsum(served, dtype=dtype)
+    before = total - served
     first = np.searchsorted(in_order, in_order, side="left")
-    start = np.where(first > 0, total[first - 1], 0.0)
-    last = np.searchsorted(in_order, in_order, side="right") - 1
-    peak = float((total[last] - start).max()) if len(rows) else 0.0
-    return _Weighed(minutes, order, total - served - start, refused, Fraction(peak), parameters.input_tpm_per_ptu)
-
-
-def _together(calls: Sequence[Calls]) -> dict[MeterKey, npt.NDArray[np.int64]]:
-    parts = [one.by_meter() for one in calls]
-    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    told = np.concatenate([load.calls.tokens.any(axis=1) for load in loads])
+    start = before[first]
+    fullest = int((total - start).max())
+    return _Weighed(order, before - start, refused, told, fullest, scale, parameters.input_tpm_per_ptu)
 
 
 def _steps(need: Fraction, minimum: int, increment: int) -> int:
@@ -245,22 +327,28 @@ def _term_key(term: str) -> MeterKey:
     return MeterKey("ptu") if term == "hourly" else MeterKey("ptu_reservation", variant=term)
 
 
-def _unit_price(deployment: Deployment, term: str, book: PriceBook, on: date) -> float:
-    """Return about what one unit costs a day."""
-    quantity = _DAY_HOURS * 3_600_000 if term == "hourly" else 1
-    cost = book.price(Usage({_term_key(term): quantity}), deployment, on=on)
-    if cost.unpriced:
-        missing: MissingPriceError = cost.unpriced[0][2]
-        raise missing
-    return float(cost.amount) * float(_DAY_OF_TERM.get(term, 1))
+def _unit_price(deployment: Deployment, term: str, book: PriceBook, period: tuple[date, date]) -> float:
+    """Return about what one unit costs on the days of the period."""
+    usage = Usage({_term_key(term): _DAY_HOURS * 3_600_000 if term == "hourly" else 1})
+    total = 0.0
+    for day in _days(period):
+        cost = book.price(usage, deployment, on=day)
+        if cost.unpriced:
+            raise cost.unpriced[0][2]
+        total += float(cost.amount) * float(_DAY_OF_TERM.get(term, 1))
+    return total
+
+
+def _days(period: tuple[date, date]) -> Iterator[date]:
+    return (date.fromordinal(ordinal) for ordinal in range(period[0].toordinal(), period[1].toordinal()))
 
 
 def _reserved(deployment: Deployment, units: int, term: str, period: tuple[date, date]) -> Iterator[Load]:
     """Yield the units of a reservation, day by day."""
     group = Group(0, 0, 0, 0, 0, 0, 0, Usage({_term_key(term): units}))
-    for ordinal in range(period[0].toordinal(), period[1].toordinal()):
+    for day in _days(period):
         key = GroupKey(
-            date.fromordinal(ordinal), deployment.resource, deployment.name, deployment.model, deployment.version,
+            day, deployment.resource, deployment.name, deployment.model, deployment.version,
             deployment.region, deployment.tier, "short", None, None,
         )  # fmt: skip
         yield Load(key, group, deployment, weight=_DAY_OF_TERM[term])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,12 +18,9 @@ from ..report import Load, Workload
 from ..tokens import count_image_tokens
 from ..tokens.images import Detail
 from .calls import CallLoad, Calls, SeenImages
-from .change import Change
+from .change import Change, count_of
 
 __all__ = ["CapOutput", "DownscaleImages", "SwapModel"]
-
-# Of the counts of a call those that are parts of its prompt.
-_PARTS_OF_PROMPT = ("cached_tokens", "cache_write_tokens", "audio_in", "image_in", "cached_audio", "cached_image")
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class CapOutput(Change):
     """Cut answers off after so many tokens, reasoning included: ``CapOutput(500)``.
 
     Calls that answer with audio or images stay as they are. A row that stands for many calls is cut as if they were
-    equally long, and the result is estimated.
+    equally long, and stays as it is where the log does not tell how many; the result is estimated.
     """
 
     max_output_tokens: int
@@ -94,18 +92,19 @@ class CapOutput(Change):
 
     def apply(self, work: Workload) -> Workload:
         """Return the workload with shorter answers."""
-        sums = 0
+        sums: set[int] = set()
+        untold: set[int] = set()
 
         def change(load: Load, served: Deployment) -> list[Load]:
-            nonlocal sums
             known = _known_calls(self, load)
             calls = known.calls
             completion, reasoning = calls.column("completion_tokens"), calls.column("reasoning_tokens")
-            requests = np.maximum(calls.requests, 1)
-            most = requests * self.max_output_tokens
+            most = calls.requests * self.max_output_tokens
             text = (calls.column("audio_out") == 0) & (calls.column("image_out") == 0)
-            cut = text & (completion > most)
-            sums += int((text & (requests > 1)).sum())
+            above = text & (completion > self.max_output_tokens)
+            sums.update(calls.rows[above & (calls.requests > 1)].tolist())
+            untold.update(calls.rows[above & (calls.requests < 1)].tolist())
+            cut = above & (calls.requests > 0) & (completion > most)
             if not cut.any():
                 return [load]
             shorter = np.where(cut, most, completion)
@@ -113,10 +112,12 @@ class CapOutput(Change):
             return [known.with_calls(calls.with_tokens(completion_tokens=shorter, reasoning_tokens=reasoned))]
 
         changed = self.each(work, change)
-        if not sums:
-            return changed
-        note = f"rows that stand for many calls were cut as if these were equally long: {sums:,}"
-        return changed.assuming(note, estimated=True)
+        notes = []
+        if sums:
+            notes.append(f"rows that stand for many calls were cut as if these were equally long: {len(sums):,}")
+        if untold:
+            notes.append(f"rows that do not tell for how many calls they stand were not cut: {len(untold):,}")
+        return changed.assuming(*notes, estimated=bool(notes))
 
 
 @dataclass(frozen=True)
@@ -192,70 +193,109 @@ class _Told:
     """What is to be said of calls that were given to another model."""
 
     def __init__(self) -> None:
-        self.kept, self.estimated = 0, 0
+        self.kept: int | Fraction = 0
+        self.estimated: int | Fraction = 0
+        self.unknown_band: int | Fraction = 0
 
     def notes(self, new: Model) -> list[str]:
         notes = []
         if self.kept:
             notes.append(
                 f"{new.name} counts tokens otherwise; calls that kept theirs, since they were not read with recount=: "
-                f"{self.kept:,}"
+                f"{count_of(self.kept)}"
             )
         if self.estimated:
-            notes.append(f"calls whose tokens for {new.name} are an estimate: {self.estimated:,}")
+            notes.append(f"calls whose tokens for {new.name} are an estimate: {count_of(self.estimated)}")
+        if self.unknown_band:
+            notes.append(
+                f"calls in the context band that they were in, since sums do not tell how long prompts of {new.name} "
+                f"would be: {count_of(self.unknown_band)}"
+            )
         return notes
 
 
 def _swapped(load: Load, served: Deployment, new: Model, told: _Told) -> list[Load]:
-    old = get_model(served.model, served.version)
-    if old.kind != new.kind:
+    old = _known_model(served)
+    if old is not None and old.kind != new.kind:
         raise RequestError("to", f"{new.name} is a model for {new.kind}, and {old.name} one for {old.kind}")
-    alike = (old.encoding, old.chat_rule, old.image_rule) == (new.encoding, new.chat_rule, new.image_rule)
+    alike = old is not None and _counting(old) == _counting(new)
     swapped = replace(load, served=replace(served, model=new.name, version=new.version, fine_tuned=""))
     if isinstance(swapped, CallLoad):
-        calls = swapped.calls if alike else _recounted(swapped.calls, old, new, told)
+        calls = swapped.calls if alike else _recounted(swapped, old, new, told)
         return _by_band(swapped, calls, short_context(new.name))
-    n_calls = load.group.requests - load.group.not_billed
+    n_calls = (load.group.requests - load.group.not_billed) * load.weight
     told.kept += 0 if alike else n_calls
     if new.long_context_above is None:
         return [replace(swapped, key=load.key._replace(band="short"))]
     # How long each prompt was is not known.
-    told.estimated += n_calls if new.long_context_above != old.long_context_above else 0
+    told.unknown_band += n_calls if old is None or new.long_context_above != old.long_context_above else 0
     return [swapped]
 
 
-def _recounted(calls: Calls, old: Model, new: Model, told: _Told) -> Calls:
+def _known_model(served: Deployment) -> Model | None:
+    """Return the model that serves; None where nobody here knows it, or its version."""
+    try:
+        return get_model(served.model, served.version)
+    except UnknownNameError:
+        return None
+
+
+def _counting(model: Model) -> tuple[object, ...]:
+    """Return what says how a model counts tokens."""
+    return model.encoding, model.chat_rule, model.image_rule
+
+
+def _recounted(load: CallLoad, old: Model | None, new: Model, told: _Told) -> Calls:
     """Return calls with the tokens that were counted for another model while reading, where they were."""
+    calls = load.calls
     counted = calls.beside.recounted.get(new.name, {})
+    used = np.asarray(calls.tokens.any(axis=1))
+    known = [i for i, row in enumerate(calls.rows.tolist()) if row in counted] if counted else []
+    told.kept += (int(used.sum()) - int(used[known].sum())) * load.weight
+    if not known:
+        return calls
     prompt, completion = calls.column("prompt_tokens").copy(), calls.column("completion_tokens").copy()
-    for i, row in enumerate(calls.rows.tolist()):
-        found = counted.get(row)
-        if found is None:
-            told.kept += int(calls.tokens[i].any())
-            continue
+    not_text = (calls.column("audio_out") + calls.column("image_out")).tolist()
+    for i in known:
+        row = int(calls.rows[i])
+        found = counted[row]
         # What other changes made of the call stays.
         before = dict(zip(Tokens._fields, calls.beside.tokens[row].tolist(), strict=True))
         prompt[i] = max(0, prompt[i] + found.input_tokens - before["prompt_tokens"])
         exact = found.exact
-        if old.encoding != new.encoding and completion[i]:
+        if (old is None or old.encoding != new.encoding) and completion[i]:
             # Nothing tells whether the service would count the answer's text as it is counted here.
             exact = False
             if found.output_tokens is not None:
-                completion[i] = max(0, completion[i] + found.output_tokens - before["completion_tokens"])
-        told.estimated += not exact
-    return _with_prompt(calls.with_tokens(completion_tokens=completion), prompt)
+                completion[i] = max(not_text[i], completion[i] + found.output_tokens - before["completion_tokens"])
+        told.estimated += 0 if exact else load.weight
+    reasoning = np.minimum(calls.column("reasoning_tokens"), completion)
+    return _with_prompt(calls.with_tokens(completion_tokens=completion, reasoning_tokens=reasoning), prompt)
 
 
 def _with_prompt(calls: Calls, prompt: npt.NDArray[np.int64]) -> Calls:
     """Return calls with other prompts, of which the same shares are cached and written to the cache."""
     before = np.maximum(calls.column("prompt_tokens"), 1)
-    parts = {name: calls.column(name) * prompt // before for name in _PARTS_OF_PROMPT}
-    return calls.with_tokens(prompt_tokens=prompt, **parts)
+    # Each token is in one of these parts: rounded down, they never exceed the prompt.
+    parts = {key: counts * prompt // before for key, counts in calls.by_meter().items() if key.meter != "output"}
+    of = {(key.meter, key.modality): counts for key, counts in parts.items()}
+    audio, image = of["cached_input", "audio"], of["cached_input", "image"]
+    return calls.with_tokens(
+        prompt_tokens=prompt,
+        cached_tokens=of["cached_input", "text"] + audio + image,
+        cached_audio=audio,
+        cached_image=image,
+        cache_write_tokens=of["cache_write", "text"],
+        audio_in=of["input", "audio"] + audio,
+        image_in=of["input", "image"] + image,
+    )
 
 
 def _by_band(load: CallLoad, calls: Calls, limit: int) -> list[Load]:
-    """Return a load with other calls, in two where some of them are priced in the long context band."""
+    """Return a load with these calls, in two where some of them are priced in the long context band."""
     long = calls.column("prompt_tokens") > limit
+    if calls is load.calls and not long.any():
+        return [replace(load, key=load.key._replace(band="short"))]
     return [
         replace(load, key=load.key._replace(band=band)).with_calls(calls.some(which))
         for band, which in (("short", ~long), ("long", long))
