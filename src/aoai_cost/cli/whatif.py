@@ -38,6 +38,9 @@ def _change(*names: str, help: str, metavar: str | None = None, is_flag: bool = 
 def _changes(made: list[tuple[str, str]], only: tuple[str, ...]) -> list[Change]:
     from .. import whatif
 
+    whole = sorted({option for option, _ in made if option in _OF_EVERYTHING})
+    if only and whole:
+        raise click.UsageError(f"{whole[0]} is for all deployments, and --only names some")
     found: list[Change] = []
     for option, value in made:
         try:
@@ -72,6 +75,7 @@ _MAKERS: dict[str, Callable[[Any, str, tuple[str, ...]], Change]] = {
     "--discount": lambda whatif, value, only: whatif.ContractDiscount(value),
     "--priced-on": lambda whatif, value, only: whatif.PriceAsOf(date.fromisoformat(value)),
 }
+_OF_EVERYTHING = ("--discount", "--priced-on")
 
 
 @click.command()
@@ -85,7 +89,7 @@ _MAKERS: dict[str, Callable[[Any, str, tuple[str, ...]], Change]] = {
 @_change("--volume", metavar="FACTOR", help="Make so many times the calls: 1.2.")
 @_change("--cap-output", metavar="TOKENS", help="Cut answers off after so many tokens.")
 @_change("--ptu", metavar="UNITS", help="Buy provisioned units: a number, peak (for the fullest minute) or cheapest.")
-@_change("--discount", metavar="SHARE", help="Take a share off the prices: 0.12.")
+@_change("--discount", metavar="SHARE", help="Take a share off all prices: 0.12.")
 @_change("--priced-on", metavar="DATE", help="Price all days at the prices of one day.")
 @click.option("--recount", is_flag=True, help="Count requests that are in the logs anew for the models of --swap.")
 @click.option(
