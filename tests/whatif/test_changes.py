@@ -409,7 +409,7 @@ def test_a_deployment_is_named_as_azure_names_it(name: str) -> None:
 def test_units_leave_alone_what_nobody_published_weights_for() -> None:
     log = read(CHAT, ("contoso", "embed", 1_000, 0), ("contoso", "pilot", 1_000, 10))
     found = changed(log, BuyPtu(50))
-    assert any("embed (text-embedding-3-large), pilot (contoso-chat)" in note for note in found.notes)
+    assert any("contoso/embed (text-embedding-3-large), contoso/pilot (contoso-chat)" in note for note in found.notes)
     assert found.after.frame.query("sku == 'GlobalProvisionedManaged'")["deployment"].tolist() == ["chat"]
     with pytest.raises(RequestError, match="no PTU parameters of text-embedding-3-large"):
         changed(log, BuyPtu(50, only=["contoso/chat", "embed"]))
@@ -424,7 +424,9 @@ def test_batches_of_batches_are_more_batches() -> None:
 
 def test_models_without_a_price_of_cached_input_are_named() -> None:
     found = changed(read(CHAT, ("contoso", "embed", 1_000, 0)), CacheShare("0.5"))
-    assert any("left as they are: embed (text-embedding-3-large, GlobalStandard)" in note for note in found.notes)
+    assert any(
+        "left as they are: contoso/embed (text-embedding-3-large, GlobalStandard)" in note for note in found.notes
+    )
 
 
 def test_a_row_that_does_not_tell_how_many_calls_it_is_is_not_cut() -> None:
@@ -510,3 +512,34 @@ def test_the_cheapest_units_are_those_of_all_days(tmp_path: Path) -> None:
     found = what_if(log, BuyPtu("cheapest"), deployments=FILE, prices=PriceBook.read(sheet))
     assert found.difference == 0
     assert any("no units of gpt-4o cost less" in note for note in found.notes)
+
+
+def test_units_are_paid_while_their_deployment_lives() -> None:
+    # Provisioned until the 14th, paid by the token from then on.
+    chat, cut = FILE_OF["contoso", "chat"], date(2026, 10, 14)
+    file = Deployments(
+        [
+            replace(chat, sku="GlobalProvisionedManaged", ptu_units=50, active_to=cut),
+            replace(chat, active_from=cut),
+        ]
+    )
+    rows = pd.concat([table(CHAT).assign(timestamp=datetime(2026, 10, 12, 12, tzinfo=UTC)), table(CHAT)])
+    log = read_usage(rows, columns={name: name for name in NAMES})
+    hourly = what_if(log, BuyPtu(50), deployments=file, prices=BOOK)
+    # Two days were bought, and the third one is now.
+    assert hourly.before.total == 2 * 1_200 + Decimal("3.5")
+    assert hourly.after.total == 3 * 1_200
+    year = what_if(log, BuyPtu(50, term="1_year"), deployments=file, prices=BOOK)
+    assert year.after.total - 2 * 1_200 < 1_200
+
+
+def test_notes_tell_accounts_apart() -> None:
+    notes = " ".join(changed(read(CHAT, REGIONAL), BuyPtu(50)).notes)
+    assert "contoso/chat: 50 PTUs" in notes
+    assert "fabrikam/chat: 50 PTUs" in notes
+
+
+def test_only_calls_with_tokens_are_counted_beside_units() -> None:
+    rows = pd.concat([table(CHAT)] + [table(CHAT).assign(prompt_tokens=None, completion_tokens=None)] * 3)
+    log = read_usage(rows, columns={name: name for name in NAMES})
+    assert "0 of 1 calls exceed" in " ".join(changed(log, BuyPtu("peak")).notes)

@@ -14,7 +14,7 @@ from ..prices.ptu import Number, exact
 from ..report import Load, Workload
 from ..usage import MeterKey
 
-__all__ = ["Change", "count_of", "has_prices", "percent_of", "share_of", "split"]
+__all__ = ["Change", "count_of", "has_prices", "label_of", "percent_of", "share_of", "split"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +144,12 @@ def share_of(field: str, value: Number, most: int = 1) -> Fraction:
 def percent_of(share: Fraction) -> str:
     """Write a share in percent."""
     return f"{float(share * 100):.6g} %"
+
+
+def label_of(deployment: Deployment) -> str:
+    """Write which deployment it is, as ``only`` takes it: ``account/chat``."""
+    account = deployment.resource.rstrip("/").rpartition("/")[2]
+    return f"{account}/{deployment.name}" if account else deployment.name
 
 
 def count_of(calls: int | float | Fraction) -> str:

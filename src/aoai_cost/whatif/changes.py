@@ -16,7 +16,7 @@ from ..prices.search import as_day
 from ..report import Load, Workload
 from ..usage import MeterKey, Usage
 from .calls import CallLoad
-from .change import Change, has_prices, percent_of, share_of, split
+from .change import Change, has_prices, label_of, percent_of, share_of, split
 
 __all__ = [
     "CacheShare",
@@ -196,7 +196,7 @@ class CacheShare(Change):
             # The tokens of provisioned units have no price of their own, read from the cache or not.
             metered = served.sku in PTU_SKUS or work.prices.has_meter("cached_input", served)
             if not metered or not has_prices(work.prices, load, cached):
-                stay[f"{served.name} ({served.model}, {served.sku})"] = None
+                stay[f"{label_of(served)} ({served.model}, {served.sku})"] = None
                 return [load]
             if isinstance(load, CallLoad):
                 plain, cached = (
@@ -333,9 +333,9 @@ def _part_elsewhere(
     def part(load: Load, here: Deployment) -> list[Load]:
         there = elsewhere(here)
         if there is None:
-            stay[f"{here.name} ({here.sku})"] = None
+            stay[f"{label_of(here)} ({here.sku})"] = None
         elif not has_prices(work.prices, load, moved := replace(load, served=there)):
-            stay[f"{here.name} ({here.model})"] = None
+            stay[f"{label_of(here)} ({here.model})"] = None
         else:
             return split(load, share, moved)
         return [load]

@@ -19,7 +19,7 @@ from ..prices import HOURS_PER_MONTH, PTU_SKUS, PTU_TERMS, PriceBook, PtuParamet
 from ..report import Load, Workload
 from ..usage import MeterKey, Usage
 from .calls import CallLoad, Calls
-from .change import Change, count_of
+from .change import Change, count_of, label_of
 
 __all__ = ["BuyPtu"]
 
@@ -46,7 +46,7 @@ class BuyPtu(Change):
     sku : str
         One of the provisioned types.
     term : str
-        ``hourly``, ``1_month`` or ``1_year``; of a reservation the days of the log are paid.
+        ``hourly``, ``1_month`` or ``1_year``; of any the days of the log are paid on which the deployment lives.
     spillover : bool
         Whether what the units cannot serve is served at all; if not, it is refused and costs nothing.
     """
@@ -72,7 +72,7 @@ class BuyPtu(Change):
         """What is changed."""
         over = "spilled over and was paid by the token" if self.spillover else "was refused"
         paid = "by the hour" if self.term == "hourly" else f"under {self.term.replace('_', ' ')} of reservation"
-        units = f"provisioned units ({self.sku}, paid {paid} for the days of the log)"
+        units = f"provisioned units ({self.sku}, paid {paid} for the days of the log on which the deployment lives)"
         return f"calls were served by {units}; what a minute had beyond them {over}"
 
     def apply(self, work: Workload) -> Workload:
@@ -96,7 +96,7 @@ class BuyPtu(Change):
             try:
                 parameters = _parameters_of(of_one, served, self.sku, period)
             except (RequestError, UnknownNameError) as error:
-                unsold[f"{served.name} ({served.model})"] = error
+                unsold[f"{label_of(served)} ({served.model})"] = error
                 continue
             plans.append((of_one, self._plan(of_one, served, parameters, work.prices, period)))
         if unsold and (self.only or not plans):
@@ -110,7 +110,7 @@ class BuyPtu(Change):
                 continue
             hosted = replace(plan.deployment, ptu_units=plan.units)
             if self.term == "hourly":
-                timed.append(replace(hosted, active_from=None, active_to=None, aliases=()))
+                timed.append(hosted)
             else:
                 reserved += _reserved(hosted, plan.units, self.term, period)
             for load, spilled in zip(of_one, plan.spilled, strict=True):
@@ -143,7 +143,8 @@ class BuyPtu(Change):
     ) -> _Plan:
         minimum, increment = parameters.size_of(self.sku)
         weighed = _weighed(loads, parameters)
-        deployment = replace(served, sku=self.sku, tier="default")
+        first, end = _life_of(loads)
+        deployment = replace(served, sku=self.sku, tier="default", active_from=first, active_to=end, aliases=())
         peak_units = weighed.peak / parameters.input_tpm_per_ptu
         if isinstance(self.units, int):
             if self.units < minimum or (self.units != minimum and self.units % increment):
@@ -156,18 +157,18 @@ class BuyPtu(Change):
                 choices = np.array([minimum, *range(_steps(Fraction(minimum + 1), 0, increment), units + 1, increment)])
                 units = self._cheapest(loads, weighed, deployment, book, period, choices)
         spilled = weighed.spilled(units)
-        counts = np.concatenate([np.full(len(load.calls), float(load.weight)) for load in loads])
+        counts = np.concatenate([np.full(len(load.calls), float(load.weight)) for load in loads]) * weighed.told
         document = f"{parameters.source}, {parameters.doc_date}"
         notes = [
-            f"{served.name}: {units:,} PTUs of {served.model} ({document}); its fullest minute needs "
+            f"{label_of(served)}: {units:,} PTUs of {served.model} ({document}); its fullest minute needs "
             f"{float(peak_units):,.1f}, and {count_of(counts[spilled].sum())} of {count_of(counts.sum())} calls "
             "exceed them"
         ]
         if not units:
-            notes = [f"{served.name}: no units of {served.model} cost less than paying by the token"]
+            notes = [f"{label_of(served)}: no units of {served.model} cost less than paying by the token"]
         others = sorted({load.served.model for load in loads if load.served is not None} - {served.model})
         if units and others:
-            notes.append(f"{served.name}: the units of {served.model} served calls to {', '.join(others)} as well")
+            notes.append(f"{label_of(served)}: the units of {served.model} served calls to {', '.join(others)} as well")
         cuts = np.cumsum([len(load.calls) for load in loads])[:-1]
         return _Plan(deployment, units, np.split(spilled, cuts), tuple(notes))
 
@@ -243,6 +244,13 @@ def _last_served(loads: Sequence[CallLoad]) -> Deployment:
     last = max(loads, key=lambda load: load.key.day or date.min)
     assert last.served is not None  # only such loads are chosen
     return last.served
+
+
+def _life_of(loads: Sequence[CallLoad]) -> tuple[date | None, date | None]:
+    """Return from when until when the deployment was paid by the token: one that was upgraded had several lives."""
+    lives = {(load.served.active_from, load.served.active_to) for load in loads if load.served is not None}
+    firsts, ends = ([day for day in days if day is not None] for days in zip(*lives, strict=True))
+    return min(firsts) if len(firsts) == len(lives) else None, max(ends) if len(ends) == len(lives) else None
 
 
 def _parameters_of(loads: Sequence[CallLoad], served: Deployment, sku: str, period: tuple[date, date]) -> PtuParameters:
@@ -328,10 +336,10 @@ def _term_key(term: str) -> MeterKey:
 
 
 def _unit_price(deployment: Deployment, term: str, book: PriceBook, period: tuple[date, date]) -> float:
-    """Return about what one unit costs on the days of the period."""
+    """Return about what one unit costs in the period."""
     usage = Usage({_term_key(term): _DAY_HOURS * 3_600_000 if term == "hourly" else 1})
     total = 0.0
-    for day in _days(period):
+    for day in _days(deployment, period):
         cost = book.price(usage, deployment, on=day)
         if cost.unpriced:
             raise cost.unpriced[0][2]
@@ -339,14 +347,16 @@ def _unit_price(deployment: Deployment, term: str, book: PriceBook, period: tupl
     return total
 
 
-def _days(period: tuple[date, date]) -> Iterator[date]:
-    return (date.fromordinal(ordinal) for ordinal in range(period[0].toordinal(), period[1].toordinal()))
+def _days(deployment: Deployment, period: tuple[date, date]) -> Iterator[date]:
+    """Yield the days of a period on which a deployment lives."""
+    days = (date.fromordinal(ordinal) for ordinal in range(period[0].toordinal(), period[1].toordinal()))
+    return (day for day in days if deployment.active_on(day))
 
 
 def _reserved(deployment: Deployment, units: int, term: str, period: tuple[date, date]) -> Iterator[Load]:
     """Yield the units of a reservation, day by day."""
     group = Group(0, 0, 0, 0, 0, 0, 0, Usage({_term_key(term): units}))
-    for day in _days(period):
+    for day in _days(deployment, period):
         key = GroupKey(
             day, deployment.resource, deployment.name, deployment.model, deployment.version,
             deployment.region, deployment.tier, "short", None, None,
