@@ -483,7 +483,7 @@ def test_parts_of_a_prompt_never_exceed_it() -> None:
     for name, count in whole.items():
         tokens[0, Tokens._fields.index(name)] = count
     one = np.ones(1, np.int64)
-    calls = Calls(one * 0, one, one, one.astype(np.int8) * 0, one, tokens, Beside({}, tokens, {}, {}))
+    calls = Calls(one * 0, one, one, one.astype(np.int8) * 0, one, tokens, tokens[:, [0, 3]], Beside({}, {}, {}))
     for prompt in range(19):
         usage = _with_prompt(calls, one * prompt).group().usage
         assert usage.tokens == prompt

@@ -15,6 +15,7 @@ import pytest
 
 from aoai_cost import (
     CapOutput,
+    Change,
     CostReport,
     Deployment,
     Deployments,
@@ -135,3 +136,33 @@ def test_smaller_images_of_another_model_are_counted_by_its_rule(tmp_path: Path)
     assert found.after.frame["input"].tolist() == [expected]
     # gpt-4o-mini in US dollars per million: 0.15 and 0.60.
     assert found.after.total == (expected * Decimal("0.15") + 40 * Decimal("0.6")) / 1_000_000
+
+
+def test_images_that_are_small_already_save_nothing_more(tmp_path: Path) -> None:
+    log = read(tmp_path, request((2048, 4096)), request((640, 480)), recount=["gpt-4o-mini"])
+    swap, low = SwapModel("gpt-4o", "gpt-4o-mini"), DownscaleImages(detail="low")
+    small, smaller = DownscaleImages(max_side_px=1024), DownscaleImages(max_side_px=600)
+
+    def after(*changes: Change) -> CostReport:
+        return what_if(log, *changes, deployments=FILE, prices=BOOK).after
+
+    assert after(low, low).total == after(low).total
+    assert after(small, smaller).total == after(smaller).total == after(smaller, small).total
+    assert after(low, swap).total == after(swap, low).total == after(low, swap, low).total
+
+
+def test_a_model_that_was_swapped_for_another_leaves_no_trace(tmp_path: Path) -> None:
+    log = read(tmp_path, request((640, 480), text="Ett hav av ord."), recount=["gpt-4", "gpt-4o-mini"])
+    mini, four = SwapModel("gpt-4o", "gpt-4o-mini"), SwapModel("gpt-4o", "gpt-4")
+    straight = what_if(log, mini, deployments=FILE, prices=BOOK).after
+    around = what_if(log, four, SwapModel("gpt-4", "gpt-4o-mini"), deployments=FILE, prices=BOOK).after
+    assert around.frame["input"].tolist() == straight.frame["input"].tolist()
+
+
+def test_of_an_answer_that_was_cut_off_as_much_is_left(tmp_path: Path) -> None:
+    log = read(tmp_path, request(), recount=["gpt-4"])
+    whole, found = 40, int(log.recounted["output_tokens"].iloc[0])
+    assert found < whole
+    changes = CapOutput(whole - found), SwapModel("gpt-4o", "gpt-4")
+    cut = what_if(log, *changes, deployments=FILE, prices=BOOK).after
+    assert cut.frame["output"].tolist() == [(whole - found) * found // whole]

@@ -18,7 +18,7 @@ from ..report import Load, Workload
 from ..tokens.images import Detail
 from ..usage import MeterKey, Usage, split_totals
 
-__all__ = ["Beside", "CallLoad", "Calls", "Recount", "SeenImages", "with_calls"]
+__all__ = ["Beside", "CallLoad", "Calls", "Recount", "SeenImages", "Smaller", "with_calls"]
 
 _KEY = ("resource", "deployment", "model", "version", "region", "service_tier", "user", "app")
 _MISSING, _NOT_BILLED, _ESTIMATED, _AGGREGATED = (
@@ -51,16 +51,30 @@ class SeenImages(NamedTuple):
     n_images: int
 
 
+class Smaller(NamedTuple):
+    """How images are sent: with another detail, or at most so long; what is None stays."""
+
+    detail: Detail | None
+    max_side_px: int | None
+
+    def of(self, image: SeenImages) -> SeenImages:
+        """Return images as they are sent then."""
+        width, height, detail, n_images = image
+        side = max(width, height)
+        most = side if self.max_side_px is None else min(side, self.max_side_px)
+        size = max(1, width * most // side), max(1, height * most // side)
+        return SeenImages(*size, self.detail or detail, n_images)
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Beside:
     """What a whole log tells beside the counts, by row of its frame.
 
-    ``others`` are quantities that are not tokens, ``tokens`` the counts as they were read, ``recounted`` those for
-    other models, by model, and ``images`` what images were seen.
+    ``others`` are quantities that are not tokens, ``recounted`` the counts for other models, by model, and ``images``
+    what images were seen.
     """
 
     others: Mapping[int, Usage]
-    tokens: npt.NDArray[np.int64]
     recounted: Mapping[str, Mapping[int, Recount]]
     images: Mapping[int, Sequence[SeenImages]]
 
@@ -70,8 +84,9 @@ class Calls:
     """The rows of a load, in the order of their times: arrays of equal length.
 
     ``rows`` are their places in the frame of the log, ``minutes`` count from 1970, ``tokens`` has one column for each
-    of `Tokens`, zero where the log does not tell and in calls that were not billed. ``beside`` is the same for all
-    calls of a log.
+    of `Tokens`, zero where the log does not tell and in calls that were not billed. ``sent`` has two, the prompt and
+    completion tokens as the model that serves counts what was sent and answered, and ``shrunk`` says how images were
+    made smaller before. ``beside`` is the same for all calls of a log.
     """
 
     rows: npt.NDArray[np.int64]
@@ -80,7 +95,9 @@ class Calls:
     quality: npt.NDArray[np.int8]
     status: npt.NDArray[np.int64]
     tokens: npt.NDArray[np.int64]
+    sent: npt.NDArray[np.int64]
     beside: Beside
+    shrunk: tuple[Smaller, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -99,7 +116,9 @@ class Calls:
             quality=self.quality[which],
             status=self.status[which],
             tokens=self.tokens[which],
+            sent=self.sent[which],
             beside=self.beside,
+            shrunk=self.shrunk,
         )
 
     def with_tokens(self, **columns: npt.NDArray[np.int64]) -> Calls:
@@ -219,9 +238,9 @@ def _all_calls(log: UsageLog) -> Calls:
         quality=quality,
         status=frame["status"].to_numpy("int64", na_value=0),
         tokens=tokens,
+        sent=tokens[:, [_TOKENS.index("prompt_tokens"), _TOKENS.index("completion_tokens")]],
         beside=Beside(
             others={row: Usage(quantities) for row, quantities in others.items()},
-            tokens=tokens,
             recounted=_recounted(log),
             images=_images(log),
         ),

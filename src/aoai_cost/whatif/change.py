@@ -63,6 +63,8 @@ class Change:
 
     def require_names(self, work: Workload) -> None:
         """Refuse names in ``only`` that no deployment of the workload has."""
+        if not self.only:
+            return
         there = {load.served for load in (*work.loads, *work.reserved) if load.served is not None} | {*work.timed}
         unknown = [name for name in self.only if not any(_names(name, one) for one in there)]
         if unknown:

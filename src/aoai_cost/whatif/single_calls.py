@@ -12,12 +12,11 @@ import numpy.typing as npt
 
 from ..catalog import Deployment, Model, get_model, split_model_name
 from ..errors import ImageError, RequestError, UnknownNameError, shorten
-from ..logs.schema import Tokens
 from ..logs.sums import short_context
 from ..report import Load, Workload
 from ..tokens import count_image_tokens
 from ..tokens.images import Detail
-from .calls import CallLoad, Calls, SeenImages
+from .calls import CallLoad, Calls, SeenImages, Smaller
 from .change import Change, count_of
 
 __all__ = ["CapOutput", "DownscaleImages", "SwapModel"]
@@ -154,15 +153,22 @@ class DownscaleImages(Change):
             known = _known_calls(self, load)
             calls = known.calls
             prompt = calls.column("prompt_tokens").copy()
-            for i, row in enumerate(calls.rows.tolist()):
+            sent, model = calls.sent.copy(), _known_model(served)
+            smaller = Smaller(self.detail, self.max_side_px)
+            for i, row in enumerate(calls.rows.tolist()) if calls.beside.images else ():
                 images = calls.beside.images.get(row)
-                saved = None if images is None else self._saved(served, images)
-                if saved is not None and saved <= prompt[i]:
+                if images is None or model is None:
+                    continue
+                # Of what is smaller already only the rest is saved.
+                before, after = (_image_tokens(images, model, how) for how in (calls.shrunk, (*calls.shrunk, smaller)))
+                if before is not None and after is not None and before - after <= prompt[i]:
                     seen += 1
-                    prompt[i] -= saved
+                    prompt[i] -= before - after
+                    sent[i, 0] -= before - after
+            shrunk = replace(_with_prompt(calls, prompt), sent=sent, shrunk=(*calls.shrunk, smaller))
             if (prompt == calls.column("prompt_tokens")).all():
-                return [load]
-            return _by_band(known, _with_prompt(calls, prompt), short_context(served.model))
+                return [replace(known, calls=shrunk)]
+            return _by_band(known, shrunk, short_context(served.model))
 
         changed = self.each(work, change)
         if not seen:
@@ -172,21 +178,20 @@ class DownscaleImages(Change):
             raise RequestError("DownscaleImages", reason)
         return changed
 
-    def _saved(self, served: Deployment, images: Sequence[SeenImages]) -> int | None:
-        """Return how many tokens fewer the images of a call are; None where no rule says."""
-        saved = 0
-        for width, height, detail, n_images in images:
-            side = max(width, height)
-            most = side if self.max_side_px is None else min(side, self.max_side_px)
-            smaller = max(1, width * most // side), max(1, height * most // side)
-            try:
-                model = get_model(served.model, served.version)
-                before = count_image_tokens(width, height, model=model, detail=detail)
-                after = count_image_tokens(*smaller, model=model, detail=self.detail or detail)
-            except (ImageError, RequestError, UnknownNameError):
-                return None
-            saved += (before - after) * n_images
-        return saved
+
+def _image_tokens(images: Sequence[SeenImages], model: Model, shrunk: Sequence[Smaller]) -> int | None:
+    """Return the tokens of the images of a call, made smaller one way after another; None where no rule says."""
+    tokens = 0
+    for image in images:
+        for smaller in shrunk:
+            image = smaller.of(image)
+        try:
+            tokens += image.n_images * count_image_tokens(
+                image.width_px, image.height_px, model=model, detail=image.detail
+            )
+        except (ImageError, RequestError, UnknownNameError):
+            return None
+    return tokens
 
 
 class _Told:
@@ -255,22 +260,32 @@ def _recounted(load: CallLoad, old: Model | None, new: Model, told: _Told) -> Ca
     if not known:
         return calls
     prompt, completion = calls.column("prompt_tokens").copy(), calls.column("completion_tokens").copy()
+    sent = calls.sent.copy()
     not_text = (calls.column("audio_out") + calls.column("image_out")).tolist()
     for i in known:
         row = int(calls.rows[i])
         found = counted[row]
+        input_tokens, exact = found.input_tokens, found.exact
+        images = calls.beside.images.get(row, ()) if calls.shrunk else ()
+        before, after = (_image_tokens(images, new, how) for how in ((), calls.shrunk))
+        if before is not None and after is not None:
+            input_tokens -= before - after
+        else:
+            exact = False
         # What other changes made of the call stays.
-        before = dict(zip(Tokens._fields, calls.beside.tokens[row].tolist(), strict=True))
-        prompt[i] = max(0, prompt[i] + found.input_tokens - before["prompt_tokens"])
-        exact = found.exact
+        prompt[i] = max(0, prompt[i] + input_tokens - sent[i, 0])
+        sent[i, 0] = input_tokens
         if (old is None or old.encoding != new.encoding) and completion[i]:
             # Nothing tells whether the service would count the answer's text as it is counted here.
             exact = False
-            if found.output_tokens is not None:
-                completion[i] = max(not_text[i], completion[i] + found.output_tokens - before["completion_tokens"])
+            if found.output_tokens is not None and sent[i, 1]:
+                # Of an answer that was cut off, as much is left.
+                completion[i] = max(not_text[i], completion[i] * found.output_tokens // sent[i, 1])
+                sent[i, 1] = found.output_tokens
         told.estimated += 0 if exact else load.weight
     reasoning = np.minimum(calls.column("reasoning_tokens"), completion)
-    return _with_prompt(calls.with_tokens(completion_tokens=completion, reasoning_tokens=reasoning), prompt)
+    counted_anew = calls.with_tokens(completion_tokens=completion, reasoning_tokens=reasoning)
+    return replace(_with_prompt(counted_anew, prompt), sent=sent)
 
 
 def _with_prompt(calls: Calls, prompt: npt.NDArray[np.int64]) -> Calls:
