@@ -138,6 +138,7 @@ REFUSED = [
     pytest.param(lambda: DownscaleImages(), id="no size"),
     pytest.param(lambda: DownscaleImages(detail="low", max_side_px=5), id="two sizes"),
     pytest.param(lambda: BuyPtu("many"), id="a word for units"),  # type: ignore[arg-type]
+    pytest.param(lambda: BuyPtu("cheapest", spillover=False), id="the cheapest way to refuse calls"),
     pytest.param(lambda: BuyPtu(15, sku="Standard"), id="units of a type without"),
     pytest.param(lambda: BuyPtu(15, term="2_years"), id="an unknown term"),
     pytest.param(lambda: ContractDiscount("0.1", only="chat"), id="a discount for a deployment"),

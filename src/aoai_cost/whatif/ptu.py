@@ -63,6 +63,8 @@ class BuyPtu(Change):
             raise RequestError(
                 "units", f"must be a whole number from 1 on, peak or cheapest; found {shorten(self.units)}"
             )
+        if self.units == "cheapest" and not self.spillover:
+            raise RequestError("units", "cheapest needs spillover: what is refused costs nothing, so that none is best")
         for field, names in (("sku", PTU_SKUS), ("term", PTU_TERMS)):
             if getattr(self, field) not in names:
                 raise RequestError(field, f"{shorten(getattr(self, field))} is none of {', '.join(names)}")
@@ -185,18 +187,16 @@ class BuyPtu(Change):
         # Floats, to choose; what is chosen is priced exactly.
         amounts = np.concatenate([_amounts(load, book) for load in loads])
         units_cost = choices * _unit_price(deployment, self.term, book, period)
-        over = np.zeros(len(choices))
-        if self.spillover:
-            # What is paid for the calls that spill over, from the one on before which a minute holds so much.
-            free = ~weighed.refused[weighed.order]
-            before, paid = weighed.before[free], amounts[weighed.order][free]
-            by_fill = np.argsort(before, kind="stable")
-            rest = np.append(np.cumsum(paid[by_fill][::-1])[::-1], 0.0)
-            capacities = np.array([weighed.capacity(int(units)) for units in choices], before.dtype)
-            over = rest[np.searchsorted(before[by_fill], capacities, side="left")] + amounts[weighed.refused].sum()
+        # What is paid for the calls that spill over, from the one on before which a minute holds so much.
+        free = ~weighed.refused[weighed.order]
+        before, paid = weighed.before[free], amounts[weighed.order][free]
+        by_fill = np.argsort(before, kind="stable")
+        rest = np.append(np.cumsum(paid[by_fill][::-1])[::-1], 0.0)
+        capacities = np.array([weighed.capacity(int(units)) for units in choices], before.dtype)
+        over = rest[np.searchsorted(before[by_fill], capacities, side="left")] + amounts[weighed.refused].sum()
         total = units_cost + over
         best = int(total.argmin())
-        return int(choices[best]) if total[best] < amounts.sum() or not self.spillover else 0
+        return int(choices[best]) if total[best] < amounts.sum() else 0
 
 
 class _Plan(NamedTuple):
