@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from ..errors import RequestError
 from . import options
 from .output import EXIT_INCOMPLETE, command, print_json, print_rich
 from .progress import progress_bar
@@ -20,16 +21,28 @@ from .progress import progress_bar
 __all__ = ["report"]
 
 
-def _refuse_overwriting(outputs: Mapping[str, str], inputs: Iterable[str | None]) -> None:
+def _refuse_overwriting(outputs: Iterable[tuple[str, str]], inputs: Iterable[str | None]) -> None:
     """End before anything is read, if an output would be written over what it is made from or over another one."""
-    places = {option: Path(path).resolve() for option, path in outputs.items()}
-    for one, other in combinations(places, 2):
-        if places[one] == places[other]:
-            raise click.UsageError(f"{one} and {other} both name {outputs[one]}")
+    places = [(option, path, Path(path).resolve()) for option, path in outputs]
+    for (one, path, place), (other, _, other_place) in combinations(places, 2):
+        if place == other_place:
+            named = f"{one} and {other} both name" if one != other else f"{one} names twice"
+            raise click.UsageError(f"{named} {path}")
     read = {Path(path).resolve() for path in inputs if path}
-    for option, place in places.items():
+    for _, path, place in places:
         if place.is_file() and not read.isdisjoint((place, *place.parents)):
-            raise click.UsageError(f"{outputs[option]} is read for this report and would be overwritten")
+            raise click.UsageError(f"{path} is read for this report and would be overwritten")
+
+
+def _refuse_unknown_forms(paths: Iterable[str]) -> None:
+    """End before anything is read, if a report cannot be written as the suffix of a path says."""
+    from ..render import writer_of
+
+    for path in paths:
+        try:
+            writer_of(path)
+        except RequestError as error:
+            raise click.UsageError(f"--write {path}: {error.reason}") from None
 
 
 @contextmanager
@@ -84,6 +97,15 @@ def _processors() -> int:
 )
 @click.option("--csv", type=click.Path(dir_okay=False), callback=options.output_path, help="Write the report's rows.")
 @click.option(
+    "--write",
+    "written",
+    multiple=True,
+    metavar="PATH",
+    type=click.Path(dir_okay=False),
+    help="Write the report as the suffix says: .xlsx, .parquet, .md, .json, .html, .csv, or .focus.csv for rows of a "
+    "FOCUS bill; may be repeated.",
+)
+@click.option(
     "--rejects",
     type=click.Path(dir_okay=False),
     callback=options.output_path,
@@ -120,6 +142,7 @@ def report(
     until: datetime | None,
     html: str | None,
     csv: str | None,
+    written: tuple[str, ...],
     rejects: str | None,
     processes: int,
     work: str | None,
@@ -132,6 +155,7 @@ def report(
     \b
     Examples:
       aoai-cost report examples/logs --deployments examples/deployments.toml --html report.html
+      aoai-cost report examples/logs --deployments examples/deployments.toml --write report.xlsx --write report.md
       aoai-cost report examples/logs --rejects rejects.jsonl
       aoai-cost report examples/logs --deployments examples/deployments.toml --since 2026-10-13 --until 2026-10-14
     """
@@ -139,8 +163,9 @@ def report(
     from ..render import report_json, report_table, write_report
     from ..report import cost_report
 
-    outputs = {"--html": html, "--csv": csv, "--rejects": rejects}
-    _refuse_overwriting({name: path for name, path in outputs.items() if path}, [*logs, deployments, *sheets])
+    outputs = [("--html", html), ("--csv", csv), ("--rejects", rejects), *(("--write", path) for path in written)]
+    _refuse_overwriting([(name, path) for name, path in outputs if path], [*logs, deployments, *sheets])
+    _refuse_unknown_forms(written)
     if since is not None and until is not None and since >= until:
         raise click.UsageError("--since must be before --until")
     known = read_deployments(deployments) if deployments is not None else None
@@ -170,7 +195,7 @@ def report(
         print_json(report_json(result))
     else:
         print_rich(report_table(result))
-    for form, path in (("html", html), ("csv", csv)):
+    for form, path in (("html", html), ("csv", csv), *((None, path) for path in written)):
         if path is not None:
             write_report(result, path, form)
             click.echo(f"wrote {path}", err=True)

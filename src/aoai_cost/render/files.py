@@ -41,7 +41,7 @@ def report_json(report: CostReport) -> dict[str, Any]:
         "lines": records(report.lines),
         "rejected": records(report.rejected),
         "comparison": records(report.comparison),
-        "reading": report.counts.as_dict(),
+        "reading": plain_value(report.counts.as_dict()),
     }
 
 
@@ -57,7 +57,7 @@ def report_head(report: CostReport) -> dict[str, Any]:
         "unmetered": report.unmetered,
         "unpriced": records(report.unpriced),
         "files_complete": report.files_complete,
-        "notes": [plain_value(note) for note in report.notes],
+        "notes": plain_value(list(report.notes)),
     }
 
 
@@ -69,6 +69,10 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def plain_value(value: Any) -> Any:
     """Return a value as JSON has it: amounts and days as texts, whatever is missing as None."""
+    if isinstance(value, dict):
+        return {key: plain_value(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [plain_value(one) for one in value]
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, date):
