@@ -28,6 +28,7 @@ LEVELS = {
     "report": 5,
     "billing": 6,
     "spark": 6,
+    "whatif": 6,
     "render": 7,
     "cli": 8,
 }
@@ -50,7 +51,7 @@ OUTSIDE = {
     "requests": {"prices/refresh.py"},
     "urllib3": {"prices/refresh.py"},
     "platformdirs": {"prices/captures.py"},
-    "pandas": {"logs", "report", "billing", "render", "spark"},
+    "pandas": {"logs", "report", "billing", "render", "spark", "whatif"},
     "click": {"cli"},
     "rich": {"cli", "render"},
 }
