@@ -239,7 +239,7 @@ def _write_summary(book: _Book, sheet: Any, report: CostReport, charts: Sequence
         ("All files read to their end", "yes" if report.files_complete else "no"),
         *((words.capitalize(), count) for words, count in reading(report)),
         *(("Note" if i == 0 else "", note) for i, note in enumerate(report.notes)),
-        *(("Cut, for Excel has no room", f"{one}; Parquet and JSON have it all") for one in book.cut),
+        *(("Cut, for Excel has no room", f"{one}; Parquet has all days, JSON all else") for one in book.cut),
     ]
     for row, (words, value) in enumerate(facts, start=1):
         sheet.write_string(row, 0, words, book.bold)
