@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from decimal import Decimal
 from typing import Any, Unpack
 
 import click
 
 from ..errors import MissingExtraError, RequestError
 from . import options, reading
-from .output import EXIT_INCOMPLETE, command, fail, print_json, print_rich
+from .output import EXIT_INCOMPLETE, EXIT_OVER_BUDGET, command, fail, print_json, print_rich
 
 __all__ = ["report"]
 
@@ -54,6 +55,9 @@ def _report_paths(ctx: click.Context, param: click.Parameter, paths: tuple[str, 
     help="Write the report as the suffix says: .xlsx, .parquet, .md, .json, .html, .csv, or .focus.csv for rows of a "
     "FOCUS bill; may be repeated.",
 )
+@click.option(
+    "--budget", metavar="AMOUNT", callback=options.budget, help="End with exit code 4 if the total is over this amount."
+)
 @reading.working
 @command
 def report(
@@ -62,6 +66,7 @@ def report(
     html: str | None,
     csv: str | None,
     written: tuple[str, ...],
+    budget: tuple[Decimal, str | None] | None,
     as_json: bool,
     **asked: Unpack[reading.ReadingOptions],
 ) -> None:
@@ -81,6 +86,7 @@ def report(
 
     outputs = {"--html": html, "--csv": csv, **{f"--write {path}": path for path in written}}
     with reading.given(asked, outputs) as log:
+        most = options.budget_in(log.prices.currency, budget)
         result = cost_report(
             log.logs, deployments=log.deployments, prices=log.prices, by=by, every=every, **log.options
         )
@@ -92,5 +98,7 @@ def report(
         if path is not None:
             write_report(result, path, form)
             click.echo(f"wrote {path}", err=True)
+    if most is not None and result.total > most:
+        fail(f"the total of {result.total:f} {result.currency} is over the budget of {most:f}", EXIT_OVER_BUDGET)
     if result.certainty == "lower_bound":
         sys.exit(EXIT_INCOMPLETE)

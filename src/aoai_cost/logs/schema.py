@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NO_TOKENS",
     "QUALITIES",
+    "Content",
     "ContinuedError",
     "Counts",
     "Facets",
@@ -182,6 +183,15 @@ class Part(NamedTuple):
     """The spans around it that are known."""
 
 
+class Content(NamedTuple):
+    """What one row holds of what a call said, to be counted and forgotten (`aoai_cost.logs.contents`)."""
+
+    request: Mapping[str, Any] | None = None
+    """The body of the request, in the form of Chat Completions, Responses, Embeddings or Completions."""
+    answer: tuple[str, ...] | None = None
+    """The visible texts of the answer and the arguments of the calls of tools in it."""
+
+
 class LineReader(Protocol):
     """Reads whole pieces of JSON lines at once: the plain lines of one format, and none that `read` reads otherwise."""
 
@@ -216,6 +226,11 @@ class LogFormat:
     """Makes what reads whole pieces of JSON lines of this format at once, given the number of the format."""
     open: Callable[[Mapping[str, Any]], Iterator[Any]] | None = None
     """Yields the rows of a record that holds many, once ``sniff`` told it; each is read and counted by itself."""
+    contents: Callable[[Mapping[str, Any]], Content] | None = None
+    """Gives what a row says to the model and what that answered, of a format that holds it; wrong shapes are nothing.
+
+    It is asked only where somebody wants it counted anew, of rows that ``read`` took.
+    """
 
 
 @dataclass(slots=True)
@@ -294,6 +309,13 @@ class UsageLog:
         log does not tell; it never means zero. No prompt and no completion is in it.
     quantities : DataFrame
         ``row`` (label in `frame`), ``meter``, ``modality``, ``variant``, ``quantity``: what is not counted in tokens.
+    recounted : DataFrame
+        ``row`` (label in `frame`), ``model``, ``input_tokens`` (int64), ``input_certainty`` (category: ``exact``,
+        ``estimated``, ``lower_bound``), ``output_tokens`` (Int64): what calls would count under other models, where
+        `read_usage` was asked to ``recount``; otherwise empty.
+    images : DataFrame
+        ``row``, ``width_px``, ``height_px``, ``detail``, ``count``: the images in the requests of these calls, as far
+        as their sizes are in the log.
     rejected : DataFrame
         ``source_file``, ``line`` (from 1; in a file that is one JSON document, the number of the record; null for
         the whole file), ``offset`` (bytes, in the decompressed file; null in a document and in a table), ``reason``,
@@ -311,6 +333,8 @@ class UsageLog:
     frame: pd.DataFrame
     quantities: pd.DataFrame
     sums: UsageSums
+    recounted: pd.DataFrame
+    images: pd.DataFrame
 
     @property
     def rejected(self) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from typing import Literal, Unpack
 import pandas as pd
 
 from .. import markup
-from ..catalog import Deployments, read_deployments
+from ..catalog import Deployment, Deployments, read_deployments
 from ..errors import RequestError, shorten
 from ..logs import Comparison, Counts, ReadOptions, UsageLog, UsageSums, sum_usage
 from ..prices import PriceBook
@@ -57,6 +57,8 @@ class CostReport:
         ``frame`` at its finest: by ``day`` (date; None where the log does not tell it) and everything in `BY`.
     deployments, prices
         What the report was made with.
+    timed : tuple of Deployment
+        Those of which hours are priced, on the days on which they live.
     """
 
     frame: pd.DataFrame
@@ -75,6 +77,7 @@ class CostReport:
     calls: pd.DataFrame = field(default_factory=lambda: Pricing(PriceBook.bundled()).calls_frame())
     deployments: Deployments = field(default_factory=lambda: Deployments(()), repr=False)
     prices: PriceBook | None = field(default=None, repr=False)
+    timed: tuple[Deployment, ...] = field(default=(), repr=False)
 
     @property
     def requests(self) -> int:
@@ -256,6 +259,7 @@ def report_on(work: Workload, by: Sequence[str] = ("deployment",), every: Every 
         calls=pricing.calls_frame(),
         deployments=work.deployments,
         prices=work.prices,
+        timed=work.timed,
     )
 
 

@@ -3,8 +3,8 @@
 An event hub or a storage account gets the same as category ``GatewayLlmLogs``.
 
 A call stands in several rows: one has the names and tokens, the others carry pieces of long messages. Which sequence
-number the first one has is not fixed. Messages are never read. Status, latency and user are in another table,
-``ApiManagementGatewayLogs`` (`apim_gateway_logs`), unless the query joined the two.
+number the first one has is not fixed. Messages are only counted, where that is asked for. Status, latency and user are
+in another table, ``ApiManagementGatewayLogs`` (`apim_gateway_logs`), unless the query joined the two.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..contents import answer_of, messages_body
 from ..fields import needed_id, needed_time_us, served_model, to_count, to_duration_ms, to_flag, to_status, to_text
 from ..operations import api_of
-from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, Tokens
+from ..schema import NO_TOKENS, Content, Facets, Identity, LogFormat, Part, PartKind, Tokens
 
 __all__ = ["FORMAT", "Row"]
 
@@ -117,4 +118,10 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part]:
     return identity, Part(PartKind.USAGE, call_id, facets, timestamp_us, tokens, row.status(), duration_ms, identity[1])
 
 
-FORMAT = LogFormat("apim-llm-log", sniff, read, names_resource=False)
+def contents(record: Mapping[str, Any]) -> Content:
+    """Return the messages of a row; tools and formats of answers are not in this log."""
+    row = Row(record)
+    return Content(messages_body(row.get("RequestMessages")), answer_of(row.get("ResponseMessages")))
+
+
+FORMAT = LogFormat("apim-llm-log", sniff, read, names_resource=False, contents=contents)
