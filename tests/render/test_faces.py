@@ -25,7 +25,18 @@ from hypothesis import given, settings
 from markdown_it import MarkdownIt
 from report_strategies import HOSTILE, line, make_report, named_report, reports
 
-from aoai_cost import CostReport, MissingExtraError, RequestError, cost_report, write_report
+from aoai_cost import (
+    ContractDiscount,
+    CostReport,
+    MissingExtraError,
+    RequestError,
+    ScaleVolume,
+    UseBatch,
+    cost_report,
+    read_usage,
+    what_if,
+    write_report,
+)
 from aoai_cost.prices import exact_sum
 from aoai_cost.render import excel, report_csv, report_focus, report_json, report_markdown, writer_of
 from aoai_cost.render.words import plain
@@ -493,3 +504,23 @@ def test_the_schema_travels_in_the_package_and_names_every_field() -> None:
         frame = {"rows": "frame"}.get(name, name)
         assert {str(column) for column in getattr(example(), frame).columns} <= known
     assert set(told["reading"]["total"]) == set(SCHEMA["$defs"]["reading"]["properties"])
+
+
+def test_every_face_of_what_would_have_been_adds_up_to_its_total() -> None:
+    folder = ROOT / "examples"
+    changes = (UseBatch("0.3"), ScaleVolume("1.07"), ContractDiscount("0.123"))
+    found = what_if(read_usage(folder / "logs"), *changes, deployments=folder / "deployments.toml")
+    assert found.after.total not in (0, found.before.total)
+    check_totals(found.after)
+    jsonschema.validate(report_json(found.after), SCHEMA)
+
+
+def test_the_page_on_reports_names_every_column_of_every_face() -> None:
+    page = (ROOT / "docs/reports.md").read_text("utf-8")
+    named = set(re.findall(r"`(\w+)`", page)) | {"model", "version", "sku", "region"}
+    report = example()
+    frames = (report.frame, report.lines, report.days, report.unpriced, report.rejected, report.comparison)
+    columns = {str(name) for frame in frames for name in frame.columns}
+    columns |= set(rows_of(report_focus(report))[0]) | set(parquet(report).column_names)
+    columns |= set(report_json(report)["reading"]["total"])
+    assert columns - named == set()
