@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any, Literal, Unpack
+from typing import Any, Literal, Unpack, cast
 
 import pandas as pd
 
@@ -18,6 +18,7 @@ from ..errors import RequestError, shorten
 from ..logs import Comparison, Counts, Group, GroupKey, ReadOptions, UsageLog, UsageSums, sum_usage
 from ..logs.sums import sortable
 from ..prices import Cost, PriceBook, exact_sum
+from ..sources.tables import ArrowTable, is_arrow
 from ..usage import METER_UNITS, MeterKey, Usage
 
 __all__ = ["CostReport", "cost_report"]
@@ -28,7 +29,7 @@ BY = ("resource", "deployment", "model", "version", "sku", "region", "tier")
 TOKEN_METERS = ("input", "cached_input", "cache_write", "output")
 DAY_MS = 24 * 3600 * 1000
 
-_Source = str | os.PathLike[str] | pd.DataFrame
+_Source = str | os.PathLike[str] | pd.DataFrame | ArrowTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def cost_report(
 
     Parameters
     ----------
-    log : UsageLog, UsageSums, path, DataFrame, or several of the last two
+    log : UsageLog, UsageSums, path, DataFrame or Arrow table, or several of the last three
         What `read_usage` or `sum_usage` made, or what to read: files, folders, URLs of a storage account.
     deployments : Deployments or path, optional
         What each deployment is; without it no row has a sku, and every row is listed as unpriced. PTU and fine-tuned
@@ -161,7 +162,9 @@ def _sums_of(log: UsageLog | UsageSums | _Source | Iterable[_Source], reading: R
         if reading:
             raise RequestError(min(reading), "says how to read a log, and this one was read already")
         return log.sums if isinstance(log, UsageLog) else log
-    return sum_usage(*([log] if isinstance(log, (str, os.PathLike, pd.DataFrame)) else log), **reading)
+    if isinstance(log, (str, os.PathLike)) or is_arrow(log):
+        return sum_usage(log, **reading)
+    return sum_usage(*cast("Iterable[_Source]", log), **reading)
 
 
 def _columns(by: Sequence[str]) -> tuple[str, ...]:
