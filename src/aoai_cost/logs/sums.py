@@ -27,7 +27,8 @@ _DAY_US = 24 * HOUR_US
 _EPOCH = date(1970, 1, 1)
 _UNLIMITED = np.iinfo(np.int64).max
 _MISSING, _NOT_BILLED = (QUALITIES.index(name) for name in ("missing", "not_billed"))
-_COUNTED = ("requests", "missing", "not_billed", "estimated", "aggregated")
+_COUNTED = ("requests", "missing", "not_billed", "estimated", "aggregated", "failed", "throttled")
+_OF_QUALITY = _COUNTED[1:5]
 _BY_SECTION = ("rows", "conflicts", "told")
 """What a choice between sources needs to know: rows that made a call, those that contradict each other, and the calls
 whose tokens are known."""
@@ -42,7 +43,7 @@ _ROWS_AT_ONCE = 1 << 16
 
 
 class GroupKey(NamedTuple):
-    """Everything that selects a price, and the day."""
+    """Everything that selects a price, the day, and who asked."""
 
     day: date | None
     """None where the log does not say when the call was made."""
@@ -53,6 +54,8 @@ class GroupKey(NamedTuple):
     region: str | None
     tier: str | None
     band: str
+    user: str | None
+    app: str | None
 
 
 class Group(NamedTuple):
@@ -66,18 +69,16 @@ class Group(NamedTuple):
     """Of the rows those whose tokens whoever wrote the log counted."""
     aggregated: int
     """Of the rows those that stand for many calls."""
+    failed: int
+    """Of the rows those with an HTTP status of 400 or more, billed or not, the throttled ones among them."""
+    throttled: int
+    """Of the rows those with HTTP status 429."""
     usage: Usage
 
     def plus(self, other: Group) -> Group:
         """Return the sum of both."""
-        return Group(
-            self.requests + other.requests,
-            self.unmetered + other.unmetered,
-            self.not_billed + other.not_billed,
-            self.estimated + other.estimated,
-            self.aggregated + other.aggregated,
-            self.usage + other.usage,
-        )
+        counts = [mine + theirs for mine, theirs in zip(self[:-1], other[:-1], strict=True)]
+        return Group._make([*counts, self.usage + other.usage])
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +217,8 @@ class Sums:
                 not_billed=sums["not_billed"],
                 estimated=sums["estimated"],
                 aggregated=sums["aggregated"],
+                failed=sums["failed"],
+                throttled=sums["throttled"],
                 usage=Usage(_meters(sums) | others.get(number, {})),
             )
             key = self._key(number)
@@ -245,8 +248,11 @@ class Sums:
             found = found[place]
         sums = np.zeros((len(found), len(_COLUMNS)), np.int64)
         np.add.at(sums[:, 0], which, np.maximum(rows["requests"], 0))
+        status = rows["status"]
+        of_rows = {name: quality == QUALITIES.index(name) for name in _OF_QUALITY}
+        of_rows |= {"failed": status >= 400, "throttled": status == 429}
         for i, name in enumerate(_COUNTED[1:], start=1):
-            sums[:, i] = np.bincount(which[quality == QUALITIES.index(name)], minlength=len(found))
+            sums[:, i] = np.bincount(which[of_rows[name]], minlength=len(found))
         billed = quality != _NOT_BILLED
         told = int(np.bitwise_or.reduce(rows["known"]))
         for i in range(len(Tokens._fields)):
@@ -282,6 +288,8 @@ class Sums:
             region=facets.region,
             tier=facets.service_tier,
             band="long" if number >> _BAND_SHIFT & 1 else "short",
+            user=facets.user,
+            app=facets.app,
         )
 
     def _days_of(self, keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .book import PriceBook
-from .rate import Cost, CostLine, Rate, exact_sum
+from .rate import Cost, CostLine, Rate, exact_sum, times
 from .rows import ANY_MODEL, PriceRow
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ __all__ = [
     "price_ptu",
     "refresh_prices",
     "size_ptu",
+    "times",
 ]
 
 # A price is found without these: they load when they are asked for.

@@ -6,19 +6,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Context, Decimal
+from fractions import Fraction
 from functools import reduce
 from typing import Literal, NamedTuple
 
 from ..errors import MissingPriceError, RequestError, shorten
 from ..usage import MeterKey
 
-__all__ = ["Certainty", "Cost", "CostLine", "Rate", "exact_sum", "less", "percent"]
+__all__ = ["Certainty", "Cost", "CostLine", "Rate", "exact_sum", "less", "percent", "times"]
 
 # Wide enough that no product or sum of real quantities is rounded; the caller's context plays no part.
 _EXACT = Context(prec=200, Emin=-(10**6), Emax=10**6)
 # Prices by the hour divide by 3,600,000 and need not end: they are cut here, at a fixed place, so that sums of them
 # stay exact and do not hang on their order.
-_LAST_PLACE = Decimal(1).scaleb(-40)
+_LAST_EXPONENT = -40
+_LAST_PLACE = Decimal(1).scaleb(_LAST_EXPONENT)
 
 Certainty = Literal["exact", "estimated", "lower_bound"]
 
@@ -43,6 +45,27 @@ def less(amount: Decimal, share: Decimal) -> Decimal:
     Decimal('2.2000')
     """
     return _EXACT.multiply(amount, _EXACT.subtract(Decimal(1), share))
+
+
+def times(amount: Decimal, factor: int | Fraction) -> Decimal:
+    """Multiply an amount by a fraction: exactly, or to the 40th decimal place where the product does not end before.
+
+    Examples
+    --------
+    >>> times(Decimal("2.50"), Fraction(3, 10))
+    Decimal('0.75')
+    """
+    if factor == 1:
+        return amount
+    product = _EXACT.divide(_EXACT.multiply(amount, Decimal(factor.numerator)), Decimal(factor.denominator))
+    return _cut(product)
+
+
+def _cut(amount: Decimal) -> Decimal:
+    exponent = amount.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < _LAST_EXPONENT:
+        return _EXACT.quantize(amount, _LAST_PLACE)
+    return amount
 
 
 def percent(share: str) -> str:
@@ -98,11 +121,7 @@ class Rate:
             quantity = quantity.__index__()
         if quantity < 0:
             raise RequestError("quantity", f"must not be negative, found {shorten(quantity)}")
-        amount = _EXACT.divide(_EXACT.multiply(self.amount, quantity), self.per)
-        exponent = amount.as_tuple().exponent
-        if isinstance(exponent, int) and exponent < -40:
-            return _EXACT.quantize(amount, _LAST_PLACE)
-        return amount
+        return _cut(_EXACT.divide(_EXACT.multiply(self.amount, quantity), self.per))
 
 
 class CostLine(NamedTuple):

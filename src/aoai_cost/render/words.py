@@ -44,9 +44,9 @@ _HEADINGS = {
     "sku": "SKU",
 }
 
-_COUNTED = ("requests", "unmetered", "not_billed", "input", "cached_input", "cache_write", "output")
+_COUNTED = ("requests", "unmetered", "not_billed", "failed", "throttled", "input", "cached_input", "cache_write", "output")
 _ALWAYS = ("requests", "input", "output")
-OPTIONAL = ("cache_write", "cached_input", "not_billed", "unmetered", "input", "output", "requests")
+OPTIONAL = ("throttled", "failed", "cache_write", "cached_input", "not_billed", "unmetered", "input", "output", "requests")
 """The counts in the order in which a narrow page or terminal gives them up."""
 
 _COUNT_WORDS = {

@@ -1,5 +1,7 @@
 """Many requests: what they cost."""
 
-from .cost import BY, CostReport, cost_report
+from .cost import CostReport, cost_report, deployments_of, report_on
+from .loads import Load, Names, Workload
+from .pricing import BY
 
-__all__ = ["BY", "CostReport", "cost_report"]
+__all__ = ["BY", "CostReport", "Load", "Names", "Workload", "cost_report", "deployments_of", "report_on"]
