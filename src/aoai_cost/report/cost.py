@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Literal, Unpack, cast
+from typing import Any, Literal, Unpack, cast
 
 import pandas as pd
 
@@ -88,10 +88,27 @@ class CostReport:
         return int(self.frame["unmetered"].sum())
 
     def _repr_html_(self) -> str:
-        head = markup.element("p", markup.text(f"{self.total} {self.currency} ({self.certainty})"))
-        columns = list(self.frame.columns)
-        body = markup.table(columns, self.frame.itertuples(index=False, name=None))
-        return head + body + markup.element("ul", "".join(markup.element("li", markup.text(n)) for n in self.notes))
+        bound = {"exact": "", "estimated": ", estimated", "lower_bound": ", at least"}[self.certainty]
+        frame = self.frame.drop(columns=["cost", "complete"])
+        counts = set(frame.select_dtypes("int64"))
+        # A count that is zero throughout tells nothing.
+        shown = [str(name) for name in frame if name not in counts or name == "requests" or frame[name].any()]
+        columns = [frame[name].map(_in_words(name, name in counts)) for name in shown]
+        costs = zip(self.frame["cost"], self.frame["complete"], strict=True)
+        rows = zip(*columns, (_cost_in_words(*one) for one in costs), strict=True)
+        headings = [*(name.replace("_", " ") for name in shown), f"cost {self.currency}"]
+        numeric = [i for i, name in enumerate(shown) if name in counts] + [len(shown)]
+        listed = markup.first_rows(headings, rows, len(frame), all_in=".frame", numeric=numeric)
+        return markup.result(f"{markup.amount(self.total)} {self.currency}{bound}", listed, notes=self.notes)
+
+
+def _in_words(column: str, is_count: bool) -> Callable[[Any], str]:
+    return "{:,}".format if is_count else markup.account if column == "resource" else markup.plain
+
+
+def _cost_in_words(cost: Decimal | None, complete: bool) -> str:
+    """Return the cost of a row, with a mark where something is missing from it, or all."""
+    return "?" if cost is None else markup.amount(cost) + ("" if complete else " + ?")
 
 
 def cost_report(
