@@ -30,6 +30,8 @@ LEVELS = {
     "spark": 6,
     "render": 7,
     "cli": 8,
+    "notebook": 8,
+    "pandas": 8,
 }
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 OUTSIDE = {
@@ -49,7 +51,9 @@ OUTSIDE = {
     "requests": {"prices/refresh.py"},
     "urllib3": {"prices/refresh.py"},
     "platformdirs": {"prices/captures.py"},
-    "pandas": {"logs", "report", "billing", "render", "spark"},
+    "pandas": {"logs", "report", "billing", "render", "spark", "pandas.py"},
+    "IPython": {"notebook.py"},
+    "ipywidgets": {"notebook.py"},
     "click": {"cli"},
     "rich": {"cli", "render"},
 }

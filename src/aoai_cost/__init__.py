@@ -100,6 +100,7 @@ _ROOMS = {
         "estimate_transcription",
     ),
     "logs": ("UsageLog", "read_usage"),
+    "notebook": ("load_ipython_extension",),
     "prices": (
         "Cost",
         "PriceBook",
