@@ -25,6 +25,7 @@ from aoai_cost import (
     Refresh,
     Traffic,
     Usage,
+    UseBatch,
     cost_report,
     count_request,
     estimate_embeddings,
@@ -39,6 +40,7 @@ from aoai_cost import (
     read_usage,
     reconcile,
     size_ptu,
+    what_if,
 )
 from aoai_cost.markup import amount
 from aoai_cost.prices.captures import Capture
@@ -96,6 +98,12 @@ def a_reconciliation() -> Shown:
     report = cost_report(EXAMPLES / "logs", deployments=EXAMPLES / "deployments.toml", every="day")
     found = reconcile(report, EXAMPLES / "bill.csv")
     return replace(found, notes=(HOSTILE,)), f"{amount(found.total.billed)} {found.currency} billed"
+
+
+def a_comparison() -> Shown:
+    found = what_if(read_usage(EXAMPLES / "logs"), UseBatch("0.3"), deployments=EXAMPLES / "deployments.toml")
+    found.after.frame.loc[:, "deployment"] = HOSTILE
+    return found, f"would be {amount(found.after.total)} USD: {amount(found.difference or Decimal())}"
 
 
 def a_cost() -> Shown:
@@ -174,6 +182,7 @@ def a_refresh() -> Shown:
 
 MAKERS: Mapping[str, Callable[[], Shown]] = {
     "Bill": a_bill,
+    "Comparison": a_comparison,
     "Cost": a_cost,
     "CostReport": a_report,
     "Count": a_count,
@@ -207,7 +216,9 @@ TAGS = {"div", "style", "p", "table", "thead", "tbody", "tr", "th", "td", "ul", 
 
 def test_every_public_type_is_shown_or_is_no_result() -> None:
     public = {name: getattr(aoai_cost, name) for name in aoai_cost.__all__}
-    types = {name for name, one in public.items() if isinstance(one, type) and not issubclass(one, Exception)}
+    # Changes are given, not found.
+    left_out = (Exception, aoai_cost.Change)
+    types = {name for name, one in public.items() if isinstance(one, type) and not issubclass(one, left_out)}
     assert types == MAKERS.keys() | NO_RESULTS
 
 

@@ -168,7 +168,7 @@ def estimate_request(
         # What is spoken costs more than what is written, and what is heard more than what is read.
         dearest = {_INPUT: most - most_heard, _HEARD: most_heard, answer: output_most}
         high_cost = _price(book, deployment, day, model, dearest)
-        if most >= _CACHEABLE_TOKENS and book.charges_cache_writes(deployment):
+        if most >= _CACHEABLE_TOKENS and book.has_meter("cache_write", deployment):
             dearest |= {_INPUT: 0, _CACHE_WRITE: most - most_heard}
             high_cost = max(high_cost, _price(book, deployment, day, model, dearest), key=lambda cost: cost.amount)
     elif most is None:

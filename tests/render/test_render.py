@@ -44,6 +44,8 @@ def make_report(name: str = "chat-prod") -> CostReport:
             "requests": [3, 1],
             "unmetered": [0, 1],
             "not_billed": [0, 0],
+            "failed": [0, 0],
+            "throttled": [0, 0],
             "input": [1_000_000, 0],
             "cached_input": [0, 0],
             "cache_write": [0, 0],

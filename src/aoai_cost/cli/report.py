@@ -2,73 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import datetime
-from itertools import combinations
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import click
 
-from . import options
+from . import options, reading
 from .output import EXIT_INCOMPLETE, command, print_json, print_rich
-from .progress import progress_bar
 
 __all__ = ["report"]
 
 
-def _refuse_overwriting(outputs: Mapping[str, str], inputs: Iterable[str | None]) -> None:
-    """End before anything is read, if an output would be written over what it is made from or over another one."""
-    places = {option: Path(path).resolve() for option, path in outputs.items()}
-    for one, other in combinations(places, 2):
-        if places[one] == places[other]:
-            raise click.UsageError(f"{one} and {other} both name {outputs[one]}")
-    read = {Path(path).resolve() for path in inputs if path}
-    for option, place in places.items():
-        if place.is_file() and not read.isdisjoint((place, *place.parents)):
-            raise click.UsageError(f"{outputs[option]} is read for this report and would be overwritten")
-
-
-@contextmanager
-def _told_how_to_go_on(work: str | None) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        if work is not None:
-            click.echo(f"interrupted; the same command goes on from what is in {work}", err=True)
-        raise
-
-
-def _processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @click.command()
-@click.argument("logs", nargs=-1, required=True, type=click.Path())
-@click.option("--deployments", type=click.Path(), help="What each deployment is: TOML, or the JSON of az.")
-@options.priced
-@click.option(
-    "--format",
-    "log_format",
-    callback=options.log_format,
-    default="auto",
-    show_default=True,
-    help="auto, or the one format that counts: azure-monitor, openai-response, ...; docs/log-formats.md lists them.",
-)
-@click.option(
-    "--columns",
-    "columns",
-    multiple=True,
-    callback=options.column_map,
-    help="Any other table: which of its columns holds what, prompt_tokens=in_tok,timestamp=when; may be repeated.",
-)
-@click.option("--default-deployment", metavar="NAME", help="The deployment of calls in logs that never name it.")
-@click.option("--default-resource", metavar="NAME", help="The resource of calls in logs that never name it.")
-@click.option("--strict", is_flag=True, help="End at the first row that cannot be read, instead of listing it.")
+@reading.logs
 @click.option(
     "--by",
     callback=options.by,
@@ -77,53 +23,21 @@ def _processors() -> int:
     help="Columns to split by, with commas between: resource, deployment, model, version, sku, region, tier.",
 )
 @click.option("--every", type=click.Choice(["month", "day"]), default="month", show_default=True, help="The period.")
-@click.option("--since", callback=options.moment, help="Only calls from this day or time on, UTC.")
-@click.option("--until", callback=options.moment, help="Only calls before this day or time, UTC.")
+@reading.since
+@reading.until
 @click.option(
     "--html", type=click.Path(dir_okay=False), callback=options.output_path, help="Write the report as a page."
 )
 @click.option("--csv", type=click.Path(dir_okay=False), callback=options.output_path, help="Write the report's rows.")
-@click.option(
-    "--rejects",
-    type=click.Path(dir_okay=False),
-    callback=options.output_path,
-    help="Write every row that could not be read, its content masked, as JSON lines.",
-)
-@click.option(
-    "--processes",
-    type=click.IntRange(min=1),
-    default=_processors,
-    show_default="one for each processor",
-    help="So many read at once; files with a record per line are shared out in sections.",
-)
-@click.option(
-    "--work",
-    type=click.Path(file_okay=False),
-    metavar="FOLDER",
-    help="Keep what was read in this folder: the same command goes on there after an interruption, and later reads "
-    "only what is new or changed.",
-)
+@reading.working
 @command
 def report(
-    logs: tuple[str, ...],
-    deployments: str | None,
-    sheets: tuple[str, ...],
-    currency: str | None,
-    log_format: str,
-    columns: Mapping[str, str] | None,
-    default_deployment: str | None,
-    default_resource: str | None,
-    strict: bool,
     by: list[str],
     every: Any,
-    since: datetime | None,
-    until: datetime | None,
     html: str | None,
     csv: str | None,
-    rejects: str | None,
-    processes: int,
-    work: str | None,
     as_json: bool,
+    **asked: Unpack[reading.ReadingOptions],
 ) -> None:
     """Turn usage LOGS (files, folders, or URLs of a storage account) into costs per deployment and month.
 
@@ -135,37 +49,13 @@ def report(
       aoai-cost report examples/logs --rejects rejects.jsonl
       aoai-cost report examples/logs --deployments examples/deployments.toml --since 2026-10-13 --until 2026-10-14
     """
-    from ..catalog import read_deployments
     from ..render import report_json, report_table, write_report
     from ..report import cost_report
 
-    outputs = {"--html": html, "--csv": csv, "--rejects": rejects}
-    _refuse_overwriting({name: path for name, path in outputs.items() if path}, [*logs, deployments, *sheets])
-    if since is not None and until is not None and since >= until:
-        raise click.UsageError("--since must be before --until")
-    known = read_deployments(deployments) if deployments is not None else None
-    prices = options.price_book(sheets, currency)
-    with progress_bar() as progress, _told_how_to_go_on(work):
+    with reading.given(asked, {"--html": html, "--csv": csv}) as log:
         result = cost_report(
-            logs,
-            deployments=known,
-            prices=prices,
-            by=by,
-            every=every,
-            format=log_format,
-            columns=columns,
-            deployment=default_deployment,
-            resource=default_resource,
-            strict=strict,
-            since=since,
-            until=until,
-            rejects=rejects,
-            processes=processes,
-            work=work,
-            progress=progress,
+            log.logs, deployments=log.deployments, prices=log.prices, by=by, every=every, **log.options
         )
-    if rejects is not None:
-        click.echo(f"wrote {rejects}", err=True)
     if as_json:
         print_json(report_json(result))
     else:

@@ -21,7 +21,7 @@ from .schema import QUALITIES, Counts, Facets, FileCounts, Tokens
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Group", "GroupKey", "Sums", "SumsState", "UsageSums", "sortable"]
+__all__ = ["Group", "GroupKey", "Sums", "SumsState", "UsageSums", "short_context", "sortable"]
 
 _DAY_US = 24 * HOUR_US
 _EPOCH = date(1970, 1, 1)
@@ -302,12 +302,7 @@ class Sums:
 
     def _limits_of(self, facets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the prompts above which a call is priced in the long band: of one call, never of a sum."""
-        for one in self._shared.facets.all[len(self._limits) :]:
-            try:
-                limit = None if one.model is None else get_model(one.model).long_context_above
-            except UnknownNameError:
-                limit = None
-            self._limits.append(_UNLIMITED if limit is None else limit)
+        self._limits += [short_context(one.model) for one in self._shared.facets.all[len(self._limits) :]]
         return np.array(self._limits, np.int64)[facets]
 
 
@@ -410,6 +405,15 @@ def _meters(sums: Mapping[str, int]) -> dict[MeterKey, int]:
         image_in=sums["image_in"],
         image_out=sums["image_out"],
     )
+
+
+def short_context(model: str | None) -> int:
+    """Return the longest prompt of a model, in tokens, that is priced in the short context band."""
+    try:
+        limit = None if model is None else get_model(model).long_context_above
+    except UnknownNameError:
+        limit = None
+    return _UNLIMITED if limit is None else limit
 
 
 def sortable(key: Iterable[object]) -> tuple[tuple[bool, str], ...]:

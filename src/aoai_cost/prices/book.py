@@ -53,8 +53,8 @@ class PriceBook:
     Decimal('0.0025')
     """
 
-    def __init__(self, tables: Iterable[PriceTable], *, currency: str = "USD") -> None:
-        self.currency = currency
+    def __init__(self, tables: Iterable[PriceTable], *, currency: str = "USD", held_at: date | None = None) -> None:
+        self.currency, self._held_at = currency, held_at
         self._layers = tuple(tables)
         self._tables = tuple(table for table in self._layers if table.currency == currency)
         self._geography: dict[str, str] = {}
@@ -146,7 +146,18 @@ class PriceBook:
         builder = TableBuilder(self.currency)
         given = {key: value for key, value in facts.items() if value}
         builder.add_discount(Entry(given, lambda reason, *_: PriceSheetError("", "with_discount", reason)))
-        return PriceBook([PriceTable(builder.raw()), *self._layers], currency=self.currency)
+        tables = [PriceTable(builder.raw()), *self._layers]
+        return PriceBook(tables, currency=self.currency, held_at=self._held_at)
+
+    def held_at(self, day: date) -> PriceBook:
+        """Return a book that has the prices of one day on every day.
+
+        Raises
+        ------
+        RequestError
+            For what is no date.
+        """
+        return PriceBook(self._layers, currency=self.currency, held_at=as_day(day))
 
     @property
     def sources(self) -> Mapping[str, Mapping[str, str]]:
@@ -202,7 +213,12 @@ class PriceBook:
             For another band, or an ``on`` that is no date.
         """
         key = (model, version, sku, tier, region, band, fine_tuned, meter, modality, variant)
-        return self._find(key, on if on.__class__ is date else as_day(on))
+        return self._find(key, self._day(on))
+
+    def _day(self, on: date) -> date:
+        """Return the day whose prices count."""
+        day = on if on.__class__ is date else as_day(on)
+        return day if self._held_at is None else self._held_at
 
     def _find(self, key: tuple[Any, ...], on: date) -> Rate:
         """Answer a question, given without its day."""
@@ -256,7 +272,7 @@ class PriceBook:
         band : str
             ``short`` or ``long``: the context band of the request, or of every request in the sum.
         """
-        on = as_day(on)
+        on = self._day(on)
         lines: list[CostLine] = []
         unpriced: list[tuple[MeterKey, int, MissingPriceError]] = []
         notes: dict[str, None] = {}
@@ -309,16 +325,16 @@ class PriceBook:
     def _stand_in(self, key: MeterKey, deployment: Deployment) -> tuple[str, tuple[str, str, str] | None]:
         """Return what prices a meter that the model does not have apart (meter, modality, tuning), and a note on it."""
         name, tuned = deployment.model, deployment.fine_tuned
-        if key.modality == "image" and not self._has_meter(key.meter, deployment, "image"):
+        if key.modality == "image" and not self.has_meter(key.meter, deployment, "image"):
             # A chat model reads images at its one input price; only image models meter them apart.
             note = (
                 "" if key.meter == "input" else f"{name} has no price for image {key.meter}: priced as text (assumed)"
             )
             return note, (key.meter, "text", tuned)
-        if tuned == "rft" and key.meter != "training_time" and not self._has_meter(key.meter, deployment):
+        if tuned == "rft" and key.meter != "training_time" and not self.has_meter(key.meter, deployment):
             # The feed meters the use of a model tuned by reinforcement under the names of supervised tuning.
             return f"{name} has no {key.meter} price for rft: priced as ft (assumed)", (key.meter, key.modality, "ft")
-        if key.meter in ("cached_input", "cache_write") and not self._has_meter(key.meter, deployment):
+        if key.meter in ("cached_input", "cache_write") and not self.has_meter(key.meter, deployment):
             return f"{name} has no price for {key.meter} here: priced as input (assumed)", (
                 "input",
                 key.modality,
@@ -326,11 +342,7 @@ class PriceBook:
             )
         return "", None
 
-    def charges_cache_writes(self, deployment: Deployment) -> bool:
-        """Tell whether tokens that are written to the prompt cache have a price of their own."""
-        return self._has_meter("cache_write", deployment)
-
-    def _has_meter(self, meter: str, deployment: Deployment, modality: str | None = None) -> bool:
+    def has_meter(self, meter: str, deployment: Deployment, modality: str | None = None) -> bool:
         """Tell whether the sheets meter this apart for the deployment's model, in any region and on any day."""
         one = deployment
         key = (meter, modality, one.model, one.version, one.sku, one.tier, one.fine_tuned)

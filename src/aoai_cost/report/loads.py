@@ -77,6 +77,11 @@ class Workload:
     assumptions: tuple[str, ...] = ()
     estimated: bool = False
 
+    def assuming(self, *notes: str, estimated: bool = False) -> Workload:
+        """Return the workload with more assumptions."""
+        told = tuple(dict.fromkeys((*self.assumptions, *notes)))
+        return replace(self, assumptions=told, estimated=self.estimated or estimated)
+
     @classmethod
     def of(cls, log: UsageSums, deployments: Deployments, prices: PriceBook) -> Workload:
         """Find what selects the prices of each group of a log."""
