@@ -53,8 +53,8 @@ OUTSIDE = {
     "urllib3": {"prices/refresh.py"},
     "platformdirs": {"prices/captures.py"},
     "pandas": {"logs", "report", "billing", "render", "spark", "whatif", "pandas.py"},
-    "IPython": {"notebook.py"},
-    "ipywidgets": {"notebook.py"},
+    "IPython": {"notebook"},
+    "ipywidgets": {"notebook"},
     "click": {"cli"},
     "rich": {"cli", "render"},
 }

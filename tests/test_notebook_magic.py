@@ -13,7 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from test_public import loaded_by
 
 from aoai_cost import PriceBook, count_tokens
-from aoai_cost.notebook import TextTokens, text_tokens
+from aoai_cost.notebook.magic import TextTokens, text_tokens
 
 DAY = datetime(2026, 10, 15, tzinfo=UTC).date()
 

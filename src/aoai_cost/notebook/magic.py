@@ -1,4 +1,4 @@
-"""In a notebook: ``%%tokens`` shows what a text is in tokens. IPython is loaded by whoever asks for it, never here."""
+"""``%%tokens``: what a text is in tokens. IPython is loaded by whoever runs a notebook, never by importing this."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from . import markup
-from .catalog import get_model
-from .errors import AoaiCostError, MissingPriceError
-from .prices import PriceBook, Rate
-from .tokens import encoding_for_model
-from .tokens.encoding import TokenSplit
+from .. import markup
+from ..catalog import get_model
+from ..errors import AoaiCostError, MissingPriceError
+from ..prices import PriceBook, Rate
+from ..tokens import encoding_for_model
+from ..tokens.encoding import TokenSplit
 
 __all__ = ["TextTokens", "load_ipython_extension", "text_tokens"]
 
