@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..report import CostReport
 
 __all__ = [
+    "CERTAINTY",
     "COMPARED",
     "GAP_LEGEND",
     "OPTIONAL",
@@ -26,6 +27,7 @@ __all__ = [
     "comparison",
     "cost",
     "days",
+    "finest",
     "heading",
     "meter",
     "period",
@@ -85,6 +87,13 @@ _DOUBT_WORDS = {"unmetered": "calls without tokens", "conflicts": "calls whose r
 
 COMPARED = ("Resource", "Source", "Counted instead", "Hours", "Calls", "Input tokens", "Output tokens")
 """The headings of the comparison of sources."""
+
+CERTAINTY = {
+    "exact": ("", "every call is priced"),
+    "estimated": ("estimated", "a price or a count rests on an assumption, see the notes"),
+    "lower_bound": ("at least", "some calls or rows have no price or no tokens, see below"),
+}
+"""What a total is beside its number, and why."""
 
 GAP_LEGEND = "? : something in this row has no price or no tokens, and would add to its cost"
 
@@ -160,6 +169,11 @@ def comparison(report: CostReport) -> list[tuple[str, ...]]:
         )
         for row in rows(report.comparison)
     ]
+
+
+def finest(report: CostReport) -> pd.DataFrame:
+    """Return the lines by day, user and app; by period where a report, made by hand, has no others."""
+    return report.days if len(report.days) or not len(report.lines) else report.lines
 
 
 def rows(frame: pd.DataFrame) -> Iterator[Any]:
