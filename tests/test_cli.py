@@ -580,3 +580,71 @@ def test_a_report_makes_no_frame_of_calls(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr("aoai_cost.logs.frame.make_frame", refuse)
     assert run("report", LOGS, "--deployments", DEPLOYMENTS).exit_code == 3
+
+
+def test_whatif_prints_what_changes() -> None:
+    result = run("whatif", LOGS, "--deployments", DEPLOYMENTS, "--only", "agent", "--cached", "0.8")
+    # Something has no price, as in the report.
+    assert result.exit_code == 3
+    assert re.search(r"aoai-shop-sweden\s+agent\s+3\.99\s+3\.31\s+-0\.68", result.stdout)
+    assert "assumed: 80 % of the text input was read from the prompt cache" in result.stdout
+
+
+def test_whatif_changes_in_the_order_of_its_options() -> None:
+    words = ("whatif", LOGS, "--deployments", DEPLOYMENTS, "--json", "--only", "fast")
+    one, other = (
+        data(run(*words, *options))
+        for options in (("--volume", "2", "--batch", "0.5"), ("--batch", "0.5", "--volume", "2"))
+    )
+    assert [change["change"] for change in one["changes"]] == ["ScaleVolume", "UseBatch"]
+    assert [change["change"] for change in other["changes"]] == ["UseBatch", "ScaleVolume"]
+    assert one["after"] == other["after"]
+    assert one["changes"][1] == {"change": "UseBatch", "share": "0.5", "only": ["fast"]}
+    assert Decimal(one["after"]) - Decimal(one["before"]) == Decimal(one["difference"])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(("--swap", "gpt-4o=gpt-4.1"), id="another model"),
+        pytest.param(("--swap", "gpt-4o=gpt-4o-mini", "--recount"), id="another model, counted anew"),
+        pytest.param(("--sku", "DataZoneStandard"), id="another type"),
+        pytest.param(("--region", "swedencentral", "--only", "agent"), id="another region"),
+        pytest.param(("--tier", "priority", "--only", "agent"), id="another tier"),
+        pytest.param(("--cap-output", "100"), id="shorter answers"),
+        pytest.param(("--ptu", "cheapest", "--only", "fast"), id="provisioned units"),
+        pytest.param(("--ptu", "25", "--only", "fast"), id="a number of units"),
+        pytest.param(("--discount", "0.12"), id="a discount"),
+        pytest.param(("--priced-on", "2026-11-01"), id="the prices of a day"),
+    ],
+)
+def test_whatif_knows_each_change(options: tuple[str, ...]) -> None:
+    found = data(run("whatif", LOGS, "--deployments", DEPLOYMENTS, "--json", *options))
+    assert found["schema"] == "aoai_cost.comparison/1"
+    assert found["notes"]
+    assert sum(Decimal(row["before"]) for row in found["rows"] if row["before"]) == Decimal(found["before"])
+    assert sum(Decimal(row["after"]) for row in found["rows"] if row["after"]) == Decimal(found["after"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        pytest.param((), "nothing is changed", id="no change"),
+        pytest.param(("--batch", "3"), "must be a number from 0 to 1", id="more than all"),
+        pytest.param(("--swap", "gpt-4o"), "does not name two models", id="half a swap"),
+        pytest.param(("--swap", "gpt-4o=gpt-4o-minni"), "gpt-4o-mini", id="a model that nobody knows"),
+        pytest.param(("--cap-output", "few"), "must be a whole number", id="a word for a number"),
+        pytest.param(("--priced-on", "2026-13-01"), "month", id="no date"),
+        pytest.param(("--cap-output", "5", "--work", "w"), "look at single calls", id="single calls of a work folder"),
+    ],
+)
+def test_whatif_refuses_what_means_nothing(options: tuple[str, ...], said: str) -> None:
+    result = run("whatif", LOGS, "--deployments", DEPLOYMENTS, *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_whatif_names_what_is_not_in_the_log() -> None:
+    result = run("whatif", LOGS, "--deployments", DEPLOYMENTS, "--batch", "0.3", "--only", "chta")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "the log has no calls of chta" in result.stderr

@@ -32,6 +32,8 @@ LEVELS = {
     "whatif": 6,
     "render": 7,
     "cli": 8,
+    "notebook": 8,
+    "pandas": 8,
 }
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 OUTSIDE = {
@@ -52,7 +54,9 @@ OUTSIDE = {
     "requests": {"prices/refresh.py"},
     "urllib3": {"prices/refresh.py"},
     "platformdirs": {"prices/captures.py"},
-    "pandas": {"logs", "report", "billing", "forecasts.py", "render", "spark", "whatif"},
+    "pandas": {"logs", "report", "billing", "forecasts.py", "render", "spark", "whatif", "pandas.py"},
+    "IPython": {"notebook"},
+    "ipywidgets": {"notebook"},
     "click": {"cli"},
     "rich": {"cli", "render"},
 }
