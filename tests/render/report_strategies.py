@@ -19,8 +19,8 @@ from aoai_cost.prices.rows import UNITS
 from aoai_cost.usage import METER_UNITS
 
 NAMED = ("resource", "deployment", "model", "version", "sku", "region", "tier")
-LINE = ("band", "meter", "modality", "variant", "quantity", "unit", "price", "price_unit", "amount", "meter_name",
-        "source", "effective_from")  # fmt: skip
+LINE = ("band", "meter", "modality", "variant", "quantity", "unit", "price", "list_price", "price_unit", "amount",
+        "meter_name", "source", "effective_from")  # fmt: skip
 HOSTILE = (
     "=1+1", " =1+1", "\t=1+1", "%=1", "a;=1+1", "a; -cmd|' /C calc'!A0", "'quoted'", '"=1"', "--1", "＝1+1", "-5",
     "\ufeff@SUM(1)", "\u200b+1", "a\nb", "|x|y|", "`|`@someone`", "<img src=x onerror=alert(1)>", "@someone",
@@ -49,7 +49,15 @@ def lines_of_days(draw: st.DrawFn) -> tuple[Any, ...]:
     rate = Rate(price, price, UNITS[price_unit].quantity, price_unit, "USD", "", "", None, None, None, "exact", ())
     named = [draw(optional_names) for _ in range(len(NAMED) + 2)]
     what = (draw(st.sampled_from(["short", "long"])), meter, "text", "", quantity, METER_UNITS[meter])
-    priced = (price, price_unit, rate.cost(quantity), draw(names), draw(names), draw(st.none() | days))
+    priced = (
+        price,
+        draw(st.just(price) | prices),
+        price_unit,
+        rate.cost(quantity),
+        draw(names),
+        draw(names),
+        draw(st.none() | days),
+    )
     return (draw(days), *named, *what, *priced)
 
 
@@ -88,7 +96,7 @@ def make_report(
         entry[0] += line[quantity]
         entry[1].append(line[amount])
     n = quantity - 2
-    lines = [(*key[:n], q, *key[n : n + 3], exact_sum(amounts), *key[n + 3 :]) for key, (q, amounts) in by_line.items()]
+    lines = [(*key[:n], q, *key[n : n + 4], exact_sum(amounts), *key[n + 4 :]) for key, (q, amounts) in by_line.items()]
     counted = ("requests", "unmetered", "not_billed", "failed", "throttled")
     tokens = ("input", "cached_input", "cache_write", "output")
     complete = not unpriced
@@ -117,8 +125,8 @@ def line(name: str | None, **more: Any) -> tuple[Any, ...]:
     """Return one line of a day whose every name is the same."""
     facts = {
         "band": "short", "meter": "input", "modality": "text", "variant": "", "quantity": 1_000_000, "unit": "token",
-        "price": Decimal("2.50"), "price_unit": "1M tokens", "amount": Decimal("2.50"), "meter_name": name,
-        "source": name, "effective_from": date(2024, 11, 1),
+        "price": Decimal("2.50"), "list_price": Decimal("2.50"), "price_unit": "1M tokens", "amount": Decimal("2.50"),
+        "meter_name": name, "source": name, "effective_from": date(2024, 11, 1),
     }  # fmt: skip
     return (date(2026, 10, 14), *[name] * (len(NAMED) + 2), *(facts | more).values())
 

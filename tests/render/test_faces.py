@@ -29,6 +29,7 @@ from aoai_cost import (
     ContractDiscount,
     CostReport,
     MissingExtraError,
+    PriceBook,
     RequestError,
     ScaleVolume,
     UseBatch,
@@ -87,7 +88,7 @@ def check_totals(report: CostReport) -> None:
     told = report_json(report)
     assert exact_sum(Decimal(row["cost"] or 0) for row in told["rows"]) == total == Decimal(told["total"])
     assert exact_sum(Decimal(row["amount"]) for row in told["lines"]) == total
-    for name in ("BilledCost", "EffectiveCost", "ContractedCost", "ListCost"):
+    for name in ("BilledCost", "EffectiveCost", "ContractedCost"):
         assert exact_sum(Decimal(row[name]) for row in rows_of(report_focus(report))) == total
     table = parquet(report)
     assert exact_sum(Decimal(one) for one in table["amount_exact"].to_pylist()) == total
@@ -291,9 +292,26 @@ def test_a_column_of_a_bill_has_a_value_that_the_specification_allows() -> None:
         assert row["SubAccountId"] == "/subscriptions/00000000-0000-0000-0000-000000000000"
         assert row["x_CostCertainty"] == "lower_bound"
         # What no log tells is empty, and made up nowhere.
-        assert (row["BillingAccountId"], row["SkuPriceId"], row["ListUnitPrice"]) == ("", "", "")
+        assert (row["BillingAccountId"], row["SkuPriceId"]) == ("", "")
+        assert (row["ListUnitPrice"], row["ListCost"]) == (row["ContractedUnitPrice"], row["ContractedCost"])
     assert {row["ResourceName"] for row in rows} == {"aoai-research", "aoai-shop-eastus2", "aoai-shop-sweden"}
     assert {row["PricingUnit"] for row in rows} == {"1000000 Tokens", "PTU-Hours", "Hours"}
+
+
+def test_a_bill_has_the_cost_before_discounts_beside_it() -> None:
+    folder = ROOT / "examples"
+    prices = PriceBook.bundled().with_discount("0.12", sku="GlobalStandard")
+    report = cost_report(folder / "logs", deployments=folder / "deployments.toml", prices=prices)
+    rows = rows_of(report_focus(report))
+    assert {row["x_DeploymentSku"] == "GlobalStandard" for row in rows} == {True, False}
+    for row in rows:
+        share = Decimal("0.88") if row["x_DeploymentSku"] == "GlobalStandard" else 1
+        assert Decimal(row["ContractedUnitPrice"]) == Decimal(row["ListUnitPrice"]) * share
+        assert Decimal(row["BilledCost"]) == Decimal(row["ListCost"]) * share
+        assert Decimal(row["ListUnitPrice"]) * Decimal(row["PricingQuantity"]) == Decimal(row["ListCost"])
+    listed = exact_sum(Decimal(row["ListCost"]) for row in rows)
+    undiscounted = cost_report(folder / "logs", deployments=folder / "deployments.toml", prices=PriceBook.bundled())
+    assert listed == undiscounted.total > report.total
 
 
 def test_hours_that_do_not_end_are_cut_in_a_bill() -> None:
@@ -319,7 +337,7 @@ def test_parquet_has_types_that_everybody_reads() -> None:
     table = parquet(example())
     types = {name: str(table.schema.field(name).type) for name in table.column_names}
     assert types["day"] == types["effective_from"] == "date32[day]"
-    assert types["amount"] == types["price"] == "decimal128(38, 20)"
+    assert types["amount"] == types["price"] == types["list_price"] == "decimal128(38, 20)"
     assert (types["amount_exact"], types["quantity"]) == ("string", "int64")
     assert types["deployment"] == types["currency"] == "dictionary<values=string, indices=int32, ordered=0>"
     told = json.loads(table.schema.metadata[b"aoai_cost.report"])

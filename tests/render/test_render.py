@@ -210,7 +210,7 @@ def test_amounts_are_rounded_for_people_only(value: str, shown: str) -> None:
     assert amount(Decimal(value)) == shown
 
 
-@pytest.mark.parametrize("form", ["csv", "html", "json"])
+@pytest.mark.parametrize("form", ["csv", "focus.csv", "html", "json", "md", "parquet", "xlsx"])
 def test_a_file_is_written_whole_and_alone(form: str, tmp_path: Path) -> None:
     path = tmp_path / f"report.{form}"
     path.write_text("old", "utf-8")

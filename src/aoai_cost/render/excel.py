@@ -137,6 +137,7 @@ class _Book:
     def add_frame(self, name: str, frame: pd.DataFrame, money: Sequence[str] = ()) -> None:
         """Write a frame as a sheet, with the exact text of each amount in `money` at its end."""
         names = [str(column) for column in frame.columns]
+        money = [one for one in money if one in names]
         exact = [names.index(one) for one in money]
         records = (
             (*row, *(None if row[i] is None else f"{row[i]:f}" for i in exact))
@@ -162,8 +163,8 @@ def _shown(value: Any) -> str:
 def _write_tables(book: _Book, report: CostReport) -> None:
     counts = report.counts
     book.add_frame("Costs", report.frame, ["cost"])
-    book.add_frame("Lines", report.lines, ["price", "amount"])
-    book.add_frame("Days", report.days, ["price", "amount"])
+    book.add_frame("Lines", report.lines, ["price", "list_price", "amount"])
+    book.add_frame("Days", report.days, ["price", "list_price", "amount"])
     book.add_frame("Unpriced", report.unpriced)
     book.add_frame("Rejected", report.rejected)
     book.add_table("Rejected by reason", ("reason", "rows"), counts.reasons)

@@ -48,7 +48,7 @@ _CONSUMED_UNITS = {
     "PTU-millisecond": "PTU-Milliseconds",
     "PTU": "PTUs",
 }
-# Hours of milliseconds need not end; amounts are cut at the same place.
+# Wide enough for any product; hours of milliseconds need not end, and are cut at the place where amounts are.
 _CONTEXT = Context(prec=200, rounding=ROUND_HALF_EVEN)
 _LAST_PLACE = Decimal(1).scaleb(-40)
 
@@ -93,10 +93,11 @@ def _record(row: Any, report: CostReport) -> dict[str, object]:
     first, end = _days(row, report.period)
     month = first.replace(day=1)
     tags = {"deployment": row.deployment, "user": getattr(row, "user", None), "app": getattr(row, "app", None)}
-    # The line has one price, the one that was applied. Where no list price is told, the list's cost is what is billed.
+    # A line made by hand may not know the price before discounts; the specification then wants what is billed.
+    list_price = getattr(row, "list_price", None)
     return {
         **_ALWAYS,
-        **dict.fromkeys(("BilledCost", "ContractedCost", "EffectiveCost", "ListCost"), row.amount),
+        **dict.fromkeys(("BilledCost", "ContractedCost", "EffectiveCost"), row.amount),
         "BillingCurrency": report.currency,
         "BillingPeriodEnd": _midnight(_next_month(month)),
         "BillingPeriodStart": _midnight(month),
@@ -106,7 +107,9 @@ def _record(row: Any, report: CostReport) -> dict[str, object]:
         "ConsumedQuantity": row.quantity,
         "ConsumedUnit": _CONSUMED_UNITS[row.unit],
         "ContractedUnitPrice": row.price,
-        "PricingQuantity": _priced_quantity(row),
+        "ListCost": row.amount if list_price in (None, row.price) else _cost(list_price, row),
+        "ListUnitPrice": list_price,
+        "PricingQuantity": _cost(Decimal(1), row),  # so many units of the price
         "PricingUnit": _PRICING_UNITS[row.price_unit],
         "RegionId": row.region,
         "RegionName": row.region,
@@ -153,9 +156,10 @@ def _midnight(day: date) -> str:
     return f"{day.isoformat()}T00:00:00Z"
 
 
-def _priced_quantity(row: Any) -> Decimal:
-    """Return how often a line has the unit of its price; what need not end is cut where amounts are."""
-    found = _CONTEXT.divide(Decimal(row.quantity), Decimal(UNITS[row.price_unit].quantity))
+def _cost(price: Decimal, row: Any) -> Decimal:
+    """Return what the quantity of a line costs at another price; what need not end is cut where amounts are."""
+    quantity, per = Decimal(row.quantity), Decimal(UNITS[row.price_unit].quantity)
+    found = _CONTEXT.divide(_CONTEXT.multiply(price, quantity), per)
     return found if found.as_tuple().exponent >= -40 else _CONTEXT.quantize(found, _LAST_PLACE)  # type: ignore[operator]
 
 

@@ -50,7 +50,7 @@ def report_parquet(report: CostReport) -> bytes:
     columns = {str(name): list(frame[name]) for name in frame.columns}
     arrays = {}
     for name, values in columns.items():
-        if name in ("amount", "price"):
+        if name in ("amount", "price", "list_price"):
             arrays[name] = pa.array([_rounded(name, value) for value in values], _DECIMAL)
             arrays[f"{name}_exact"] = pa.array([f"{value:f}" for value in values], pa.string())
         elif name in _TYPES:

@@ -37,7 +37,8 @@ class CostReport:
         ``cost`` (Decimal; None where nothing in the row has a price) and ``complete`` (False where something in the row
         has no price or no tokens, and would add to its cost).
     lines : DataFrame
-        The same money by meter and price row: quantity, unit, price, amount, and the row's name, source and date.
+        The same money by meter and price row: quantity, unit, price, the price before discounts, amount,
+        and the row's name, source and date.
     total : Decimal
         The sum of all lines, in `currency`.
     certainty : str
