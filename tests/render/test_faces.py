@@ -364,6 +364,10 @@ def test_a_workbook_has_numbers_days_filters_and_charts() -> None:
     assert days[0]["day"] == datetime(2026, 10, 12)
     assert book["Days"]["A2"].number_format == "yyyy-mm-dd"
     assert isinstance(days[0]["quantity"], int)
+    costs = sheet_rows(book, "Costs")
+    assert [row["complete"] for row in costs] == report.frame["complete"].tolist()
+    assert [row["requests"] for row in costs] == report.frame["requests"].tolist()
+    assert [row["cost"] is None for row in costs] == [cost is None for cost in report.frame["cost"]]
     assert len(sheet_rows(book, "Files")) == len(report.counts.files)
     assert sheet_rows(book, "Unpriced")[0]["reason"] == report.unpriced["reason"][0]
     summary = {row[0].value: row[1].value for row in book["Summary"].iter_rows(min_row=2)}
@@ -431,7 +435,7 @@ def test_markdown_is_short_and_says_what_it_leaves_out() -> None:
     ("note", "shown"),
     [
         ("chat, fast and 2 more: list prices as captured on 2026-08-11", None),
-        ("naïve résumé (UTC), 12.5 % off; it's fine!", None),
+        ("naïve résumé (UTC), 12.5 % of 1,234 calls; it's fine!", None),
         ("ask @someone about #1", "ask `@someone` about `#1`"),
         ("<b> a|b `c`", "`<b> a\\x7cb \\x60c\\x60`"),
         ("see http://127.0.0.1/x and www.example.invalid", "see `http://127.0.0.1/x` and `www.example.invalid`"),

@@ -36,7 +36,7 @@ def _report_paths(ctx: click.Context, param: click.Parameter, paths: tuple[str, 
     callback=options.by,
     default="deployment",
     show_default=True,
-    help="Columns to split by, with commas between: resource, deployment, model, version, sku, region, tier, user, app.",
+    help="What to split by, with commas between: resource, deployment, model, version, sku, region, tier, user, app.",
 )
 @click.option("--every", type=click.Choice(["month", "day"]), default="month", show_default=True, help="The period.")
 @reading.since

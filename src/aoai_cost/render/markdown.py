@@ -39,7 +39,7 @@ _SHOWN = 20
 _LONGEST_NAME = 80
 _LONGEST_TEXT = 400
 # A word that no Markdown makes anything of: letters and digits, parted by single signs, between brackets and points.
-_CALM = re.compile(r"[('\"]*[^\W_]+(?:[./'%-][^\W_]+)*[)'\",.;:%?!…]*|[%?]")
+_CALM = re.compile(r"[('\"]*[^\W_]+(?:[.,/'%-][^\W_]+)*[)'\",.;:%?!…]*|[%?]")
 # What some renderers link all the same, or take for the number of a list.
 _LINKED = re.compile(r"(?i)[('\"]*(?:www\.|gh-?\d|\d+[.)]$)|[('\"]*[0-9a-f]{7,40}\b")
 
