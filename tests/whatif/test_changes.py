@@ -204,7 +204,7 @@ def test_a_model_without_a_price_makes_the_difference_unknown() -> None:
     assert set(found.after.unpriced["meter"]) == {"input", "output"}
     assert any("no price is known for chat (gpt-4o)" in note for note in found.notes)
     assert found.frame["difference"].isna().any()
-    assert "unknown" in found._repr_html_()
+    assert "the difference is not known" in found._repr_html_()
 
 
 def test_what_had_no_price_before_does_not_hide_the_difference() -> None:
