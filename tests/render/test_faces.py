@@ -419,13 +419,14 @@ def test_markdown_is_short_and_says_what_it_leaves_out() -> None:
     report = make_report([line(f"chat-{i:03d}", amount=Decimal(i)) for i in range(100)])
     text = report_markdown(report)
     assert text.startswith("## Azure OpenAI cost: **4,950.00 USD**\n")
-    assert "| 2026-10 | `chat-099` | `chat-099` | 1 | 10 | 5 | 99.00 |" in text
-    assert "`chat-079`" not in text.split("<details>")[0]
+    assert "| `chat-099/chat-099` | 1 | 10 | 5 | 99.00 |" in text
+    assert "chat-079" not in text.split("<details>")[0]
     # Of the 100 rows 80 are one, which has all their calls and costs.
-    assert "| 80 more |  |  | 80 | 800 | 400 | 3,160.00 |" in text
-    assert "| **Total** |  |  | 100 | 1,000 | 500 | **4,950.00** |" in text
+    assert "| 80 more | 80 | 800 | 400 | 3,160.00 |" in text
+    assert "| **Total** | 100 | 1,000 | 500 | **4,950.00** |" in text
     assert "and 80 more; the JSON of the report lists them all" in text
     assert len(report_markdown(example())) < 8_000
+    assert "| Period | Model | User | Requests |" in report_markdown(example("day", ("model", "user")))
     long = report_markdown(named_report("x" * 5_000))
     assert len(long) < 6_000
     assert "x" * 81 not in long.split("### Notes")[0].split("<details>")[0]

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from aoai_cost import CostReport, MissingPriceError, RequestError, write_report
 from aoai_cost.logs import Counts, FileCounts
-from aoai_cost.render import report_csv, report_html, report_json, report_table
+from aoai_cost.render import report_csv, report_html, report_json, report_markdown, report_table
 from aoai_cost.render.words import amount, plain, quantity
 
 HOSTILE = [
@@ -324,6 +324,15 @@ def test_a_reason_stands_once_in_the_terminal_whatever_the_meter() -> None:
     both = terminal(unpriced(("input", "no file"), ("output", "no price")))
     assert re.search(r"no file\n  contoso/chat +chat +input 7 tokens *\n", both)
     assert re.search(r"no price\n  contoso/chat +chat +output 7 tokens *\n", both)
+
+
+def test_a_variant_is_a_strangers_text_too() -> None:
+    report = make_report()
+    steering = {"variant": "hd\x1b[2J"}
+    hostile = replace(report, lines=report.lines.assign(**steering), unpriced=report.unpriced.assign(**steering))
+    for shown in (terminal(hostile), report_html(hostile), report_markdown(hostile)):
+        assert "\x1b" not in shown
+        assert "hd\\x1b[2J" in shown
 
 
 def test_a_long_list_of_what_has_no_price_is_cut_and_says_so() -> None:

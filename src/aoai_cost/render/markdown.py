@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["report_markdown"]
 
+_COUNTED = ("requests", "input", "output")
 _SHOWN_ROWS = 20
 _SHOWN = 20
 _LONGEST_NAME = 80
@@ -72,31 +73,26 @@ def _headline(report: CostReport) -> str:
 
 
 def _costs(report: CostReport) -> str:
-    names, wholes = columns(report)
+    """Return the dearest rows, in columns that a comment has room for; what all rows say alike is not said."""
     frame = report.frame
+    names = [name for name in columns(report)[0] if name != "period" or len(frame["period"].unique()) > 1]
+    if "deployment" in names:
+        names.remove("resource")
     order = sorted(rows(frame), key=lambda row: -row.cost if row.cost is not None else Decimal(0))
     shown, rest = order[:_SHOWN_ROWS], order[_SHOWN_ROWS:]
     cells = [
-        [
-            *(_named(name, value) for name, value in _values(row, names)),
-            *(whole(value) for _, value in _values(row, wholes)),
-            cost(row),
-        ]
+        [*(_named(row, name) for name in names), *(whole(getattr(row, name)) for name in _COUNTED), cost(row)]
         for row in shown
     ]
     if rest:
-        sums = [whole(sum(getattr(row, name) for row in rest)) for name in wholes]
+        sums = [whole(sum(getattr(row, name) for row in rest)) for name in _COUNTED]
         of_rest = exact_sum(row.cost for row in rest if row.cost is not None)
         gap = "" if all(row.complete for row in rest) else " + ?"
         cells.append([f"{whole(len(rest))} more", *[""] * (len(names) - 1), *sums, amount(of_rest) + gap])
-    totals = [whole(int(frame[name].sum())) for name in wholes]
+    totals = [whole(int(frame[name].sum())) for name in _COUNTED]
     cells.append(["**Total**", *[""] * (len(names) - 1), *totals, f"**{amount(report.total)}**"])
-    headings = [*(heading(name) for name in (*names, *wholes)), f"Cost {_prose(report.currency)}"]
+    headings = [*(heading(name) for name in (*names, *_COUNTED)), f"Cost {_prose(report.currency)}"]
     return _table(headings, cells, numeric=range(len(names), len(headings)))
-
-
-def _values(row: Any, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
-    return ((name, getattr(row, name)) for name in names)
 
 
 def _not_in_total(report: CostReport) -> list[str]:
@@ -178,9 +174,12 @@ def _folded(title: str, inner: str) -> str:
     return f"<details><summary>{title}</summary>\n\n{inner}\n\n</details>"
 
 
-def _named(column: str, value: Any) -> str:
+def _named(row: Any, column: str) -> str:
+    value = getattr(row, column)
     if column == "period":
         return str(value)
+    if column == "deployment":
+        return _name(f"{account(row.resource)}/{plain(value)}")
     return _name(account(value) if column == "resource" and value is not None else value)
 
 

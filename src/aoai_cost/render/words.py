@@ -183,4 +183,4 @@ def rows(frame: pd.DataFrame) -> Iterator[Any]:
 
 def meter(row: Any) -> str:
     """Return what a row of lines or of unpriced quantities counts: ``audio input``, ``image hd_low_res``."""
-    return " ".join(filter(None, ("" if row.modality == "text" else row.modality, row.meter, row.variant)))
+    return plain(" ".join(filter(None, ("" if row.modality == "text" else row.modality, row.meter, row.variant))))
