@@ -29,6 +29,7 @@ COLUMNS = (
     "status",
     "latency_ms",
     "stream",
+    "spillover",
     "service_tier",
     "user",
     "app",
@@ -54,7 +55,7 @@ def make_frame(calls: Calls, shared: Shared, files: Sequence[str]) -> tuple[pd.D
     columns: dict[str, Any] = {"timestamp": _times(rows["timestamp_us"])}
     for name in Facets._fields:
         values = [getattr(one, name) for one in shared.facets.all]
-        if name == "stream":
+        if name in ("stream", "spillover"):
             flags = np.array([-1 if value is None else value for value in values], np.int8)[facets]
             columns[name] = pd.arrays.BooleanArray(flags == 1, flags < 0)
         else:
