@@ -106,7 +106,7 @@ sanitized: $(VENV)/.dev  ## the kernels' tests under the address and the undefin
 		--deselect tests/tokens/test_vocabulary.py::test_the_build_writes_every_vocabulary
 
 deep: $(VENV)/.dev checked sanitized  ## many examples, and the slow checks
-	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -m "not dist and not azurite and not spark"
+	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -m "not dist and not azurite and not spark and not browser"
 
 # The storage emulator of Azure; the newest version that Node 18 runs, which is Debian's.
 AZURITE_VERSION := 3.35.0

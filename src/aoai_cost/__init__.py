@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .catalog import Alias, Deployment, Deployments, Model, get_model, list_models, read_deployments
     from .client import Budget, watch
     from .estimate import Estimate, estimate_request
+    from .forecasts import Forecast, forecast
     from .jobs import (
         EmbeddingsEstimate,
         JobEstimate,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         estimate_transcription,
     )
     from .logs import UsageLog, read_usage
+    from .notebook.panel import whatif_panel
     from .prices import (
         Cost,
         PriceBook,
@@ -107,6 +109,7 @@ _ROOMS = {
     "catalog": ("Alias", "Deployment", "Deployments", "Model", "get_model", "list_models", "read_deployments"),
     "client": ("Budget", "watch"),
     "estimate": ("Estimate", "estimate_request"),
+    "forecasts": ("Forecast", "forecast"),
     "jobs": (
         "EmbeddingsEstimate",
         "JobEstimate",
@@ -119,6 +122,7 @@ _ROOMS = {
         "estimate_transcription",
     ),
     "logs": ("UsageLog", "read_usage"),
+    "notebook": ("load_ipython_extension", "whatif_panel"),
     "prices": (
         "Cost",
         "PriceBook",
@@ -201,6 +205,7 @@ __all__ = [
     "EmbeddingsEstimate",
     "Encoding",
     "Estimate",
+    "Forecast",
     "Growth",
     "ImageError",
     "JobEstimate",
@@ -255,6 +260,7 @@ __all__ = [
     "estimate_speech",
     "estimate_training",
     "estimate_transcription",
+    "forecast",
     "get_encoding",
     "get_model",
     "image_size",
@@ -271,6 +277,7 @@ __all__ = [
     "size_ptu",
     "watch",
     "what_if",
+    "whatif_panel",
     "write_report",
 ]
 

@@ -119,9 +119,15 @@ def test_a_time_of_a_plain_source(written: Any) -> None:
     assert str(read_usage(frame, columns=NAMES).frame["timestamp"][0]) == "2026-10-14 02:00:00+00:00"
 
 
-def test_a_date_is_its_midnight() -> None:
-    frame = pd.DataFrame([row(when=date(2026, 10, 14))])
+@pytest.mark.parametrize("written", [date(2026, 10, 14), "2026-10-14"], ids=["a date", "a text"])
+def test_a_date_is_its_midnight(written: Any) -> None:
+    frame = pd.DataFrame([row(when=written)])
     assert str(read_usage(frame, columns=NAMES).frame["timestamp"][0]) == "2026-10-14 00:00:00+00:00"
+
+
+@pytest.mark.parametrize("written", ["2026-10-32", "20261014", "2026-W42-3", "14-10-2026", "2026-10-14T"])
+def test_what_is_no_date_is_rejected(written: str) -> None:
+    assert read_usage(pd.DataFrame([row(when=written)]), columns=NAMES).counts.total.rejected == 1
 
 
 def test_times_of_a_typed_column_keep_their_microseconds() -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
 from ..catalog import arm_region, arm_resource
 from ..errors import UsageFormatError
 from ..sources.raw import Raw
+from ..sources.tables import ArrowTable, check_columns, read_arrow
 from .fields import served_model, to_count, to_duration_ms, to_flag, to_status, to_text, to_timestamp_us
 from .operations import api_of
 from .schema import Facets, Identity, LogFormat, Part, PartKind, Tokens
@@ -39,6 +42,7 @@ TARGETS = (
 """What a column of the user's can be, as in ``UsageLog.frame``."""
 
 _WHOLE = re.compile(r"(\d{1,20})\.0+", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 class ColumnMap:
@@ -70,17 +74,13 @@ class ColumnMap:
         """The columns that no row had; None where there was no row."""
         return frozenset(self._unseen) if self._has_rows else None
 
-    def rows_of(self, frame: pd.DataFrame) -> Iterator[Raw]:
-        """Yield the rows of a DataFrame, numbered from 1; only the columns of the map are looked at."""
+    def rows_of(self, frame: ArrowTable) -> Iterator[Raw]:
+        """Yield the rows of a table in memory, numbered from 1; only the columns of the map are looked at."""
         names = sorted(set(self.columns.values()))
-        for name in names:
-            if (frame.columns == name).sum() != 1:
-                reason = "is there more than once" if name in frame.columns else "is not there"
-                raise UsageFormatError("a DataFrame", f"the column {reason}", 0, name)
-        self._unseen.difference_update(names)
-        values = [frame[name].astype("object").tolist() for name in names]
-        for number, row in enumerate(zip(*values, strict=True), start=1):
+        rows = chain.from_iterable(zip(*cells, strict=True) for cells in _cells(frame, names))
+        for number, row in enumerate(rows, start=1):
             yield Raw(number, None, dict(zip(names, row, strict=True)))
+        self._unseen.difference_update(names)
 
     def _sniff(self, record: Mapping[str, Any]) -> bool:
         self._has_rows = True
@@ -92,8 +92,8 @@ class ColumnMap:
         def of(target: str) -> Any:
             column = self.columns.get(target)
             value = None if column is None else record.get(column)
-            if isinstance(value, np.generic):
-                value = value.item()
+            if isinstance(value, (np.generic, np.ndarray)):
+                value = value.tolist()
             return None if _is_null(value) else value
 
         def text(target: str) -> str | None:
@@ -135,6 +135,20 @@ class ColumnMap:
         return (request_id,) if request_id is not None else None, part
 
 
+def _cells(frame: ArrowTable, names: Sequence[str]) -> Iterator[list[list[Any]]]:
+    """Yield the values of some columns, some rows at a time."""
+    if not _is_pandas(frame):
+        yield from read_arrow(frame, names)
+        return
+    check_columns(frame, list(frame.columns), names)
+    yield [frame[name].astype("object").tolist() for name in names]
+
+
+def _is_pandas(frame: object) -> TypeGuard[pd.DataFrame]:
+    # Whoever gives one has loaded pandas, which takes long.
+    return "pandas" in sys.modules and isinstance(frame, sys.modules["pandas"].DataFrame)
+
+
 def _is_null(value: Any) -> bool:
     # pandas is loaded where a value of its own comes from, and takes long to load.
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
@@ -164,7 +178,9 @@ def _timestamp_us(value: Any) -> int | None:
     if isinstance(value, datetime):
         value = (value if value.tzinfo is None else value.astimezone(UTC)).isoformat()
     elif isinstance(value, date):
-        value = f"{value.isoformat()}T00:00:00"
+        value = value.isoformat()
     elif isinstance(value, Decimal):
         value = float(value)
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        value += "T00:00:00"
     return to_timestamp_us(value, "timestamp")

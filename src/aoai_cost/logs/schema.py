@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from .. import markup
 from ..usage import cached_beyond_text, split_totals
 
 if TYPE_CHECKING:
@@ -358,3 +359,20 @@ class UsageLog:
     def complete(self) -> bool:
         """Whether every file was read to its end."""
         return self.sums.complete
+
+    def _repr_html_(self) -> str:
+        total, period = self.counts.total, self.sums.period
+        days = "on no known day" if period is None else f"from {period[0]} until before {period[1]} (UTC)"
+        told = [(name, f"{getattr(total, name):,}") for name in _NUMBERS if name != "requests" and getattr(total, name)]
+        told += [("formats", ", ".join(self.sums.formats)), ("read to its end", "yes" if self.complete else "no")]
+        names = ("resource", "deployment", "model")
+        counted = self.frame.groupby(list(names), observed=True, dropna=False)
+        tokens = ["prompt_tokens", "completion_tokens"]
+        sums = counted[tokens].sum().assign(calls=counted.size()).reset_index().sort_values("calls", ascending=False)
+        rows = (
+            (markup.account(resource), deployment, model, *(f"{count:,}" for count in counts))
+            for resource, deployment, model, *counts in sums[[*names, "calls", *tokens]].itertuples(index=False)
+        )
+        headings = (*names, "calls", "prompt tokens", "completion tokens")
+        listed = markup.first_rows(headings, rows, len(sums), all_in=".frame", numeric=(3, 4, 5))
+        return markup.result(f"{total.requests:,} calls {days}", markup.facts(told), listed)

@@ -7,21 +7,22 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack, cast
 
 import pandas as pd
 
 from .. import markup
-from ..catalog import Deployments, read_deployments
+from ..catalog import Deployment, Deployments, read_deployments
 from ..errors import RequestError, shorten
 from ..logs import Comparison, Counts, ReadOptions, UsageLog, UsageSums, sum_usage
 from ..prices import PriceBook
+from ..sources.tables import ArrowTable, is_arrow
 from .loads import Workload
 from .pricing import BY, Every, Pricing, object_frame
 
 __all__ = ["CostReport", "cost_report"]
 
-_Source = str | os.PathLike[str] | pd.DataFrame
+_Source = str | os.PathLike[str] | pd.DataFrame | ArrowTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class CostReport:
         ``frame`` at its finest: by ``day`` (date; None where the log does not tell it) and everything in `BY`.
     deployments, prices
         What the report was made with.
+    timed : tuple of Deployment
+        Those of which hours are priced, on the days on which they live.
     """
 
     frame: pd.DataFrame
@@ -75,6 +78,7 @@ class CostReport:
     calls: pd.DataFrame = field(default_factory=lambda: Pricing(PriceBook.bundled()).calls_frame())
     deployments: Deployments = field(default_factory=lambda: Deployments(()), repr=False)
     prices: PriceBook | None = field(default=None, repr=False)
+    timed: tuple[Deployment, ...] = field(default=(), repr=False)
 
     @property
     def requests(self) -> int:
@@ -87,10 +91,27 @@ class CostReport:
         return int(self.frame["unmetered"].sum())
 
     def _repr_html_(self) -> str:
-        head = markup.element("p", markup.text(f"{self.total} {self.currency} ({self.certainty})"))
-        columns = list(self.frame.columns)
-        body = markup.table(columns, self.frame.itertuples(index=False, name=None))
-        return head + body + markup.element("ul", "".join(markup.element("li", markup.text(n)) for n in self.notes))
+        bound = {"exact": "", "estimated": ", estimated", "lower_bound": ", at least"}[self.certainty]
+        frame = self.frame.drop(columns=["cost", "complete"])
+        counts = set(frame.select_dtypes("int64"))
+        # A count that is zero throughout tells nothing.
+        shown = [str(name) for name in frame if name not in counts or name == "requests" or frame[name].any()]
+        columns = [frame[name].map(_in_words(name, name in counts)) for name in shown]
+        costs = zip(self.frame["cost"], self.frame["complete"], strict=True)
+        rows = zip(*columns, (_cost_in_words(*one) for one in costs), strict=True)
+        headings = [*(name.replace("_", " ") for name in shown), f"cost {self.currency}"]
+        numeric = [i for i, name in enumerate(shown) if name in counts] + [len(shown)]
+        listed = markup.first_rows(headings, rows, len(frame), all_in=".frame", numeric=numeric)
+        return markup.result(f"{markup.amount(self.total)} {self.currency}{bound}", listed, notes=self.notes)
+
+
+def _in_words(column: str, is_count: bool) -> Callable[[Any], str]:
+    return "{:,}".format if is_count else markup.account if column == "resource" else markup.plain
+
+
+def _cost_in_words(cost: Decimal | None, complete: bool) -> str:
+    """Return the cost of a row, with a mark where something is missing from it, or all."""
+    return "?" if cost is None else markup.amount(cost) + ("" if complete else " + ?")
 
 
 def cost_report(
@@ -106,7 +127,7 @@ def cost_report(
 
     Parameters
     ----------
-    log : UsageLog, UsageSums, path, DataFrame, or several of the last two
+    log : UsageLog, UsageSums, path, DataFrame or Arrow table, or several of the last three
         What `read_usage` or `sum_usage` made, or what to read: files, folders, URLs of a storage account.
     deployments : Deployments or path, optional
         What each deployment is; without it no row has a sku, and every row is listed as unpriced. PTU and fine-tuned
@@ -162,7 +183,9 @@ def _sums_of(log: UsageLog | UsageSums | _Source | Iterable[_Source], reading: R
         if reading:
             raise RequestError(min(reading), "says how to read a log, and this one was read already")
         return log.sums if isinstance(log, UsageLog) else log
-    return sum_usage(*([log] if isinstance(log, (str, os.PathLike, pd.DataFrame)) else log), **reading)
+    if isinstance(log, (str, os.PathLike)) or is_arrow(log):
+        return sum_usage(log, **reading)
+    return sum_usage(*cast("Iterable[_Source]", log), **reading)
 
 
 def _columns(by: Sequence[str]) -> tuple[str, ...]:
@@ -256,6 +279,7 @@ def report_on(work: Workload, by: Sequence[str] = ("deployment",), every: Every 
         calls=pricing.calls_frame(),
         deployments=work.deployments,
         prices=work.prices,
+        timed=work.timed,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..catalog import get_model
 from ..logs import Group, UsageLog
 from ..logs.schema import QUALITIES, Tokens
 from ..logs.sums import short_context
@@ -195,7 +196,23 @@ def _all_calls(log: UsageLog) -> Calls:
         beside=Beside(
             others={row: Usage(quantities) for row, quantities in others.items()},
             tokens=tokens,
-            recounted={},
-            images={},
+            recounted=_recounted(log),
+            images=_images(log),
         ),
     )
+
+
+def _recounted(log: UsageLog) -> dict[str, dict[int, Recount]]:
+    found: dict[str, dict[int, Recount]] = {}
+    columns = ["row", "model", "input_tokens", "input_certainty", "output_tokens"]
+    for row, model, tokens, certainty, output in log.recounted[columns].itertuples(index=False, name=None):
+        counted = Recount(tokens, None if pd.isna(output) else int(output), certainty == "exact")
+        found.setdefault(get_model(model).name, {})[row] = counted
+    return found
+
+
+def _images(log: UsageLog) -> dict[int, list[SeenImages]]:
+    found: dict[int, list[SeenImages]] = {}
+    for row, *image in log.images.itertuples(index=False, name=None):
+        found.setdefault(row, []).append(SeenImages(*image))
+    return found

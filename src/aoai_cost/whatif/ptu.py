@@ -87,7 +87,7 @@ class BuyPtu(Change):
             if load.calls.tokens.any():
                 loads.setdefault((one.resource, one.name), []).append(load)
         if not loads:
-            raise RequestError("BuyPtu", f"nothing in the log is what it is for: {self!r}")
+            raise self.finds_nothing("calls paid by the token")
         notes = [self.note]
         moved: dict[int, list[Load]] = {}
         bought: list[Load] = []
