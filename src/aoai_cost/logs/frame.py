@@ -110,9 +110,9 @@ def _quantities(rows: Parts, shared: Shared) -> pd.DataFrame:
     return frame.astype({"row": "int64", "quantity": "int64"})
 
 
-def make_recounted(found: Sequence[tuple[int, str, int, str, int | None]]) -> pd.DataFrame:
-    """Return what calls count under other models: (row, model, input tokens, certainty, output tokens) of each."""
-    rows, models, tokens, certainties, outputs = _columns_of(found, 5)
+def make_recounted(found: Sequence[tuple[int, str, int, str, int | None, int | None]]) -> pd.DataFrame:
+    """Return what calls count under other models: the columns of ``UsageLog.recounted`` of each."""
+    rows, models, tokens, certainties, outputs, served = _columns_of(found, 6)
     each = np.arange(len(found))
     return pd.DataFrame(
         {
@@ -121,6 +121,7 @@ def make_recounted(found: Sequence[tuple[int, str, int, str, int | None]]) -> pd
             "input_tokens": np.array(tokens, np.int64),
             "input_certainty": _categories(certainties, each),
             "output_tokens": _numbers(outputs, "int64"),
+            "served_tokens": _numbers(served, "int64"),
         }
     )
 

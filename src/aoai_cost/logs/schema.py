@@ -320,8 +320,9 @@ class UsageLog:
         ``row`` (label in `frame`), ``meter``, ``modality``, ``variant``, ``quantity``: what is not counted in tokens.
     recounted : DataFrame
         ``row`` (label in `frame`), ``model``, ``input_tokens`` (int64), ``input_certainty`` (category: ``exact``,
-        ``estimated``, ``lower_bound``), ``output_tokens`` (Int64): what calls would count under other models, where
-        `read_usage` was asked to ``recount``; otherwise empty.
+        ``estimated``, ``lower_bound``), ``output_tokens`` (Int64), ``served_tokens`` (Int64): what calls would count
+        under other models, and the same input under the model that served, where `read_usage` was asked to ``recount``;
+        otherwise empty.
     images : DataFrame
         ``row``, ``width_px``, ``height_px``, ``detail``, ``count``: the images in the requests of these calls, as far
         as their sizes are in the log.
