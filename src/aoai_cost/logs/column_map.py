@@ -115,6 +115,7 @@ class ColumnMap:
             service_tier=None if tier is None else tier.lower(),
             user=text("user"),
             app=text("app"),
+            spillover=to_flag(of("spillover")),
         )
         requests = to_count(_as_number(of("requests")), "requests")
         request_id = text("request_id")

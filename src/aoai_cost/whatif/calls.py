@@ -79,6 +79,7 @@ class Calls:
     requests: npt.NDArray[np.int64]
     quality: npt.NDArray[np.int8]
     status: npt.NDArray[np.int64]
+    spilled: npt.NDArray[np.bool_]
     tokens: npt.NDArray[np.int64]
     beside: Beside
 
@@ -123,6 +124,7 @@ class Calls:
             aggregated=kinds[_AGGREGATED],
             failed=int((self.status >= 400).sum()),
             throttled=int((self.status == 429).sum()),
+            spilled=int(self.spilled.sum()),
             usage=Usage(tokens) + others,
         )
 
@@ -189,6 +191,7 @@ def _all_calls(log: UsageLog) -> Calls:
         requests=frame["requests"].to_numpy("int64", na_value=0),
         quality=quality,
         status=frame["status"].to_numpy("int64", na_value=0),
+        spilled=frame["spillover"].to_numpy("bool", na_value=False),
         tokens=tokens,
         beside=Beside(
             others={row: Usage(quantities) for row, quantities in others.items()},
