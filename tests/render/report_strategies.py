@@ -97,10 +97,10 @@ def make_report(
         entry[1].append(line[amount])
     n = quantity - 2
     lines = [(*key[:n], q, *key[n : n + 4], exact_sum(amounts), *key[n + 4 :]) for key, (q, amounts) in by_line.items()]
-    counted = ("requests", "unmetered", "not_billed", "failed", "throttled")
+    counted = ("requests", "unmetered", "not_billed", "failed", "throttled", "spilled")
     tokens = ("input", "cached_input", "cache_write", "output")
     complete = not unpriced
-    rows = [(*key, 1, 0, 0, 0, 0, 10, 0, 0, 5, exact_sum(amounts), complete) for key, amounts in by_row.items()]
+    rows = [(*key, 1, 0, 0, 0, 0, 0, 10, 0, 0, 5, exact_sum(amounts), complete) for key, amounts in by_row.items()]
     frame = frame_of(rows, ("period", "resource", "deployment", *counted, *tokens, "cost", "complete"))
     rejected = [(reason, 1, None, reason, reason) for reason in reasons]
     files = (FileCounts(reasons[0], rows=len(reasons), rejected=len(reasons)),) if reasons else ()

@@ -47,6 +47,7 @@ def make_report(name: str = "chat-prod") -> CostReport:
             "not_billed": [0, 0],
             "failed": [0, 0],
             "throttled": [0, 0],
+            "spilled": [0, 0],
             "input": [1_000_000, 0],
             "cached_input": [0, 0],
             "cache_write": [0, 0],

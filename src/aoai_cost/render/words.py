@@ -42,6 +42,7 @@ __all__ = [
 _HEADINGS = {
     "period": "Period",
     "not_billed": "Not billed",
+    "spilled": "Spilled over",
     "unmetered": "No tokens logged",
     "cached_input": "Cached input",
     "cache_write": "Cache write",
@@ -54,6 +55,7 @@ _COUNTED = (
     "not_billed",
     "failed",
     "throttled",
+    "spilled",
     "input",
     "cached_input",
     "cache_write",
@@ -61,6 +63,7 @@ _COUNTED = (
 )
 _ALWAYS = ("requests", "input", "output")
 OPTIONAL = (
+    "spilled",
     "throttled",
     "failed",
     "cache_write",

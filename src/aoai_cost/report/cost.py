@@ -33,7 +33,8 @@ class CostReport:
     ----------
     frame : DataFrame
         One row per period and `by`: requests, of them unmetered and not billed ones, those that failed (HTTP status of
-        400 or more) and of these the throttled ones (429), disjoint token meters (int64),
+        400 or more) and of these the throttled ones (429), those that spilled over from provisioned units, disjoint
+        token meters (int64),
         ``cost`` (Decimal; None where nothing in the row has a price) and ``complete`` (False where something in the row
         has no price or no tokens, and would add to its cost).
     lines : DataFrame

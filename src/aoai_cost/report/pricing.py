@@ -27,7 +27,7 @@ PRICED_BY = BY[:7]
 """Those of them that select a price."""
 
 TOKEN_METERS = ("input", "cached_input", "cache_write", "output")
-COUNTED = ("requests", "unmetered", "not_billed", "failed", "throttled")
+COUNTED = ("requests", "unmetered", "not_billed", "failed", "throttled", "spilled")
 DAY_MS = 24 * 3600 * 1000
 
 Every = Literal["month", "day"]
