@@ -44,8 +44,8 @@ _COLOURS = 5
 # A notebook has styles of its own for tables; these hold inside a result alone.
 _RESULT_STYLE = """
 .aoai-cost .headline { font-size: 1.15em; font-weight: 600; margin: .25em 0; }
-.aoai-cost th, .aoai-cost td { text-align: left; vertical-align: top; }
-.aoai-cost .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.aoai-cost table th, .aoai-cost table td { text-align: left; vertical-align: top; }
+.aoai-cost table .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .aoai-cost .w { overflow-wrap: anywhere; }
 """
 _SHOWN_ROWS = 20
