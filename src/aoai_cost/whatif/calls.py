@@ -38,6 +38,8 @@ class Recount(NamedTuple):
     """What a call is in tokens of another model."""
 
     input_tokens: int
+    served_tokens: int | None
+    """What the same content is to the model that served the call; logs may hold less than was sent."""
     output_tokens: int | None
     exact: bool
 
@@ -204,9 +206,10 @@ def _all_calls(log: UsageLog) -> Calls:
 
 def _recounted(log: UsageLog) -> dict[str, dict[int, Recount]]:
     found: dict[str, dict[int, Recount]] = {}
-    columns = ["row", "model", "input_tokens", "input_certainty", "output_tokens"]
-    for row, model, tokens, certainty, output in log.recounted[columns].itertuples(index=False, name=None):
-        counted = Recount(tokens, None if pd.isna(output) else int(output), certainty == "exact")
+    columns = ["row", "model", "input_tokens", "served_tokens", "output_tokens", "input_certainty"]
+    for row, model, tokens, *others, certainty in log.recounted[columns].itertuples(index=False, name=None):
+        served, output = (None if pd.isna(count) else int(count) for count in others)
+        counted = Recount(tokens, served, output, certainty == "exact")
         found.setdefault(get_model(model).name, {})[row] = counted
     return found
 

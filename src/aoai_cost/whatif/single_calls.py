@@ -235,7 +235,8 @@ def _recounted(calls: Calls, old: Model, new: Model, told: _Told) -> Calls:
             continue
         # What other changes made of the call stays.
         before = dict(zip(Tokens._fields, calls.beside.tokens[row].tolist(), strict=True))
-        prompt[i] = max(0, prompt[i] + found.input_tokens - before["prompt_tokens"])
+        same = before["prompt_tokens"] if found.served_tokens is None else found.served_tokens
+        prompt[i] = max(0, prompt[i] + found.input_tokens - same)
         exact = found.exact
         if old.encoding != new.encoding and completion[i]:
             # Nothing tells whether the service would count the answer's text as it is counted here.
