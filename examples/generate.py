@@ -1,4 +1,4 @@
-"""Write the example usage log, and beside it a ledger of what was written, and what Azure would have billed for it.
+"""Write the example usage log, a ledger of what was written, what Azure would have billed for it, and a history.
 
     python examples/generate.py [folder]
 
@@ -11,6 +11,10 @@ of the log can be checked against something that is not a reader.
 ``bill.csv`` is an export of Cost Management as an Enterprise Agreement has it, of the same calls: billed by meter and
 day, with 10 % off for one model, a refund, images and calls whose tokens the log does not tell, a deployment that the
 deployments file does not know, a day before the log, and rows of another service.
+
+``history.csv`` is a plain table of an earlier time up to the log's third day, one row per day and deployment, with the
+sums of its calls: weeks and weekends, growth, noise, one day of much more, and a last day that is not over. A forecast
+can be made from it.
 
 Everything is made up and fixed by a seed. The ids are zeros, the addresses are reserved for documentation.
 """
@@ -182,6 +186,30 @@ IMAGE = Meter("Azure OpenAI Media", "Image-Dall-E-3 Std LowRes-regnl EP Images",
 PTU = Meter("Azure OpenAI", "Provisioned Managed Global Unit", "1/Hour", "1")
 HOSTING = Meter("Azure OpenAI", "gpt-4o-mini-0718-FT-Hstng-regnl Unit", "1 Hour", "1.7")
 STORAGE = Meter("Tiered Block Blob", "Hot LRS Data Stored", "1 GB/Month", "0.02")
+
+
+@dataclass(frozen=True)
+class Habit:
+    """How a deployment is used day by day: calls on a busy day, and the mean tokens of a call."""
+
+    deployment: Deployment
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_percent: int | None = None
+
+
+HISTORY_FROM = datetime(2026, 8, 1)
+HISTORY_DAYS = 75
+HABITS = (
+    Habit(CHAT_UPGRADED, 30_000, 950, 260, 30),
+    Habit(EMBED, 9_000, 3_100, 0),
+    Habit(FAST, 22_000, 2_900, 700, 25),
+)
+WEEKDAYS_PERCENT = (100, 108, 110, 105, 92, 38, 33)
+GROWTH_PERMILLE_PER_DAY = 4
+CAMPAIGN, CAMPAIGN_PERCENT = datetime(2026, 9, 17), 170
+LAST_DAY_PERCENT = 45
 
 
 @dataclass(frozen=True)
@@ -584,8 +612,42 @@ def bill_beside_the_log(export: Export) -> None:
     export.bill_meter(moment(3, 12, 0), SWEDEN, BILLED_BY[EMBED][0], -1_000, "Refund")
 
 
+def history_text() -> str:
+    """Return the table of what was used day by day, as CSV."""
+    # In whole numbers throughout, so that it is the same on every machine.
+    noise = random.Random(SEED)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        (
+            *("date", "resource", "deployment", "model", "version", "calls"),
+            *("prompt_tokens", "cached_tokens", "completion_tokens"),
+        )
+    )
+    for number in range(HISTORY_DAYS):
+        day = HISTORY_FROM + timedelta(days=number)
+        for habit in HABITS:
+            calls = habit.calls * WEEKDAYS_PERCENT[day.weekday()] // 100
+            calls = calls * (1_000 + GROWTH_PERMILLE_PER_DAY * number) // 1_000
+            calls = calls * (1_000 + sum(noise.randrange(-80, 81) for _ in range(3))) // 1_000
+            if day == CAMPAIGN and habit.deployment is CHAT_UPGRADED:
+                calls = calls * CAMPAIGN_PERCENT // 100
+            if number == HISTORY_DAYS - 1:
+                calls = calls * LAST_DAY_PERCENT // 100
+            prompt = calls * habit.prompt_tokens * noise.randrange(970, 1_031) // 1_000
+            cached = "" if habit.cached_percent is None else prompt * habit.cached_percent // 100
+            one = habit.deployment
+            writer.writerow(
+                (
+                    *(f"{day:%Y-%m-%d}", one.account.name, one.name, one.model, one.version, calls),
+                    *(prompt, cached, calls * habit.completion_tokens),
+                )
+            )
+    return out.getvalue()
+
+
 def write(folder: Path) -> None:
-    """Write ``logs/``, ``expected.json`` and ``bill.csv`` into a folder; a ``logs/`` that is there is replaced."""
+    """Write the log, the ledger, the bill and the history into a folder; a ``logs/`` that is there is replaced."""
     export = Export()
     steady_traffic(export)
     billed_traps(export)
@@ -593,6 +655,7 @@ def write(folder: Path) -> None:
     unfinished_line(export)
     bill_beside_the_log(export)
     export.save(folder)
+    (folder / "history.csv").write_bytes(history_text().encode())
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from aoai_cost import (
     estimate_request,
     estimate_speech,
     estimate_training,
+    forecast,
     get_model,
     list_ptu_parameters,
     markup,
@@ -104,6 +105,11 @@ def a_comparison() -> Shown:
     found = what_if(read_usage(EXAMPLES / "logs"), UseBatch("0.3"), deployments=EXAMPLES / "deployments.toml")
     found.after.frame.loc[:, "deployment"] = HOSTILE
     return found, f"would be {amount(found.after.total)} USD: {amount(found.difference or Decimal())}"
+
+
+def a_forecast() -> Shown:
+    found = forecast(cost_report(EXAMPLES / "logs", deployments=EXAMPLES / "deployments.toml"))
+    return replace(found, notes=(HOSTILE,)), f"{amount(found.expected)} USD expected"
 
 
 def a_cost() -> Shown:
@@ -190,6 +196,7 @@ MAKERS: Mapping[str, Callable[[], Shown]] = {
     "Deployments": lambda: (Deployments([replace(chat(), name=f"d{i}") for i in range(1_234)]), "1,234 deployments"),
     "EmbeddingsEstimate": embeddings,
     "Estimate": an_estimate,
+    "Forecast": a_forecast,
     "JobEstimate": a_job,
     "Model": lambda: (replace(get_model("gpt-4o"), note=HOSTILE), "128,000 tokens"),
     "PriceChange": a_change,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .catalog import Alias, Deployment, Deployments, Model, get_model, list_models, read_deployments
     from .client import Budget, watch
     from .estimate import Estimate, estimate_request
+    from .forecasts import Forecast, forecast
     from .jobs import (
         EmbeddingsEstimate,
         JobEstimate,
@@ -108,6 +109,7 @@ _ROOMS = {
     "catalog": ("Alias", "Deployment", "Deployments", "Model", "get_model", "list_models", "read_deployments"),
     "client": ("Budget", "watch"),
     "estimate": ("Estimate", "estimate_request"),
+    "forecasts": ("Forecast", "forecast"),
     "jobs": (
         "EmbeddingsEstimate",
         "JobEstimate",
@@ -203,6 +205,7 @@ __all__ = [
     "EmbeddingsEstimate",
     "Encoding",
     "Estimate",
+    "Forecast",
     "Growth",
     "ImageError",
     "JobEstimate",
@@ -257,6 +260,7 @@ __all__ = [
     "estimate_speech",
     "estimate_training",
     "estimate_transcription",
+    "forecast",
     "get_encoding",
     "get_model",
     "image_size",

@@ -119,9 +119,15 @@ def test_a_time_of_a_plain_source(written: Any) -> None:
     assert str(read_usage(frame, columns=NAMES).frame["timestamp"][0]) == "2026-10-14 02:00:00+00:00"
 
 
-def test_a_date_is_its_midnight() -> None:
-    frame = pd.DataFrame([row(when=date(2026, 10, 14))])
+@pytest.mark.parametrize("written", [date(2026, 10, 14), "2026-10-14"], ids=["a date", "a text"])
+def test_a_date_is_its_midnight(written: Any) -> None:
+    frame = pd.DataFrame([row(when=written)])
     assert str(read_usage(frame, columns=NAMES).frame["timestamp"][0]) == "2026-10-14 00:00:00+00:00"
+
+
+@pytest.mark.parametrize("written", ["2026-10-32", "20261014", "2026-W42-3", "14-10-2026", "2026-10-14T"])
+def test_what_is_no_date_is_rejected(written: str) -> None:
+    assert read_usage(pd.DataFrame([row(when=written)]), columns=NAMES).counts.total.rejected == 1
 
 
 def test_times_of_a_typed_column_keep_their_microseconds() -> None:
@@ -142,7 +148,7 @@ def test_every_column_of_a_log_can_be_given() -> None:
         "timestamp": "2026-10-14T02:00:00Z",
         **{"request_id": 5, "resource": "Contoso/", "region": "East US", "deployment": "chat", "model": "gpt-4o"},
         **{"version": "2024-11-20", "api": "chat", "operation": "create", "stream": "True", "service_tier": "Priority"},
-        **{"user": 42.0, "app": "shop", "status": 200.0, "latency_ms": "12.5", "requests": 3},
+        **{"spillover": "false", "user": 42.0, "app": "shop", "status": 200.0, "latency_ms": "12.5", "requests": 3},
         **{"prompt_tokens": 100, "cached_tokens": 50, "cache_write_tokens": 5, "completion_tokens": 20},
         **{"reasoning_tokens": 5, "audio_in": 1, "audio_out": 1, "image_in": 1, "image_out": 1},
         **{"cached_audio": 1, "cached_image": 1},
@@ -151,6 +157,7 @@ def test_every_column_of_a_log_can_be_given() -> None:
     frame = pd.DataFrame([{f"my {name}": value for name, value in told.items()}])
     call = calls_of(read_usage(frame, columns={name: f"my {name}" for name in TARGETS}))[0]
     written = {"resource": "contoso", "region": "eastus", "stream": True, "service_tier": "priority", "user": "42"}
+    written |= {"spillover": False}
     written |= {"request_id": "5", "latency_ms": 12.5, "status": 200, "usage_quality": "aggregated"}
     written["timestamp"] = pd.Timestamp("2026-10-14T02:00:00Z")
     assert {name: call[name] for name in {**told, **written}} == {**told, **written}

@@ -40,5 +40,6 @@ def test_a_row_of_the_table_is_so(tmp_path: Path, name: str) -> None:
         said = row[column].partition(",")[0]
         assert said in ("yes", "no")
         assert any(frame[one].notna().any() for one in names) == (said == "yes"), column
+    assert (row["contents"] == "no") == (LOG_FORMATS[name].contents is None)
     with_given = read_rows(tmp_path, SAMPLES[name], deployment="given").frame
     assert ("given" in row["deployment"]) == ("given" in with_given["deployment"].tolist())

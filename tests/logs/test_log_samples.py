@@ -195,7 +195,8 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def test_the_example_log_is_what_its_script_writes(tmp_path: Path) -> None:
     generator().write(tmp_path)
     assert files_of(tmp_path / "logs") == files_of(EXAMPLES / "logs")
-    assert (tmp_path / "expected.json").read_bytes() == (EXAMPLES / "expected.json").read_bytes()
+    for name in ("expected.json", "history.csv"):
+        assert (tmp_path / name).read_bytes() == (EXAMPLES / name).read_bytes()
 
 
 def test_the_example_log_reads_as_its_ledger_says() -> None:

@@ -15,6 +15,7 @@ from ..version import __version__
 from .count import count
 from .deployments import deployments
 from .estimate import estimate
+from .forecast import forecast
 from .jobs import jobs
 from .models import models
 from .output import EXIT_FAILED
@@ -23,6 +24,7 @@ from .ptu import ptu
 from .reconcile import reconcile
 from .report import report
 from .tokens import tokens
+from .whatif import whatif
 
 __all__ = ["main"]
 
@@ -42,5 +44,5 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-for _command in (count, tokens, estimate, jobs, report, reconcile, deployments, prices, ptu, models):
+for _command in (count, tokens, estimate, jobs, report, forecast, whatif, reconcile, deployments, prices, ptu, models):
     main.add_command(_command)

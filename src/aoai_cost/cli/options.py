@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "amount",
+    "budget",
+    "budget_in",
     "by",
     "column_map",
     "currency",
@@ -65,6 +67,25 @@ def amount(ctx: click.Context, param: click.Parameter, value: str | None) -> Dec
     if not amount.is_finite() or amount < 0:
         raise click.BadParameter(f"{value!r} is not an amount of at least 0", ctx, param)
     return amount
+
+
+def budget(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[Decimal, str | None] | None:
+    """Read an amount, which may be followed by its currency: 1000, or 1000 EUR."""
+    if value is None:
+        return None
+    number, _, code = value.strip().partition(" ")
+    found = amount(ctx, param, number)
+    assert found is not None
+    return found, _currency(ctx, param, code.strip() or None)
+
+
+def budget_in(currency: str, given: tuple[Decimal, str | None] | None) -> Decimal | None:
+    """Return the amount of a budget, which must be in the currency of the prices."""
+    if given is None:
+        return None
+    if given[1] not in (None, currency):
+        raise click.UsageError(f"--budget is in {given[1]}, and the prices are in {currency}; --currency changes that")
+    return given[0]
 
 
 def sku(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:

@@ -6,12 +6,13 @@ from .formats import LOG_FORMATS, list_formats
 from .primary import Comparison
 from .reader import ReadOptions, read_usage, sum_usage
 from .rejects import Reject
-from .schema import Counts, Facets, FileCounts, LogFormat, Part, PartKind, RowError, Tokens, UsageLog
+from .schema import Content, Counts, Facets, FileCounts, LogFormat, Part, PartKind, RowError, Tokens, UsageLog
 from .sums import Group, GroupKey, UsageSums
 
 __all__ = [
     "LOG_FORMATS",
     "Comparison",
+    "Content",
     "Counts",
     "Facets",
     "FileCounts",

@@ -42,6 +42,7 @@ TARGETS = (
 """What a column of the user's can be, as in ``UsageLog.frame``."""
 
 _WHOLE = re.compile(r"(\d{1,20})\.0+", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 class ColumnMap:
@@ -114,6 +115,7 @@ class ColumnMap:
             service_tier=None if tier is None else tier.lower(),
             user=text("user"),
             app=text("app"),
+            spillover=to_flag(of("spillover")),
         )
         requests = to_count(_as_number(of("requests")), "requests")
         request_id = text("request_id")
@@ -176,7 +178,9 @@ def _timestamp_us(value: Any) -> int | None:
     if isinstance(value, datetime):
         value = (value if value.tzinfo is None else value.astimezone(UTC)).isoformat()
     elif isinstance(value, date):
-        value = f"{value.isoformat()}T00:00:00"
+        value = value.isoformat()
     elif isinstance(value, Decimal):
         value = float(value)
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        value += "T00:00:00"
     return to_timestamp_us(value, "timestamp")

@@ -13,7 +13,7 @@ from .parts import Parts, Shared, some
 from .rejects import Reject
 from .schema import QUALITIES, Facets, Tokens
 
-__all__ = ["COLUMNS", "make_frame", "make_rejected"]
+__all__ = ["COLUMNS", "in_order", "make_frame", "make_images", "make_recounted", "make_rejected"]
 
 COLUMNS = (
     "timestamp",
@@ -29,6 +29,7 @@ COLUMNS = (
     "status",
     "latency_ms",
     "stream",
+    "spillover",
     "service_tier",
     "user",
     "app",
@@ -41,15 +42,20 @@ COLUMNS = (
 """The columns of ``UsageLog.frame`` in order."""
 
 
-def make_frame(calls: Calls, shared: Shared, files: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the frame, sorted by what the calls say, and the table of what is not counted in tokens."""
+def in_order(calls: Calls, shared: Shared) -> Calls:
+    """Return the calls sorted by what they say, as the frame has them."""
     order = _told_order(calls.rows, shared)
-    rows, quality = some(calls.rows, order), calls.quality[order]
+    return Calls(some(calls.rows, order), calls.quality[order], calls.conflicts[order])
+
+
+def make_frame(calls: Calls, shared: Shared, files: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the frame of calls that are in order, and the table of what is not counted in tokens."""
+    rows, quality = calls.rows, calls.quality
     facets = rows["facets"].astype(np.int64)
     columns: dict[str, Any] = {"timestamp": _times(rows["timestamp_us"])}
     for name in Facets._fields:
         values = [getattr(one, name) for one in shared.facets.all]
-        if name == "stream":
+        if name in ("stream", "spillover"):
             flags = np.array([-1 if value is None else value for value in values], np.int8)[facets]
             columns[name] = pd.arrays.BooleanArray(flags == 1, flags < 0)
         else:
@@ -102,6 +108,40 @@ def _quantities(rows: Parts, shared: Shared) -> pd.DataFrame:
     for name in ("meter", "modality", "variant"):
         frame[name] = _categories(frame[name].tolist(), np.arange(len(frame)))
     return frame.astype({"row": "int64", "quantity": "int64"})
+
+
+def make_recounted(found: Sequence[tuple[int, str, int, str, int | None, int | None]]) -> pd.DataFrame:
+    """Return what calls count under other models: the columns of ``UsageLog.recounted`` of each."""
+    rows, models, tokens, certainties, outputs, served = _columns_of(found, 6)
+    each = np.arange(len(found))
+    return pd.DataFrame(
+        {
+            "row": np.array(rows, np.int64),
+            "model": _categories(models, each),
+            "input_tokens": np.array(tokens, np.int64),
+            "input_certainty": _categories(certainties, each),
+            "output_tokens": _numbers(outputs, "int64"),
+            "served_tokens": _numbers(served, "int64"),
+        }
+    )
+
+
+def make_images(found: Sequence[tuple[int, int, int, str, int]]) -> pd.DataFrame:
+    """Return the images in requests: (row, width, height, detail, count) of each."""
+    rows, widths, heights, details, counts = _columns_of(found, 5)
+    return pd.DataFrame(
+        {
+            "row": np.array(rows, np.int64),
+            "width_px": np.array(widths, np.int64),
+            "height_px": np.array(heights, np.int64),
+            "detail": _categories(details, np.arange(len(found))),
+            "count": np.array(counts, np.int64),
+        }
+    )
+
+
+def _columns_of(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
 
 
 def make_rejected(rows: Sequence[Reject], files: Sequence[str]) -> pd.DataFrame:

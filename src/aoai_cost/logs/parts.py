@@ -32,10 +32,12 @@ __all__ = [
     "Runs",
     "Shared",
     "Source",
+    "digest_at",
     "digest_of",
     "part_of",
     "partition",
     "record_of",
+    "short_digest",
     "some",
     "together",
     "words",
@@ -160,11 +162,9 @@ def record_of(
         tokens.append(value or 0)
         bits |= (value is not None) << i
     return (
-        np.frombuffer(_digest((place.key, str(place.line), str(place.record))), "u8")
-        if identity is None
-        else digest_of(shared, source, identity),
-        _short_digest(part.call_id or None),
-        _short_digest(part.request_id) if part.kind in PartKind.OF_SUMS else 0,
+        digest_at(shared, source, identity, place),
+        short_digest(part.call_id or None),
+        short_digest(part.request_id) if part.kind in PartKind.OF_SUMS else 0,
         tokens,
         NOT_A_TIME if part.timestamp_us is None else part.timestamp_us,
         np.nan if part.duration_ms is None else part.duration_ms,
@@ -183,6 +183,13 @@ def record_of(
         QUALITIES.index(part.quality),
         part.rank,
     )
+
+
+def digest_at(shared: Shared, source: int, identity: tuple[str, ...] | None, place: Place) -> npt.NDArray[np.uint64]:
+    """Return the digest by which a row is known, shape (2,); without an identity no other row has it."""
+    if identity is None:
+        return np.frombuffer(_digest((place.key, str(place.line), str(place.record))), "u8")
+    return digest_of(shared, source, identity)
 
 
 def digest_of(shared: Shared, source: int, identity: tuple[str, ...]) -> npt.NDArray[np.uint64]:
@@ -219,8 +226,9 @@ def _digest(texts: tuple[str, ...]) -> bytes:
     return digest(tuple(text.encode("utf-8", "surrogatepass") for text in texts))
 
 
-def _short_digest(text: str | None) -> int:
-    # Never 0, which stands for no id.
+def short_digest(text: str | None) -> int:
+    """Return the digest of an id, 0 where there is none."""
+    # Never 0 otherwise, which stands for no id.
     return 0 if text is None else int.from_bytes(_digest((text,))[:8], "little") | 1
 
 

@@ -58,6 +58,7 @@ def read_usage(
     storage_options: Mapping[str, Any] | None = None,
     strict: bool = False,
     rejects: str | os.PathLike[str] | None = None,
+    recount: Sequence[str] = (),
 ) -> UsageLog:
     """Read usage logs into one row per call.
 
@@ -99,6 +100,10 @@ def read_usage(
     rejects : path, optional
         A file to write every row to that cannot be read, as JSON lines with the columns of ``UsageLog.rejected``, which
         lists the first 100,000 of each file. It is there once everything is read, and not at all after an error.
+    recount : sequence of str
+        Names of models under which to count the requests and answers that a log holds, for ``UsageLog.recounted`` and
+        ``images``: the log is read a second time, and of texts and images only integers are kept. Docs/log-formats.md
+        says which formats hold them, and when a count is exact.
 
     Returns
     -------
@@ -108,15 +113,17 @@ def read_usage(
     ------
     UsageFormatError
         If a path is missing or cannot be opened, if a store refuses or fails, if no file is of the hours asked for, if
-        no row of any file is of a known format, if `columns` names what is not there, or under `strict`.
+        no row of any file is of a known format, if `columns` names what is not there, if `recount` is asked of what can
+        be read only once, or under `strict`.
     MissingExtraError
         For a URL without adlfs, and for an Arrow stream without pyarrow.
     LogFormatError
         If a package that adds a format cannot be loaded.
     UnknownNameError
-        For an unknown `format`.
+        For an unknown `format`, or a model of `recount` that is not known.
     RequestError
-        If `rejects` would overwrite a file that is read.
+        If `rejects` would overwrite a file that is read; if a model of `recount` has no text encoding, or there is
+        nothing to count in a table that `columns` describes.
     OSError
         If `rejects` cannot be written, or a temporary file for what memory does not hold.
 
@@ -126,11 +133,19 @@ def read_usage(
     >>> log.counts.total.requests == len(log.frame)
     True
     """
-    from .frame import make_frame
+    from .frame import in_order, make_frame, make_images, make_recounted
 
+    if recount:
+        from .recount import recount_calls, targets_of  # what counts texts is loaded for whoever wants it
+
+        targets = targets_of(recount)
+        if columns is not None:
+            raise RequestError("recount", "columns name no requests and no answers, so that there is nothing to count")
     options = Options.of(format, columns, deployment, resource, asked_period(since, until), strict)
     others, tables = _apart(paths)
     files = find_files(others, options.period, storage_options) if others or not tables else []
+    if recount and (streams := [file.shown for file in files if file.is_stream()]):
+        raise UsageFormatError(streams[0], "recount reads a log twice, and this can be read only once")
     with open_rejects(rejects) as rejects_file:
         reading = _Here(files, tables, options, Rejects(rejects_file), keep_texts=True)
         calls = list(reading.calls())
@@ -142,8 +157,12 @@ def read_usage(
         sums, choice = reading.usage_sums([everything])
         if choice.comparisons:
             everything = everything.some(~choice.calls_that_gave_way(everything.rows))
+        everything = in_order(everything, reading.shared)
         frame, quantities = make_frame(everything, reading.shared, reading.files)
-        return UsageLog(frame=frame, quantities=quantities, sums=sums)
+        recounted, images = make_recounted([]), make_images([])
+        if recount:
+            recounted, images = recount_calls(everything, reading.shared, files, options, targets)
+        return UsageLog(frame=frame, quantities=quantities, sums=sums, recounted=recounted, images=images)
 
 
 def sum_usage(

@@ -18,9 +18,9 @@ from .fields import to_text
 from .formats import find_formats
 from .masked import mask
 from .nesting import span_records
-from .parts import PartTable, Place, Quantities, Shared, record_of
+from .parts import Parts, PartTable, Place, Quantities, Shared, record_of
 from .rejects import Reject
-from .schema import ContinuedError, Facets, FileCounts, LogFormat, PartKind, RowError
+from .schema import ContinuedError, Facets, FileCounts, Identity, LogFormat, Part, PartKind, RowError
 
 if TYPE_CHECKING:
     from ..sources.tables import ArrowTable
@@ -178,6 +178,8 @@ class Reading:
     options choose, for whoever knows them already.
     """
 
+    _wants_contents = False
+
     def __init__(
         self,
         options: Options,
@@ -214,7 +216,7 @@ class Reading:
         """
         current = self._begin(file.shown, key, lambda: lines_before(file, section))
         steps = _Steps(current.account, section, advance)
-        for piece in read_pieces(file, section, steps.at, self._columns):
+        for piece in read_pieces(file, section, steps.at, self._columns, contents=self._wants_contents):
             self._read_any(piece, current)
             steps.told()
         steps.end()
@@ -250,7 +252,7 @@ class Reading:
                 columns = reader.columns
                 plain = columns.plain
                 parts["section"], parts["line"] = current.section, columns.lines[plain] + piece.line
-                self._table.add_many(parts)
+                self._keep_parts(parts)
                 current.account.counts.rows += len(parts)
                 self._recognised |= len(parts) > 0
                 self._sources.update(parts["source"][:1].tolist())
@@ -313,6 +315,12 @@ class Reading:
         self._sources.add(source)
         self._has_sums |= part.kind in PartKind.OF_SUMS
         place = Place(current.section, current.line or 0, current.record, current.key)
+        self._keep(source, record, identity, part, place)
+
+    def _keep_parts(self, parts: Parts) -> None:
+        self._table.add_many(parts)
+
+    def _keep(self, source: int, row: Mapping[str, Any], identity: Identity | None, part: Part, place: Place) -> None:
         record = record_of(self.shared, source, identity, part, place)
         if part.span is None:
             self._table.add(record)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NO_TOKENS",
     "QUALITIES",
+    "Content",
     "ContinuedError",
     "Counts",
     "Facets",
@@ -91,17 +92,25 @@ class Facets(NamedTuple):
     user: str | None = None
     """Who asked: a person, a team, a key, a product, whatever the source tells apart."""
     app: str | None = None
+    spillover: bool | None = None
+    """Whether another deployment served what was asked of a provisioned one that had no room."""
 
     def with_given(self, deployment: str | None, resource: str | None) -> Facets:
         """Return self with the names that the user gave where the log has none."""
         return self._replace(deployment=self.deployment or deployment, resource=self.resource or resource)
 
     def filled(self, other: Facets) -> Facets:
-        """Return self with what `other` knows where self knows nothing."""
+        """Return self with what `other` knows where self knows nothing.
+
+        Who tells of spill-over names the deployment that served, if anybody does; the others, the one that was asked.
+        """
         if other is self or None not in self:
             return self
-        known = zip(self, other, strict=True)
-        return Facets._make(mine if mine is not None else theirs for mine, theirs in known)
+        pairs = zip(self, other, strict=True)
+        found = Facets._make(mine if mine is not None else theirs for mine, theirs in pairs)
+        if (self.spillover is None) != (other.spillover is None) and found.spillover:
+            return found._replace(deployment=other.deployment if self.spillover is None else self.deployment)
+        return found
 
 
 class Tokens(NamedTuple):
@@ -183,6 +192,15 @@ class Part(NamedTuple):
     """The spans around it that are known."""
 
 
+class Content(NamedTuple):
+    """What one row holds of what a call said, to be counted and forgotten (`aoai_cost.logs.contents`)."""
+
+    request: Mapping[str, Any] | None = None
+    """The body of the request, in the form of Chat Completions, Responses, Embeddings or Completions."""
+    answer: tuple[str, ...] | None = None
+    """The visible texts of the answer and the arguments of the calls of tools in it."""
+
+
 class LineReader(Protocol):
     """Reads whole pieces of JSON lines at once: the plain lines of one format, and none that `read` reads otherwise."""
 
@@ -217,6 +235,11 @@ class LogFormat:
     """Makes what reads whole pieces of JSON lines of this format at once, given the number of the format."""
     open: Callable[[Mapping[str, Any]], Iterator[Any]] | None = None
     """Yields the rows of a record that holds many, once ``sniff`` told it; each is read and counted by itself."""
+    contents: Callable[[Mapping[str, Any]], Content] | None = None
+    """Gives what a row says to the model and what that answered, of a format that holds it; wrong shapes are nothing.
+
+    It is asked only where somebody wants it counted anew, of rows that ``read`` took.
+    """
 
 
 @dataclass(slots=True)
@@ -290,11 +313,19 @@ class UsageLog:
         ``prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens, audio_in,
         audio_out, image_in, image_out`` (Int64, overlapping as the service reports them);
         ``requests`` (Int64; 1 but for rows that are sums, where the source may not say it);
-        ``status`` (Int16), ``latency_ms`` (Float64), ``stream`` (boolean), ``service_tier, user, app, usage_quality,
-        source_format, source_file`` (category), ``source_line`` (Int64), ``request_id`` (string). Null means that the
-        log does not tell; it never means zero. No prompt and no completion is in it.
+        ``status`` (Int16), ``latency_ms`` (Float64), ``stream, spillover`` (boolean), ``service_tier, user, app,
+        usage_quality, source_format, source_file`` (category), ``source_line`` (Int64), ``request_id`` (string). Null
+        means that the log does not tell; it never means zero. No prompt and no completion is in it.
     quantities : DataFrame
         ``row`` (label in `frame`), ``meter``, ``modality``, ``variant``, ``quantity``: what is not counted in tokens.
+    recounted : DataFrame
+        ``row`` (label in `frame`), ``model``, ``input_tokens`` (int64), ``input_certainty`` (category: ``exact``,
+        ``estimated``, ``lower_bound``), ``output_tokens`` (Int64), ``served_tokens`` (Int64): what calls would count
+        under other models, and the same input under the model that served, where `read_usage` was asked to ``recount``;
+        otherwise empty.
+    images : DataFrame
+        ``row``, ``width_px``, ``height_px``, ``detail``, ``count``: the images in the requests of these calls, as far
+        as their sizes are in the log.
     rejected : DataFrame
         ``source_file``, ``line`` (from 1; in a file that is one JSON document, the number of the record; null for
         the whole file), ``offset`` (bytes, in the decompressed file; null in a document and in a table), ``reason``,
@@ -312,6 +343,8 @@ class UsageLog:
     frame: pd.DataFrame
     quantities: pd.DataFrame
     sums: UsageSums
+    recounted: pd.DataFrame
+    images: pd.DataFrame
 
     @property
     def rejected(self) -> pd.DataFrame:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..report import CostReport
 
 __all__ = [
+    "CERTAINTY",
     "COMPARED",
     "GAP_LEGEND",
     "OPTIONAL",
@@ -26,6 +27,7 @@ __all__ = [
     "comparison",
     "cost",
     "days",
+    "finest",
     "heading",
     "meter",
     "period",
@@ -40,6 +42,7 @@ __all__ = [
 _HEADINGS = {
     "period": "Period",
     "not_billed": "Not billed",
+    "spilled": "Spilled over",
     "unmetered": "No tokens logged",
     "cached_input": "Cached input",
     "cache_write": "Cache write",
@@ -52,6 +55,7 @@ _COUNTED = (
     "not_billed",
     "failed",
     "throttled",
+    "spilled",
     "input",
     "cached_input",
     "cache_write",
@@ -59,6 +63,7 @@ _COUNTED = (
 )
 _ALWAYS = ("requests", "input", "output")
 OPTIONAL = (
+    "spilled",
     "throttled",
     "failed",
     "cache_write",
@@ -85,6 +90,13 @@ _DOUBT_WORDS = {"unmetered": "calls without tokens", "conflicts": "calls whose r
 
 COMPARED = ("Resource", "Source", "Counted instead", "Hours", "Calls", "Input tokens", "Output tokens")
 """The headings of the comparison of sources."""
+
+CERTAINTY = {
+    "exact": ("", "every call is priced"),
+    "estimated": ("estimated", "a price or a count rests on an assumption, see the notes"),
+    "lower_bound": ("at least", "some calls or rows have no price or no tokens, see below"),
+}
+"""What a total is beside its number, and why."""
 
 GAP_LEGEND = "? : something in this row has no price or no tokens, and would add to its cost"
 
@@ -162,6 +174,11 @@ def comparison(report: CostReport) -> list[tuple[str, ...]]:
     ]
 
 
+def finest(report: CostReport) -> pd.DataFrame:
+    """Return the lines by day, user and app; by period where a report, made by hand, has no others."""
+    return report.days if len(report.days) or not len(report.lines) else report.lines
+
+
 def rows(frame: pd.DataFrame) -> Iterator[Any]:
     """Yield the rows of a frame, columns as attributes."""
     yield from frame.itertuples(index=False)
@@ -169,4 +186,4 @@ def rows(frame: pd.DataFrame) -> Iterator[Any]:
 
 def meter(row: Any) -> str:
     """Return what a row of lines or of unpriced quantities counts: ``audio input``, ``image hd_low_res``."""
-    return " ".join(filter(None, ("" if row.modality == "text" else row.modality, row.meter, row.variant)))
+    return plain(" ".join(filter(None, ("" if row.modality == "text" else row.modality, row.meter, row.variant))))

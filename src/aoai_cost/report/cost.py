@@ -12,7 +12,7 @@ from typing import Any, Literal, Unpack, cast
 import pandas as pd
 
 from .. import markup
-from ..catalog import Deployments, read_deployments
+from ..catalog import Deployment, Deployments, read_deployments
 from ..errors import RequestError, shorten
 from ..logs import Comparison, Counts, ReadOptions, UsageLog, UsageSums, sum_usage
 from ..prices import PriceBook
@@ -33,11 +33,13 @@ class CostReport:
     ----------
     frame : DataFrame
         One row per period and `by`: requests, of them unmetered and not billed ones, those that failed (HTTP status of
-        400 or more) and of these the throttled ones (429), disjoint token meters (int64),
+        400 or more) and of these the throttled ones (429), those that spilled over from provisioned units, disjoint
+        token meters (int64),
         ``cost`` (Decimal; None where nothing in the row has a price) and ``complete`` (False where something in the row
         has no price or no tokens, and would add to its cost).
     lines : DataFrame
-        The same money by meter and price row: quantity, unit, price, amount, and the row's name, source and date.
+        The same money by meter and price row: quantity, unit, price, the price before discounts, amount,
+        and the row's name, source and date.
     total : Decimal
         The sum of all lines, in `currency`.
     certainty : str
@@ -58,6 +60,8 @@ class CostReport:
         ``frame`` at its finest: by ``day`` (date; None where the log does not tell it) and everything in `BY`.
     deployments, prices
         What the report was made with.
+    timed : tuple of Deployment
+        Those of which hours are priced, on the days on which they live.
     """
 
     frame: pd.DataFrame
@@ -76,6 +80,7 @@ class CostReport:
     calls: pd.DataFrame = field(default_factory=lambda: Pricing(PriceBook.bundled()).calls_frame())
     deployments: Deployments = field(default_factory=lambda: Deployments(()), repr=False)
     prices: PriceBook | None = field(default=None, repr=False)
+    timed: tuple[Deployment, ...] = field(default=(), repr=False)
 
     @property
     def requests(self) -> int:
@@ -276,6 +281,7 @@ def report_on(work: Workload, by: Sequence[str] = ("deployment",), every: Every 
         calls=pricing.calls_frame(),
         deployments=work.deployments,
         prices=work.prices,
+        timed=work.timed,
     )
 
 

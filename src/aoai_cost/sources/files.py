@@ -228,12 +228,18 @@ def _has_lines(file: LogFile) -> bool:
 
 
 def read_pieces(
-    file: LogFile, section: Section, at: Callable[[int], None], columns: Collection[str] | None = None
+    file: LogFile,
+    section: Section,
+    at: Callable[[int], None],
+    columns: Collection[str] | None = None,
+    *,
+    contents: bool = False,
 ) -> Iterator[Piece | Raw]:
     """Yield a file in order: lines in pieces as they are, and what does not stand in whole lines record by record.
 
     Of a section come the lines that begin in it, numbered from 1. `at` is told how far the file was read, in bytes.
-    Where only `columns` are wanted, a file that keeps them apart is asked for no others.
+    Where only `columns` are wanted, a file that keeps them apart is asked for no others, and for those that hold
+    prompts and answers only with `contents`.
 
     Raises
     ------
@@ -243,7 +249,7 @@ def read_pieces(
     try:
         with file.open() as opened:
             can_tell = opened.seekable()
-            for piece in _read(opened, columns) if section.end is None else _read_lines(opened, section):
+            for piece in _read(opened, columns, contents) if section.end is None else _read_lines(opened, section):
                 if can_tell:
                     at(opened.tell())
                 yield piece
@@ -306,13 +312,13 @@ def open_line(piece: Piece, start: int, end: int, number: int) -> Iterator[Raw]:
     return _open_line(Raw(piece.line + number, piece.offset + start, line)) if line else iter(())
 
 
-def _read(file: BinaryIO, columns: Collection[str] | None) -> Iterator[Piece | Raw]:
+def _read(file: BinaryIO, columns: Collection[str] | None, contents: bool) -> Iterator[Piece | Raw]:
     chunks = text_chunks(file)
     try:
         head = next(chunks, b"")
     except ParquetError:
         if file.seekable():
-            yield from read_parquet(file, columns)
+            yield from read_parquet(file, columns, contents=contents)
         else:
             reason = "a Parquet file is not read from a pipe; write it to a file first"
             yield Raw(None, 0, None, reason, damaged=True)

@@ -33,7 +33,7 @@ _MOST_HELD_BYTES = 64 << 20
 """So much of a table waits for a time that tells the order of month and day; the portal exports as much at most."""
 _ROWS_AT_ONCE = 1_024
 _VALUES_AT_ONCE = 16_384
-# Columns that hold prompts and answers, and that no format looks at: they are not even read.
+# Columns that hold prompts and answers, which nobody looks at who does not count them anew: they are not even read.
 CONTENTS = frozenset(
     (
         *("RequestMessages", "ResponseMessages"),  # API Management
@@ -392,10 +392,11 @@ def _cells(text: str, delimiter: str) -> list[str] | None:
         at = end + 1
 
 
-def read_parquet(file: BinaryIO, columns: Collection[str] | None = None) -> Iterator[Raw]:
+def read_parquet(file: BinaryIO, columns: Collection[str] | None = None, *, contents: bool = False) -> Iterator[Raw]:
     """Yield the rows of a Parquet file as dictionaries of what JSON could hold.
 
-    Only `columns` are read, where they are given; else all but `CONTENTS`, as far as these hold texts or objects.
+    Only `columns` are read, where they are given; else all but `CONTENTS`, as far as these hold texts or objects,
+    which only `contents` asks for.
     """
     try:
         import pyarrow
@@ -412,7 +413,8 @@ def read_parquet(file: BinaryIO, columns: Collection[str] | None = None) -> Iter
                 yield Raw(None, None, None, "the Parquet file has no columns, too many, or two of a name", damaged=True)
                 return
             if columns is None:
-                wanted = [one.name for one in table.schema_arrow if one.name not in CONTENTS or _is_number(one.type)]
+                left_out = frozenset() if contents else CONTENTS
+                wanted = [one.name for one in table.schema_arrow if one.name not in left_out or _is_number(one.type)]
             else:
                 wanted = [name for name in names if name in columns]
             # Without any column of interest there are rows all the same, to be told about.

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..catalog import get_model
 from ..logs import Group, UsageLog
 from ..logs.schema import QUALITIES, Tokens
 from ..logs.sums import short_context
@@ -78,6 +79,7 @@ class Calls:
     requests: npt.NDArray[np.int64]
     quality: npt.NDArray[np.int8]
     status: npt.NDArray[np.int64]
+    spilled: npt.NDArray[np.bool_]
     tokens: npt.NDArray[np.int64]
     beside: Beside
 
@@ -122,6 +124,7 @@ class Calls:
             aggregated=kinds[_AGGREGATED],
             failed=int((self.status >= 400).sum()),
             throttled=int((self.status == 429).sum()),
+            spilled=int(self.spilled.sum()),
             usage=Usage(tokens) + others,
         )
 
@@ -144,9 +147,7 @@ def with_calls(work: Workload, log: UsageLog) -> Workload:
     every = _all_calls(log)
     found: dict[tuple[Any, ...], npt.NDArray[np.int64]] = {}
     order = np.argsort(groups, kind="stable")
-    ends = np.flatnonzero(np.append(groups[order][1:] != groups[order][:-1], True)) + 1
-    for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True):
-        rows = order[start:end]
+    for rows in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1) if len(order) else ():
         first = frame.iloc[int(rows[0])]
         names = {name: None if pd.isna(first[name]) else str(first[name]) for name in _KEY}
         day = None if pd.isna(first["timestamp"]) else first["timestamp"].date()
@@ -190,11 +191,28 @@ def _all_calls(log: UsageLog) -> Calls:
         requests=frame["requests"].to_numpy("int64", na_value=0),
         quality=quality,
         status=frame["status"].to_numpy("int64", na_value=0),
+        spilled=frame["spillover"].to_numpy("bool", na_value=False),
         tokens=tokens,
         beside=Beside(
             others={row: Usage(quantities) for row, quantities in others.items()},
             tokens=tokens,
-            recounted={},
-            images={},
+            recounted=_recounted(log),
+            images=_images(log),
         ),
     )
+
+
+def _recounted(log: UsageLog) -> dict[str, dict[int, Recount]]:
+    found: dict[str, dict[int, Recount]] = {}
+    columns = ["row", "model", "input_tokens", "input_certainty", "output_tokens"]
+    for row, model, tokens, certainty, output in log.recounted[columns].itertuples(index=False, name=None):
+        counted = Recount(tokens, None if pd.isna(output) else int(output), certainty == "exact")
+        found.setdefault(get_model(model).name, {})[row] = counted
+    return found
+
+
+def _images(log: UsageLog) -> dict[int, list[SeenImages]]:
+    found: dict[int, list[SeenImages]] = {}
+    for row, *image in log.images.itertuples(index=False, name=None):
+        found.setdefault(row, []).append(SeenImages(*image))
+    return found

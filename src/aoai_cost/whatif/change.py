@@ -61,6 +61,11 @@ class Change:
         """Tell whether a deployment is among those that the change is for."""
         return not self.only or any(_names(name, deployment) for name in self.only)
 
+    def finds_nothing(self, calls: str = "calls") -> RequestError:
+        """Return the error for a log without calls that the change is for."""
+        where = ", ".join(self.only) or "any deployment in the deployments file"
+        return RequestError(type(self).__name__, f"the log has no {calls} of {where} that could change")
+
     def each(
         self,
         work: Workload,
@@ -68,11 +73,12 @@ class Change:
         *,
         timed: Callable[[Deployment], Deployment | None] = lambda one: one,
         found: Callable[[Deployment], bool] = lambda one: True,
+        calls: str = "calls",
     ) -> Workload:
         """Return a workload with other loads, and other deployments that cost by the hour, where it is for them.
 
         `change` makes of a load, and of what serves it, any number of loads, and `timed` of a deployment one or none.
-        `found` tells more closely what the change is for.
+        `found` tells more closely what the change is for, and `calls` says it.
         """
         loads: list[Load] = []
         hit = False
@@ -91,7 +97,7 @@ class Change:
             else:
                 kept.append(one)
         if not hit:
-            raise RequestError(type(self).__name__, f"nothing in the log is what it is for: {self!r}")
+            raise self.finds_nothing(calls)
         return replace(work, loads=tuple(loads), timed=tuple(kept)).assuming(self.note)
 
 
@@ -124,5 +130,7 @@ def percent_of(share: Fraction) -> str:
 
 
 def _names(name: str, deployment: Deployment) -> bool:
+    if name.lower() == deployment.name.lower():
+        return True
     resource, _, own = name.rpartition("/")
-    return own.lower() == deployment.name.lower() and (not resource or same_resource(resource, deployment.resource))
+    return bool(resource) and own.lower() == deployment.name.lower() and same_resource(resource, deployment.resource)

@@ -112,7 +112,7 @@ def what_if(
     Examples
     --------
     >>> log = read_usage("examples/logs")
-    >>> found = what_if(log, UseBatch("0.3", only="agent"), deployments="examples/deployments.toml")
+    >>> found = what_if(log, UseBatch("0.3", only="fast"), deployments="examples/deployments.toml")
     >>> found.difference < 0
     True
     """

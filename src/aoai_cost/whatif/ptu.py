@@ -87,7 +87,7 @@ class BuyPtu(Change):
             if load.calls.tokens.any():
                 loads.setdefault((one.resource, one.name), []).append(load)
         if not loads:
-            raise RequestError("BuyPtu", f"nothing in the log is what it is for: {self!r}")
+            raise self.finds_nothing("calls paid by the token")
         notes = [self.note]
         moved: dict[int, list[Load]] = {}
         bought: list[Load] = []
@@ -257,7 +257,7 @@ def _unit_price(deployment: Deployment, term: str, book: PriceBook, on: date) ->
 
 def _reserved(deployment: Deployment, units: int, term: str, period: tuple[date, date]) -> Iterator[Load]:
     """Yield the units of a reservation, day by day."""
-    group = Group(0, 0, 0, 0, 0, 0, 0, Usage({_term_key(term): units}))
+    group = Group(0, 0, 0, 0, 0, 0, 0, 0, Usage({_term_key(term): units}))
     for ordinal in range(period[0].toordinal(), period[1].toordinal()):
         key = GroupKey(
             date.fromordinal(ordinal), deployment.resource, deployment.name, deployment.model, deployment.version,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ..catalog import Deployment, Model, get_model, split_model_name
 from ..errors import ImageError, RequestError, UnknownNameError, shorten
+from ..logs.schema import Tokens
 from ..logs.sums import short_context
 from ..report import Load, Workload
 from ..tokens import count_image_tokens
@@ -49,7 +50,8 @@ class SwapModel(Change):
     @property
     def note(self) -> str:
         """What is changed."""
-        return f"{self.to} answered in place of {self.model}, with answers and reasoning as long as they were"
+        alike = "the same answers, as much reasoning, the same shares of the input cached"
+        return f"{self.to} answered in place of {self.model}: {alike}"
 
     def apply(self, work: Workload) -> Workload:
         """Return the workload with the other model."""
@@ -64,6 +66,7 @@ class SwapModel(Change):
             lambda load, served: _swapped(load, served, new, told),
             timed=other,
             found=lambda one: _is_model(one, *wanted) and bool(self.only or not one.fine_tuned),
+            calls=f"calls to {self.model}",
         )
         notes = told.notes(new)
         return changed.assuming(*notes, estimated=bool(notes))
@@ -189,7 +192,7 @@ class _Told:
     """What is to be said of calls that were given to another model."""
 
     def __init__(self) -> None:
-        self.kept, self.estimated, self.cached = 0, 0, 0
+        self.kept, self.estimated = 0, 0
 
     def notes(self, new: Model) -> list[str]:
         notes = []
@@ -200,8 +203,6 @@ class _Told:
             )
         if self.estimated:
             notes.append(f"calls whose tokens for {new.name} are an estimate: {self.estimated:,}")
-        if self.cached:
-            notes.append(f"calls of which the same share is taken to be cached for {new.name}: {self.cached:,}")
         return notes
 
 
@@ -212,7 +213,7 @@ def _swapped(load: Load, served: Deployment, new: Model, told: _Told) -> list[Lo
     alike = (old.encoding, old.chat_rule, old.image_rule) == (new.encoding, new.chat_rule, new.image_rule)
     swapped = replace(load, served=replace(served, model=new.name, version=new.version, fine_tuned=""))
     if isinstance(swapped, CallLoad):
-        calls = swapped.calls if alike else _recounted(swapped.calls, new, told)
+        calls = swapped.calls if alike else _recounted(swapped.calls, old, new, told)
         return _by_band(swapped, calls, short_context(new.name))
     n_calls = load.group.requests - load.group.not_billed
     told.kept += 0 if alike else n_calls
@@ -223,19 +224,26 @@ def _swapped(load: Load, served: Deployment, new: Model, told: _Told) -> list[Lo
     return [swapped]
 
 
-def _recounted(calls: Calls, new: Model, told: _Told) -> Calls:
+def _recounted(calls: Calls, old: Model, new: Model, told: _Told) -> Calls:
     """Return calls with the tokens that were counted for another model while reading, where they were."""
     counted = calls.beside.recounted.get(new.name, {})
-    prompt = calls.column("prompt_tokens").copy()
+    prompt, completion = calls.column("prompt_tokens").copy(), calls.column("completion_tokens").copy()
     for i, row in enumerate(calls.rows.tolist()):
         found = counted.get(row)
-        if found is not None:
-            # What other changes made of the call stays.
-            prompt[i] = max(0, prompt[i] + found.input_tokens - calls.beside.tokens[row, 0])
-            told.estimated += not found.exact
-        else:
+        if found is None:
             told.kept += int(calls.tokens[i].any())
-    return _with_prompt(calls, prompt)
+            continue
+        # What other changes made of the call stays.
+        before = dict(zip(Tokens._fields, calls.beside.tokens[row].tolist(), strict=True))
+        prompt[i] = max(0, prompt[i] + found.input_tokens - before["prompt_tokens"])
+        exact = found.exact
+        if old.encoding != new.encoding and completion[i]:
+            # Nothing tells whether the service would count the answer's text as it is counted here.
+            exact = False
+            if found.output_tokens is not None:
+                completion[i] = max(0, completion[i] + found.output_tokens - before["completion_tokens"])
+        told.estimated += not exact
+    return _with_prompt(calls.with_tokens(completion_tokens=completion), prompt)
 
 
 def _with_prompt(calls: Calls, prompt: npt.NDArray[np.int64]) -> Calls:

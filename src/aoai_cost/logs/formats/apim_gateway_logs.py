@@ -2,7 +2,7 @@
 
 Rows of the table ``ApiManagementGatewayLogs``, or of the category ``GatewayLogs`` in an event hub or a storage account.
 They are joined to ``ApiManagementGatewayLlmLog`` rows of the same call. The gateway logs the body of the backend and
-then its own, which repeats it: one of them counts. Of bodies only names, times and counts are read.
+then its own, which repeats it: one of them counts. Of bodies only names, times and counts are kept.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Any
 
 from ...catalog import account_of_host
 from ...sources.files import open_text
+from ..contents import answer_of, request_of
 from ..fields import to_duration_ms, to_text
 from ..operations import api_of
-from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind
+from ..schema import NO_TOKENS, Content, Facets, Identity, LogFormat, Part, PartKind
 from . import apim_llm_log, openai_audio, openai_response, openai_stream
 from .apim_llm_log import Row
 
@@ -50,14 +51,16 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     if not (backend.is_model or asked.is_model) or _only_looks(row, asked, backend):
         return None
     operation = row.text("OperationId")
+    spilled, served = row.spillover(backend.deployment or asked.deployment)
     facets = Facets(
         # The gateway's own resource and region are not the model's: they must not choose a price.
         resource=backend.account,
-        deployment=backend.deployment or asked.deployment,
+        deployment=served,
         api=api_of(operation) or backend.api or asked.api,
         operation=operation,
         user=row.user(),
         app=row.text("ProductId"),
+        spillover=spilled,
     )
     duration_ms = to_duration_ms(row.get("TotalTime", "durationMs"))
     part = Part(PartKind.STATUS, "", facets, timestamp_us, NO_TOKENS, row.status(), duration_ms, identity[1])
@@ -123,4 +126,22 @@ def _parts(body: Any) -> Iterator[Part]:
                     break
 
 
-FORMAT = LogFormat("apim-gateway-logs", sniff, read, names_resource=False, calls_of=apim_llm_log.FORMAT.name)
+def contents(record: Mapping[str, Any]) -> Content:
+    """Return the bodies of a call, those of the backend where they are logged."""
+    row = Row(record)
+    requests = (request_of(row.get(name)) for name in ("BackendRequestBody", "RequestBody"))
+    answers = (answer_of(row.get(name)) for name in ("BackendResponseBody", "ResponseBody"))
+    return Content(
+        next((one for one in requests if one is not None), None),
+        next((one for one in answers if one is not None), None),
+    )
+
+
+FORMAT = LogFormat(
+    "apim-gateway-logs",
+    sniff,
+    read,
+    names_resource=False,
+    calls_of=apim_llm_log.FORMAT.name,
+    contents=contents,
+)

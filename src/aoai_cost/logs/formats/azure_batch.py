@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..contents import answer_of, request_of
 from ..fields import needed_id, to_status, to_text
 from ..operations import api_of
-from ..schema import Facets, Identity, LogFormat, Part, PartKind, RowError
+from ..schema import Content, Facets, Identity, LogFormat, Part, PartKind, RowError
 from . import openai_response
 
 __all__ = ["FORMAT"]
@@ -37,6 +38,14 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
         return None
     custom_id = needed_id(record["custom_id"], "custom_id")
     return (_TIER, custom_id), _asked(record) if _is_input(record) else _answered(record, custom_id)
+
+
+def contents(record: Mapping[str, Any]) -> Content:
+    """Return the request of a line of the input, or the answer of one of the output."""
+    if _is_input(record):
+        return Content(request_of(record["body"]))
+    response = record.get("response")
+    return Content(answer=answer_of(response.get("body")) if isinstance(response, dict) else None)
 
 
 def _asked(record: Mapping[str, Any]) -> Part:
@@ -73,5 +82,11 @@ def _answered(record: Mapping[str, Any], custom_id: str) -> Part:
 
 
 FORMAT = LogFormat(
-    "azure-batch", sniff, read, names_deployment=False, names_resource=False, calls_of=openai_response.FORMAT.name
+    "azure-batch",
+    sniff,
+    read,
+    names_deployment=False,
+    names_resource=False,
+    calls_of=openai_response.FORMAT.name,
+    contents=contents,
 )

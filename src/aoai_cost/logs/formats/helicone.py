@@ -1,4 +1,4 @@
-"""Requests as Helicone's export and the pages of its API write them, one call each. Bodies are never read."""
+"""Requests as Helicone's export and the pages of its API write them, one call each. Of bodies only counts are kept."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..contents import answer_of, request_of
 from ..fields import needed_id, needed_time_us, served_model, to_count, to_duration_ms, to_status, to_text
 from ..operations import api_of
-from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, Tokens
+from ..schema import NO_TOKENS, Content, Facets, Identity, LogFormat, Part, PartKind, Tokens
 from ..tracers import in_pages, is_azure, is_elsewhere, to_object, to_place, without_vendor
 
 __all__ = ["FORMAT"]
@@ -94,4 +95,11 @@ def _app(properties: Any) -> str | None:
     return next((text for name in _APP if (text := to_text(named.get(name), "request_properties")) is not None), None)
 
 
-FORMAT = LogFormat("helicone", sniff, read, names_deployment=False, names_resource=False, open=open_page)
+def contents(record: Mapping[str, Any]) -> Content:
+    """Return both bodies."""
+    return Content(request_of(record.get("request_body")), answer_of(record.get("response_body")))
+
+
+FORMAT = LogFormat(
+    "helicone", sniff, read, names_deployment=False, names_resource=False, open=open_page, contents=contents
+)

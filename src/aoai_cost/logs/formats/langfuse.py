@@ -2,7 +2,7 @@
 
 Only GENERATION and EMBEDDING are calls of a model. The buckets of ``usage_details`` are meant to be disjoint, where the
 service's own counts overlap: what is cached is added back to the input, and what was reasoned to the output. Some
-wrappers leave the parts inside; the total tells. Inputs, outputs and messages are never read.
+wrappers leave the parts inside; the total tells. Inputs and outputs are only counted, where that is asked for.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..contents import answer_of, messages_body, parsed, prompt_of
 from ..fields import needed_id, needed_time_us, served_model, to_count, to_text, to_timestamp_us, to_tokens
-from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
+from ..schema import NO_TOKENS, Content, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
 from ..tracers import in_pages, to_object, without_vendor
 
 __all__ = ["FORMAT"]
@@ -116,4 +117,17 @@ def _added(into: int, out: int, parts_in: int, parts_out: int, total: int | None
     return fit[0] if fit else (parts_in, parts_out)
 
 
-FORMAT = LogFormat("langfuse", sniff, read, names_deployment=False, names_resource=False, open=open_page)
+def contents(record: Mapping[str, Any]) -> Content:
+    """Return the input, which is a list of messages where there are no tools, and the output: a message as a rule."""
+    asked, told = parsed(record.get("input")), parsed(record.get("output"))
+    if record.get("type") == "EMBEDDING" and not isinstance(asked, dict):
+        asked = {"input": asked}
+    if isinstance(text := record.get("output"), str) and text[:1] not in ("{", "["):
+        # An answer may be its text alone, whatever else that would be in JSON.
+        told = {"role": "assistant", "content": told if isinstance(told, str) else text}
+    return Content(prompt_of(asked) or messages_body(asked), answer_of(told))
+
+
+FORMAT = LogFormat(
+    "langfuse", sniff, read, names_deployment=False, names_resource=False, open=open_page, contents=contents
+)

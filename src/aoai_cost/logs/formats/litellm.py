@@ -1,6 +1,7 @@
 """Rows of LiteLLM's table ``LiteLLM_SpendLogs``, as its proxy's API or an export of the database gives them.
 
-``spend`` is what the proxy thinks that a call costs; it is never read. Messages and responses are never read.
+``spend`` is what the proxy thinks that a call costs; it is never read. Messages and responses are only
+counted, where that is asked for.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import orjson
 
 from ...catalog import get_model
 from ...errors import UnknownNameError
+from ..contents import answer_of, messages_body, prompt_of
 from ..fields import (
     needed_id,
     needed_time_us,
@@ -25,7 +27,7 @@ from ..fields import (
     to_tokens,
 )
 from ..operations import api_of
-from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
+from ..schema import NO_TOKENS, Content, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
 from ..tracers import in_pages, is_elsewhere, status_of_error, to_object, to_place, without_vendor
 
 __all__ = ["FORMAT"]
@@ -151,4 +153,12 @@ def _app(record: Mapping[str, Any], metadata: Mapping[str, Any]) -> str | None:
     return to_text(", ".join(sorted(own)), "request_tags")
 
 
-FORMAT = LogFormat("litellm", sniff, read, names_deployment=False, names_resource=False, open=open_page)
+def contents(record: Mapping[str, Any]) -> Content:
+    """Return the request as the proxy took it, or its messages alone, and the answer."""
+    request = prompt_of(record.get("proxy_server_request")) or messages_body(record.get("messages"))
+    return Content(request, answer_of(record.get("response")))
+
+
+FORMAT = LogFormat(
+    "litellm", sniff, read, names_deployment=False, names_resource=False, open=open_page, contents=contents
+)

@@ -1,7 +1,7 @@
 """Bodies of answers as the service returns them, one JSON object each.
 
 Chat Completions, Responses, Embeddings, Completions and Images, and the bodies of errors. A body names the model that
-served it, never the deployment: that was in the URL. Contents are never read.
+served it, never the deployment: that was in the URL. Contents are only counted, where that is asked for.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...catalog import image_variant
+from ..contents import answer_of, request_of
 from ..fields import served_model, to_status, to_text, to_timestamp_us, to_tokens
-from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError
+from ..schema import NO_TOKENS, Content, Facets, Identity, LogFormat, Part, PartKind, RowError
 
 __all__ = ["FORMAT", "is_of_audio", "read", "read_answer", "sniff", "time_of"]
 
@@ -178,4 +179,9 @@ def _images(record: Mapping[str, Any]) -> int | None:
     return len(made) if made and len(made) == len(data) else None
 
 
-FORMAT = LogFormat("openai-response", sniff, read, names_deployment=False, names_resource=False)
+def contents(record: Mapping[str, Any]) -> Content:
+    """Return the answer and, where a logger wrote it beside the body's own fields, its ``request``."""
+    return Content(request_of(record.get("request")), answer_of(record))
+
+
+FORMAT = LogFormat("openai-response", sniff, read, names_deployment=False, names_resource=False, contents=contents)

@@ -2,7 +2,8 @@
 
 Only spans of inference count: an agent's span repeats the tokens of the calls below it, and the metrics and logs of the
 same conventions are a second view of the same calls. Of inference within inference the innermost spans count: a
-framework writes the calls of the client below it once more. Attributes that hold messages are never read.
+framework writes the calls of the client below it once more. Attributes that hold messages are only counted, where that
+is asked for (`otel_contents`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ..fields import EARLIEST_US, LATEST_US, needed_id, served_model, to_count, 
 from ..operations import api_of
 from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
 from ..tracers import is_azure, is_elsewhere, status_of_error, to_place, without_vendor
+from . import otel_contents
 
 __all__ = ["FORMAT"]
 
@@ -243,4 +245,12 @@ def _to_us(value: Any, name: str) -> int | None:
     return found
 
 
-FORMAT = LogFormat("otel-genai", sniff, read, names_deployment=False, names_resource=False, open=open_document)
+FORMAT = LogFormat(
+    "otel-genai",
+    sniff,
+    read,
+    names_deployment=False,
+    names_resource=False,
+    open=open_document,
+    contents=otel_contents.contents,
+)

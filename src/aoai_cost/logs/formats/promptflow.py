@@ -1,8 +1,8 @@
 """Spans of prompt flow, as OpenTelemetry's SDK writes a span to JSON (``span.to_json()``).
 
 Each span has the sums of those below it (``__computed__.cumulative_token_count``): only the spans of type LLM and
-Embedding are calls. Inputs and outputs are in events, which are never read. Spans that it sends by OTLP are read too:
-see `otel_genai.py`.
+Embedding are calls. Inputs and outputs are in events, and only counted, where that is asked for. Spans that it sends by
+OTLP are read too: see `otel_genai.py`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..contents import answer_of, parsed, prompt_of
 from ..fields import needed_id, needed_time_us, served_model, to_count, to_text, to_timestamp_us
-from ..schema import NO_TOKENS, Facets, Identity, LogFormat, Part, PartKind, Tokens
+from ..schema import NO_TOKENS, Content, Facets, Identity, LogFormat, Part, PartKind, Tokens
 from ..tracers import to_object
 
 __all__ = ["FORMAT"]
 
 _API_OF = {"LLM": "chat", "Embedding": "embeddings"}
+_INPUTS, _OUTPUT = "promptflow.function.inputs", "promptflow.function.output"
 
 
 def sniff(record: Mapping[str, Any]) -> bool:
@@ -52,4 +54,15 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     return (trace, span), part
 
 
-FORMAT = LogFormat("promptflow", sniff, read, names_deployment=False, names_resource=False)
+def contents(record: Mapping[str, Any]) -> Content:
+    """Return what the traced function of the SDK was given, and what it gave."""
+    told: dict[Any, Any] = {}
+    events = record.get("events")
+    for event in events if isinstance(events, list) else ():
+        attributes = event.get("attributes") if isinstance(event, dict) else None
+        if isinstance(attributes, dict) and isinstance(name := event.get("name"), str):
+            told[name] = parsed(attributes.get("payload"))
+    return Content(prompt_of(told.get(_INPUTS)), answer_of(told.get(_OUTPUT)))
+
+
+FORMAT = LogFormat("promptflow", sniff, read, names_deployment=False, names_resource=False, contents=contents)
