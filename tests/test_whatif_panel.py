@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from aoai_cost import (
@@ -120,8 +121,6 @@ def test_what_cannot_be_told_is_said_and_the_panel_goes_on(log: UsageLog) -> Non
 def test_hostile_names_are_escaped(log: UsageLog) -> None:
     hostile = "<script>alert(1)</script>"
     chat = Deployment("c", hostile, "gpt-4o", version="2024-11-20", sku="GlobalStandard")
-    import pandas as pd
-
     frame = pd.DataFrame({"when": ["2026-10-14T00:00:00Z"], "n": [1_000_000], "d": [hostile]})
     columns = {"timestamp": "when", "prompt_tokens": "n", "deployment": "d"}
     panel = whatif_panel(read_usage(frame, columns=columns), deployments=Deployments([chat]))

@@ -41,11 +41,12 @@ TOKEN_STYLE = """
 
 _COLOURS = 5
 
-# A notebook has styles of its own for tables; these hold inside a result alone.
+# A notebook has styles of its own for tables; these hold inside a result alone. JupyterLab's give way only to ":not".
 _RESULT_STYLE = """
 .aoai-cost .headline { font-size: 1.15em; font-weight: 600; margin: .25em 0; }
-.aoai-cost table th, .aoai-cost table td { text-align: left; vertical-align: top; }
+.aoai-cost table th:not(.n), .aoai-cost table td:not(.n) { text-align: left; vertical-align: top; }
 .aoai-cost table .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.aoai-cost th { white-space: nowrap; }
 .aoai-cost .w { overflow-wrap: anywhere; }
 """
 _SHOWN_ROWS = 20

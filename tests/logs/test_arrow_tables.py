@@ -102,12 +102,12 @@ def test_types_of_polars_alone() -> None:
     frame = pl.DataFrame(
         {
             "when": pl.Series([datetime(2026, 10, 14, 2, tzinfo=ZoneInfo("Asia/Tokyo"))] * 2),
-            "in_tok": pl.Series([100, 5], dtype=pl.Int128),
+            "in_tok": pl.Series([100, 5], dtype=pl.Decimal(20, 0)),
             "out_tok": pl.Series(["10", None], dtype=pl.String),
             "llm": pl.Series(["gpt-4o", "gpt-4o"], dtype=pl.Enum(["gpt-4o"])),
         }
     )
-    log = read_usage(frame.with_columns(pl.col("in_tok").cast(pl.Decimal(20, 0))), columns=NAMES)
+    log = read_usage(frame, columns=NAMES)
     assert [str(one["timestamp"]) for one in calls_of(log)] == ["2026-10-13 17:00:00+00:00"] * 2
     assert sorted(log.frame["prompt_tokens"]) == [5, 100]
     assert log.frame["source_file"].unique().tolist() == ["DataFrame 1"]

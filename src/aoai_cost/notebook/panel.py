@@ -103,7 +103,7 @@ class WhatIfPanel:
     def changes(self) -> tuple[Change, ...]:
         """What the controls say, in the order in which it is applied."""
         told: list[Change | None] = [
-            SwapModel(self._model.value, self._to.value) if self._model.value and not self._to.disabled else None,
+            SwapModel(self._model.value, self._to.value) if self._model.value and self._to.value else None,
             None if self._cached.value < 0 else CacheShare(Fraction(self._cached.value, 100)),
             UseBatch(Fraction(self._batch.value, 100)) if self._batch.value else None,
             None if self._volume.value == 100 else ScaleVolume(Fraction(self._volume.value, 100)),

@@ -33,6 +33,10 @@ _LONGEST_NUMBER = 60
 _LONG_CONTEXT_TOKENS = 128_000
 
 
+def _number(value: Fraction) -> str:
+    return markup.amount(value).removesuffix(".00")
+
+
 def exact(field: str, value: object, most: int = _MOST) -> Fraction:
     """Read a number from 0 to `most` as it is written: the float 0.4 is four tenths. Else a RequestError of `field`."""
     found = ""  # of a whole number nothing is quoted: it can be too long to be written
@@ -132,7 +136,7 @@ class PtuParameters:
             ("versions", ", ".join(self.versions)),
             ("input tokens a minute of a PTU", f"{self.input_tpm_per_ptu:,}"),
             *[(sku, f"at least {minimum} PTUs, in steps of {increment}") for sku, minimum, increment in self.sizes],
-            *[(f"weight of {name}", markup.amount(weight)) for name, weight in self.weights],
+            *[(f"weight of {name}", _number(weight)) for name, weight in self.weights],
             ("document", f"{self.source} of {self.doc_date}: {self.title}"),
             ("note", self.note),
         ]
@@ -174,8 +178,8 @@ class PtuSize:
         minimum, increment = self.parameters.size_of(self.sku)
         told = [
             ("deployment type", self.sku),
-            ("traffic", f"{markup.amount(self.normalized_tpm)} normalized tokens a minute"),
-            ("PTUs needed", markup.amount(self.raw_units)),
+            ("traffic", f"{_number(self.normalized_tpm)} normalized tokens a minute"),
+            ("PTUs needed", _number(self.raw_units)),
             ("deployed", f"at least {minimum}, in steps of {increment}"),
             ("document", f"{self.parameters.source} of {self.parameters.doc_date}: {self.parameters.title}"),
         ]

@@ -98,7 +98,7 @@ class Spillover:
                 "spills over",
                 f"{markup.amount(100 * self.spilled_share)} % of the requests: {markup.amount(self.spilled_amount)}",
             ),
-            ("minutes", markup.amount(self.minutes)),
+            ("minutes", markup.amount(self.minutes).removesuffix(".00")),
         ]
         return markup.result(f"{markup.amount(self.amount)} together", markup.facts(told))
 
