@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ..errors import MissingExtraError, RequestError
-from .files import report_head
+from .json_file import report_head
 from .words import finest
 
 try:
