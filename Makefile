@@ -18,7 +18,7 @@ NEWEST ?= $(shell for v in 3.15 3.14 3.13 3.12; do for p in python$$v $(HOME)/.p
 	$$p -c '' 2>/dev/null && echo $$p && exit; done; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt types bench compare checked sanitized deep azurite fuzz newest sdk spark golden accuracy leave-one-out dist clean
+.PHONY: help demo test lint fmt types bench compare checked sanitized deep azurite fuzz newest sdk spark notebooks golden accuracy leave-one-out dist clean
 
 help:  ## list the words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -106,7 +106,7 @@ sanitized: $(VENV)/.dev  ## the kernels' tests under the address and the undefin
 		--deselect tests/tokens/test_vocabulary.py::test_the_build_writes_every_vocabulary
 
 deep: $(VENV)/.dev checked sanitized  ## many examples, and the slow checks
-	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -m "not dist and not azurite and not spark"
+	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -m "not dist and not azurite and not spark and not browser"
 
 # The storage emulator of Azure; the newest version that Node 18 runs, which is Debian's.
 AZURITE_VERSION := 3.35.0
@@ -156,6 +156,9 @@ sdk: $(SDKS:%=build/sdk-%/.installed)  ## a watched client on older versions of 
 
 spark: $(VENV)/.spark  ## token counts and reports on a local Spark; needs Java 17 or 21
 	JAVA_HOME=$$(.ci/java) && export JAVA_HOME && $(BIN)/python -m pytest -q -m spark tests/test_spark.py
+
+notebooks: $(VENV)/.test  ## run every notebook from top to bottom
+	$(BIN)/python -m pytest -q -n auto -m notebooks tests/test_notebooks.py
 
 golden: $(VENV)/.installed  ## rewrite what is generated: catalogue, price table, table of what is covered, example log
 	$(BIN)/python -m aoai_cost.catalog.compile

@@ -6,6 +6,8 @@ import contextlib
 import io
 import json
 import os
+import pty
+import re
 import shlex
 import subprocess
 import sys
@@ -358,6 +360,89 @@ def test_a_report_is_not_written_over_what_it_is_made_from(tmp_path: Path) -> No
     assert run("report", str(logs), "--csv", str(logs / "new.csv")).exit_code == 3
 
 
+def test_a_report_is_written_as_the_suffix_of_each_path_says(tmp_path: Path) -> None:
+    names = ["r.csv", "r.focus.csv", "r.html", "r.json", "r.md", "r.parquet", "r.xlsx"]
+    words = [word for name in names for word in ("--write", str(tmp_path / name))]
+    result = run("report", LOGS, "--deployments", DEPLOYMENTS, *words, "--json")
+    assert result.exit_code == 3
+    assert [path.name for path in sorted(tmp_path.iterdir())] == names
+    assert json.loads((tmp_path / "r.json").read_text("utf-8")) == data(result)
+    assert [line.split("/")[-1] for line in result.stderr.splitlines() if line.startswith("wrote ")] == names
+    assert (tmp_path / "r.xlsx").read_bytes().startswith(b"PK")
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        pytest.param(
+            "r.pdf", "a report is written as csv, html, json, md, parquet, xlsx, focus; found 'pdf'", id="form"
+        ),
+        pytest.param("", "the path is empty", id="nothing"),
+        pytest.param(".", "is a directory", id="folder"),
+    ],
+)
+def test_a_path_that_no_report_can_be_written_to_ends_before_reading(path: str, said: str) -> None:
+    result = run("report", "no/such/log.json", "--write", path)
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())
+
+
+def test_a_form_without_its_extra_ends_before_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "aoai_cost.render.excel", raising=False)
+    monkeypatch.setitem(sys.modules, "xlsxwriter", None)
+    result = run("report", "no/such/log.json", "--write", "r.xlsx")
+    assert result.exit_code == 1
+    assert result.stderr == "error: the 'report' extra is not installed; run: pip install \"aoai-cost[report]\"\n"
+
+
+def test_a_written_report_is_not_put_over_what_it_is_made_from(tmp_path: Path) -> None:
+    log = tmp_path / "log.json"
+    body = {"id": "a", "object": "chat.completion", "created": 1_790_000_000, "model": "gpt-4o-2024-11-20"}
+    log.write_text(json.dumps(body | {"usage": {"prompt_tokens": 1, "completion_tokens": 1}}) + "\n", "utf-8")
+    before = log.read_bytes()
+    assert "would be overwritten" in run("report", str(log), "--write", str(log)).stderr
+    link = tmp_path / "link.xlsx"
+    link.symlink_to(log)
+    assert "would be overwritten" in run("report", str(log), "--write", str(link)).stderr
+    assert log.read_bytes() == before
+    one, same = str(tmp_path / "r.csv"), str(tmp_path / "x" / ".." / "r.csv")
+    assert "both name" in run("report", str(log), "--write", one, "--write", same).stderr
+    assert "both name" in run("report", str(log), "--write", one, "--csv", one).stderr
+    assert "both name" in run("report", str(log), "--write", one, "--rejects", one).stderr
+    assert run("report", str(log), "--write", one, "--write", one).stderr.count("wrote") == 1
+
+
+def in_a_terminal(**env: str) -> str:
+    """Return what a report of the example log shows in a terminal, escapes and all."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "aoai_cost.cli", "report", LOGS]
+    shown = b""
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=kept | {"COLUMNS": "80"} | env):
+        os.close(theirs)
+        with contextlib.suppress(OSError):  # Linux says so when nobody has the other end any more
+            while more := os.read(ours, 1 << 16):
+                shown += more
+    os.close(ours)
+    return shown.decode()
+
+
+COLOUR = re.compile(r"\x1b\[(3[0-7]|9[0-7]|38;)")
+
+
+def test_colours_are_for_terminals_that_want_them() -> None:
+    assert COLOUR.search(in_a_terminal(TERM="xterm-256color"))
+    asked_not_to = in_a_terminal(TERM="xterm-256color", NO_COLOR="1")
+    assert "Azure OpenAI cost" in asked_not_to
+    assert not COLOUR.search(asked_not_to)
+    assert "\x1b" not in in_a_terminal(TERM="dumb")
+    command = [sys.executable, "-m", "aoai_cost.cli", "report", LOGS]
+    env = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"} | {"TERM": "xterm-256color"}
+    piped = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert "Azure OpenAI cost" in piped.stdout
+    assert "\x1b" not in piped.stdout + piped.stderr
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_json_is_json_in_any_encoding(tmp_path: Path, encoding: str) -> None:
     name = os.fsdecode("😀".encode() + b"\xff.txt")
@@ -495,3 +580,71 @@ def test_a_report_makes_no_frame_of_calls(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr("aoai_cost.logs.frame.make_frame", refuse)
     assert run("report", LOGS, "--deployments", DEPLOYMENTS).exit_code == 3
+
+
+def test_whatif_prints_what_changes() -> None:
+    result = run("whatif", LOGS, "--deployments", DEPLOYMENTS, "--only", "agent", "--cached", "0.8")
+    # Something has no price, as in the report.
+    assert result.exit_code == 3
+    assert re.search(r"aoai-shop-sweden\s+agent\s+3\.99\s+3\.31\s+-0\.68", result.stdout)
+    assert "assumed: 80 % of the text input was read from the prompt cache" in result.stdout
+
+
+def test_whatif_changes_in_the_order_of_its_options() -> None:
+    words = ("whatif", LOGS, "--deployments", DEPLOYMENTS, "--json", "--only", "fast")
+    one, other = (
+        data(run(*words, *options))
+        for options in (("--volume", "2", "--batch", "0.5"), ("--batch", "0.5", "--volume", "2"))
+    )
+    assert [change["change"] for change in one["changes"]] == ["ScaleVolume", "UseBatch"]
+    assert [change["change"] for change in other["changes"]] == ["UseBatch", "ScaleVolume"]
+    assert one["after"] == other["after"]
+    assert one["changes"][1] == {"change": "UseBatch", "share": "0.5", "only": ["fast"]}
+    assert Decimal(one["after"]) - Decimal(one["before"]) == Decimal(one["difference"])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(("--swap", "gpt-4o=gpt-4.1"), id="another model"),
+        pytest.param(("--swap", "gpt-4o=gpt-4o-mini", "--recount"), id="another model, counted anew"),
+        pytest.param(("--sku", "DataZoneStandard"), id="another type"),
+        pytest.param(("--region", "swedencentral", "--only", "agent"), id="another region"),
+        pytest.param(("--tier", "priority", "--only", "agent"), id="another tier"),
+        pytest.param(("--cap-output", "100"), id="shorter answers"),
+        pytest.param(("--ptu", "cheapest", "--only", "fast"), id="provisioned units"),
+        pytest.param(("--ptu", "25", "--only", "fast"), id="a number of units"),
+        pytest.param(("--discount", "0.12"), id="a discount"),
+        pytest.param(("--priced-on", "2026-11-01"), id="the prices of a day"),
+    ],
+)
+def test_whatif_knows_each_change(options: tuple[str, ...]) -> None:
+    found = data(run("whatif", LOGS, "--deployments", DEPLOYMENTS, "--json", *options))
+    assert found["schema"] == "aoai_cost.comparison/1"
+    assert found["notes"]
+    assert sum(Decimal(row["before"]) for row in found["rows"] if row["before"]) == Decimal(found["before"])
+    assert sum(Decimal(row["after"]) for row in found["rows"] if row["after"]) == Decimal(found["after"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        pytest.param((), "nothing is changed", id="no change"),
+        pytest.param(("--batch", "3"), "must be a number from 0 to 1", id="more than all"),
+        pytest.param(("--swap", "gpt-4o"), "does not name two models", id="half a swap"),
+        pytest.param(("--swap", "gpt-4o=gpt-4o-minni"), "gpt-4o-mini", id="a model that nobody knows"),
+        pytest.param(("--cap-output", "few"), "must be a whole number", id="a word for a number"),
+        pytest.param(("--priced-on", "2026-13-01"), "month", id="no date"),
+        pytest.param(("--cap-output", "5", "--work", "w"), "look at single calls", id="single calls of a work folder"),
+    ],
+)
+def test_whatif_refuses_what_means_nothing(options: tuple[str, ...], said: str) -> None:
+    result = run("whatif", LOGS, "--deployments", DEPLOYMENTS, *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_whatif_names_what_is_not_in_the_log() -> None:
+    result = run("whatif", LOGS, "--deployments", DEPLOYMENTS, "--batch", "0.3", "--only", "chta")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "the log has no calls of chta" in result.stderr

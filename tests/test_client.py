@@ -29,6 +29,7 @@ from azure_server import (
     ANSWER,
     MARK,
     AzureServer,
+    Reply,
     broken_stream,
     chat_events,
     error,
@@ -37,6 +38,7 @@ from azure_server import (
     held_stream,
     response_body,
     response_events,
+    served,
     silence,
     squeezed,
 )
@@ -724,6 +726,8 @@ def test_a_line_tells_all_but_contents(client: AzureOpenAI, log: Path) -> None:
         "time": "2026-10-01T12:00:00.000000Z",
         "resource": "contoso",
         "deployment": "chat",
+        "served_by": None,
+        "spillover": None,
         "operation": "chat/completions",
         "model": "gpt-4o-2024-11-20",
         "stream": False,
@@ -741,6 +745,23 @@ def test_a_line_tells_all_but_contents(client: AzureOpenAI, log: Path) -> None:
         },
         "usage_source": "service",
     }
+
+
+@pytest.mark.parametrize("spilled", [True, False])
+def test_a_line_tells_who_served(client: AzureOpenAI, server: AzureServer, log: Path, spilled: bool) -> None:
+    who = {"x-ms-deployment-name": "chat-standard" if spilled else "chat"}
+    who |= {"x-ms-spillover-from-deployment": "chat", "x-ms-spillover-error": "429"} if spilled else {}
+
+    def reply(body: Any) -> Reply:
+        status, headers, pieces = served("/openai/deployments/chat/chat/completions", body)
+        return status, {**headers, **who}, pieces
+
+    server.script.append(reply)
+    create(watched(client, log=log))
+    line = one_line(log)
+    assert (line["deployment"], line["served_by"], line["spillover"]) == ("chat", who["x-ms-deployment-name"], spilled)
+    frame = read_usage(log).frame
+    assert (frame["deployment"][0], bool(frame["spillover"][0])) == (who["x-ms-deployment-name"], spilled)
 
 
 WITH_USAGE = {"stream": True, "stream_options": {"include_usage": True}}

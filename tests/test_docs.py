@@ -23,7 +23,15 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = README + "".join(
     (ROOT / "docs" / name).read_text("utf-8")
-    for name in ("prices.md", "log-formats.md", "reconcile.md", "what-if.md", "forecast.md")
+    for name in (
+        "prices.md",
+        "log-formats.md",
+        "reconcile.md",
+        "what-if.md",
+        "forecast.md",
+        "reports.md",
+        "notebooks.md",
+    )
 )
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGES, re.DOTALL)
 # Fetching prices is tested against a server of this machine's own; here nothing goes to the network.

@@ -345,7 +345,7 @@ def test_the_notebook_face_escapes_and_says_the_range() -> None:
     shown = page._repr_html_()
     assert "&lt;b&gt;" in shown
     assert "<b>" not in shown
-    assert "0.00002 USD" in shown
+    assert "0.00002 to 0.00102 USD" in shown
 
 
 def pictures(number: int, url: str) -> dict[str, Any]:

@@ -474,9 +474,12 @@ def test_a_budget_is_exceeded_surely_probably_or_possibly(report: Any) -> None:
 def test_a_notebook_shows_it(report: Any) -> None:
     found = forecast(report(noisy(12, 73)))
     page = found._repr_html_()
-    assert f"{found.expected} USD expected ({found.low} to {found.high} at 80 %)" in page
-    assert page.count("<tr>") == 32
-    assert "no interval" in forecast(report([DOLLAR] * 5))._repr_html_()
+    assert found.low is not None
+    assert found.high is not None
+    assert f"{found.expected:,.2f} USD expected, {found.spent:,.2f} USD spent" in page
+    assert f"{found.low:,.2f} to {found.high:,.2f} USD" in page
+    assert "{} of {} such intervals held".format(*found.coverage) in page
+    assert ">interval<" not in forecast(report([DOLLAR] * 5))._repr_html_()
 
 
 def run(folder: Path, tokens: Sequence[int], *words: str, command: str = "forecast", name: str = "chat") -> Result:

@@ -32,6 +32,8 @@ LEVELS = {
     "whatif": 6,
     "render": 7,
     "cli": 8,
+    "notebook": 8,
+    "pandas": 8,
 }
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 OUTSIDE = {
@@ -45,13 +47,16 @@ OUTSIDE = {
     "fsspec": {"sources/remote.py"},
     "adlfs": {"sources/remote.py"},
     "azure": {"sources/remote.py"},
-    "pyarrow": {"sources/tables.py", "spark"},
+    "pyarrow": {"sources/tables.py", "spark", "render/parquet.py"},
+    "xlsxwriter": {"render/excel.py"},
     "pyspark": {"spark"},
     "zstandard": {"sources/unpack.py"},
     "requests": {"prices/refresh.py"},
     "urllib3": {"prices/refresh.py"},
     "platformdirs": {"prices/captures.py"},
-    "pandas": {"logs", "report", "billing", "forecasts.py", "render", "spark", "whatif"},
+    "pandas": {"logs", "report", "billing", "forecasts.py", "render", "spark", "whatif", "pandas.py"},
+    "IPython": {"notebook"},
+    "ipywidgets": {"notebook"},
     "click": {"cli"},
     "rich": {"cli", "render"},
 }

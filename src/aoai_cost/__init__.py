@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         estimate_transcription,
     )
     from .logs import UsageLog, read_usage
+    from .notebook.panel import whatif_panel
     from .prices import (
         Cost,
         PriceBook,
@@ -121,6 +122,7 @@ _ROOMS = {
         "estimate_transcription",
     ),
     "logs": ("UsageLog", "read_usage"),
+    "notebook": ("load_ipython_extension", "whatif_panel"),
     "prices": (
         "Cost",
         "PriceBook",
@@ -275,6 +277,7 @@ __all__ = [
     "size_ptu",
     "watch",
     "what_if",
+    "whatif_panel",
     "write_report",
 ]
 

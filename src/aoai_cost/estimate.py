@@ -73,17 +73,18 @@ class Estimate:
         return not self.refusals
 
     def _repr_html_(self) -> str:
-        high = "not bounded" if self.high is None else f"{self.high} {self.currency}"
-        head = markup.element(
-            "p",
-            markup.text(
-                f"{self.deployment.name} on {self.on}: {self.low} {self.currency} to {high}, "
-                f"{self.input_tokens:,} input tokens ({self.certainty})"
-            ),
-        )
-        lines = markup.table(("part", "tokens"), [(x.label, f"{x.tokens:,}") for x in self.lines], numeric=(1,))
-        notes = "".join(markup.element("li", markup.text(note)) for note in self.notes)
-        return head + lines + (markup.element("ul", notes) if notes else "")
+        cost = markup.span(self.low, self.high, self.currency)
+        fewest, most = self.output_tokens
+        told = [
+            ("input tokens", f"{self.input_tokens:,} ({self.certainty})"),
+            ("output tokens", f"from {fewest:,}" if most is None else f"{fewest:,} to {most:,}"),
+            ("expected cost", None if self.expected is None else f"{markup.amount(self.expected)} {self.currency}"),
+            ("model", f"{self.deployment.model} {self.deployment.version or ''}"),
+            ("prices of", self.on),
+        ]
+        lines = [(line.label, f"{line.tokens:,}") for line in self.lines]
+        parts = markup.first_rows(("part", "tokens"), lines, len(lines), all_in=".lines", numeric=(1,))
+        return markup.result(f"{self.deployment.name}: {cost}", markup.facts(told), parts, notes=self.notes)
 
 
 def estimate_request(

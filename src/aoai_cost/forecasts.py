@@ -120,13 +120,23 @@ class Forecast:
         return "possible" if self.high is not None and self.high > amount else ""
 
     def _repr_html_(self) -> str:
-        interval = "no interval" if self.low is None else f"{self.low} to {self.high} at {self.level * 100:g} %"
-        words = f"{self.period[0]} to {self.period[1]} (end excluded): {self.expected} {self.currency} expected"
-        head = markup.element("p", markup.text(f"{words} ({interval}), {self.spent} spent by {self.on}"))
-        rows = (["" if cell is None else cell for cell in row] for row in self.days.itertuples(index=False, name=None))
-        body = markup.table(list(self.days.columns), rows, numeric=(1, 3, 4))
-        notes = (self.method, *self.notes)
-        return head + body + markup.element("ul", "".join(markup.element("li", markup.text(n)) for n in notes))
+        expected, spent = (f"{markup.amount(one)} {self.currency}" for one in (self.expected, self.spent))
+        head = f"{self.period[0]} to {self.period[1]} (end excluded): {expected} expected, {spent} spent by {self.on}"
+        held, tried = self.coverage
+        told = [
+            ("interval", None if self.low is None else markup.span(self.low, self.high, self.currency)),
+            ("level", f"{self.level:.0%}, and {held} of {tried} such intervals held before" if tried else None),
+            ("method", self.method),
+            ("certainty", self.certainty),
+        ]
+        rows = (
+            (day, markup.amount(cost), kind, *("" if bound is None else markup.amount(bound) for bound in bounds))
+            for day, cost, kind, *bounds in self.days.itertuples(index=False, name=None)
+        )
+        days = markup.first_rows(
+            list(self.days.columns), rows, len(self.days), all_in=".days", numeric=(1, 3, 4), most=31
+        )
+        return markup.result(head, markup.facts(told), days, notes=self.notes)
 
 
 def forecast(report: CostReport, *, on: date | None = None, until: date | None = None, level: float = 0.8) -> Forecast:

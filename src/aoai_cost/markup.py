@@ -1,13 +1,31 @@
-"""Escaped text, tables, coloured tokens and whole pages as HTML strings; knows no other room."""
+"""Escaped text, tables, results, coloured tokens and whole pages as HTML strings; knows no other room."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Context, Decimal
+from fractions import Fraction
 from html import escape
+from itertools import islice
 
-__all__ = ["TOKEN_STYLE", "element", "page", "table", "text", "tokens", "whole_characters"]
+__all__ = [
+    "TOKEN_STYLE",
+    "account",
+    "amount",
+    "element",
+    "facts",
+    "first_rows",
+    "page",
+    "plain",
+    "result",
+    "span",
+    "table",
+    "text",
+    "tokens",
+    "whole_characters",
+]
 
 TOKEN_STYLE = """
 .tokens { white-space: pre-wrap; overflow-wrap: anywhere; font: 14px/1.7 ui-monospace, Menlo, Consolas, monospace; }
@@ -22,6 +40,18 @@ TOKEN_STYLE = """
 """How `tokens` are coloured: through the ink of light and dark pages alike."""
 
 _COLOURS = 5
+
+# A notebook has styles of its own for tables; these hold inside a result alone. JupyterLab's give way only to ":not".
+_RESULT_STYLE = """
+.aoai-cost .headline { font-size: 1.15em; font-weight: 600; margin: .25em 0; }
+.aoai-cost table th:not(.n), .aoai-cost table td:not(.n) { text-align: left; vertical-align: top; }
+.aoai-cost table .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.aoai-cost th { white-space: nowrap; }
+.aoai-cost .w { overflow-wrap: anywhere; }
+"""
+_SHOWN_ROWS = 20
+_SHOWN_NOTES = 10
+_FOR_READING = Context(prec=28)
 
 
 def text(value: object) -> str:
@@ -61,6 +91,80 @@ def table(
     head = element("thead", cells("th", headings, scope="col"))
     body = element("tbody", "\n".join(cells("td", row) for row in rows))
     return element("table", head + "\n" + body)
+
+
+def result(headline: str, *parts: str, notes: Sequence[object] = ()) -> str:
+    """Return what a notebook shows of a result: one line that says it, tables, and notes; `parts` are HTML already."""
+    said = [element("li", text(plain(note))) for note in notes[:_SHOWN_NOTES]]
+    if len(notes) > _SHOWN_NOTES:
+        said.append(element("li", f"and {len(notes) - _SHOWN_NOTES:,} more in .notes"))
+    listed = element("ul", "\n".join(said)) if said else ""
+    line = element("p", text(plain(headline)), class_="headline")
+    return element(
+        "div", "\n".join([element("style", _RESULT_STYLE), line, *filter(None, parts), listed]), class_="aoai-cost"
+    )
+
+
+def facts(told: Iterable[tuple[str, object]]) -> str:
+    """Return names and values as a table; what is None or empty is left out."""
+    rows = "\n".join(
+        element("tr", element("th", text(name), scope="row") + element("td", text(plain(value)), class_="w"))
+        for name, value in told
+        if value not in (None, "", ())
+    )
+    return element("table", element("tbody", rows)) if rows else ""
+
+
+def first_rows(
+    headings: Sequence[object],
+    rows: Iterable[Sequence[object]],
+    n_rows: int,
+    *,
+    all_in: str,
+    numeric: Sequence[int] = (),
+    most: int = _SHOWN_ROWS,
+) -> str:
+    """Return the first rows as a table, and a line that says where all are if these are not all; empty without rows."""
+    if not n_rows:
+        return ""
+    shown = table(headings, (tuple(map(plain, row)) for row in islice(rows, most)), numeric=numeric)
+    return shown + (element("p", text(f"the first {most:,} of {n_rows:,}; {all_in} has all")) if n_rows > most else "")
+
+
+def amount(value: Decimal | Fraction) -> str:
+    """Return money rounded to cents for reading, or with four digits that count below one cent.
+
+    Files and attributes carry the exact amount; this is for people.
+    """
+    if isinstance(value, Fraction):
+        value = _FOR_READING.divide(Decimal(value.numerator), Decimal(value.denominator))
+    if value == 0 or abs(value) >= Decimal("0.01"):
+        return f"{value:,.2f}"
+    return f"{value:.4g}" if abs(value) >= Decimal("0.00001") else f"{value:.2E}"
+
+
+def span(low: Decimal, high: Decimal | None, currency: str) -> str:
+    """Return what something costs at least and at most, for reading; `high` is None where nothing bounds it."""
+    if high is None:
+        return f"{amount(low)} {currency} or more"
+    return f"{amount(low)} {currency}" if low == high else f"{amount(low)} to {amount(high)} {currency}"
+
+
+def plain(value: object) -> str:
+    """Return `value` as one line of printable text: control characters and lone surrogates are escaped.
+
+    Names in a log are a stranger's text; printed raw they could move the cursor or forge lines.
+    """
+    # pandas, which has a null of its own, takes long to load.
+    if value is None or type(value).__name__ == "NAType" or (isinstance(value, float) and value != value):
+        return "(none)"
+    shown = str(value)
+    return shown if shown.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
+
+
+def account(resource: object) -> str:
+    """Return the account name of an ARM id; any other name as it is."""
+    return plain(resource).rsplit("/", 1)[-1] or plain(resource)
 
 
 def tokens(spelled: Sequence[bytes]) -> str:

@@ -194,6 +194,14 @@ class Usage(Mapping[MeterKey, int]):
             raise RequestError("usage", f"its details exceed the total of {negative[0].meter} tokens")
         return cls(parts)
 
+    def _repr_html_(self) -> str:
+        from . import markup  # counting does without it
+
+        rows = [(*key, f"{quantity:,}", METER_UNITS[key.meter]) for key, quantity in self.items()]
+        headings = (*MeterKey._fields, "quantity", "unit")
+        listed = markup.first_rows(headings, rows, len(rows), all_in="dict(...)", numeric=(3,))
+        return markup.result(f"{self.tokens:,} tokens", listed)
+
     @property
     def tokens(self) -> int:
         """All tokens, of any meter and modality."""

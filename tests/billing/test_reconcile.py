@@ -103,6 +103,7 @@ def assert_adds_up(found: Reconciliation) -> None:
             + found.without_price
             + found.total.only_in_bill
         )
+        assert found.total.billed == sum((amount for _, amount in found.steps), Decimal(0))
 
 
 # The example

@@ -148,7 +148,7 @@ def test_every_column_of_a_log_can_be_given() -> None:
         "timestamp": "2026-10-14T02:00:00Z",
         **{"request_id": 5, "resource": "Contoso/", "region": "East US", "deployment": "chat", "model": "gpt-4o"},
         **{"version": "2024-11-20", "api": "chat", "operation": "create", "stream": "True", "service_tier": "Priority"},
-        **{"user": 42.0, "app": "shop", "status": 200.0, "latency_ms": "12.5", "requests": 3},
+        **{"spillover": "false", "user": 42.0, "app": "shop", "status": 200.0, "latency_ms": "12.5", "requests": 3},
         **{"prompt_tokens": 100, "cached_tokens": 50, "cache_write_tokens": 5, "completion_tokens": 20},
         **{"reasoning_tokens": 5, "audio_in": 1, "audio_out": 1, "image_in": 1, "image_out": 1},
         **{"cached_audio": 1, "cached_image": 1},
@@ -157,6 +157,7 @@ def test_every_column_of_a_log_can_be_given() -> None:
     frame = pd.DataFrame([{f"my {name}": value for name, value in told.items()}])
     call = calls_of(read_usage(frame, columns={name: f"my {name}" for name in TARGETS}))[0]
     written = {"resource": "contoso", "region": "eastus", "stream": True, "service_tier": "priority", "user": "42"}
+    written |= {"spillover": False}
     written |= {"request_id": "5", "latency_ms": 12.5, "status": 200, "usage_quality": "aggregated"}
     written["timestamp"] = pd.Timestamp("2026-10-14T02:00:00Z")
     assert {name: call[name] for name in {**told, **written}} == {**told, **written}

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,9 +18,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from aoai_cost import CostReport, RequestError, write_report
+from aoai_cost import CostReport, MissingPriceError, RequestError, write_report
 from aoai_cost.logs import Counts, FileCounts
-from aoai_cost.render import report_csv, report_html, report_json, report_table
+from aoai_cost.render import report_csv, report_html, report_json, report_markdown, report_table
 from aoai_cost.render.words import amount, plain, quantity
 
 HOSTILE = [
@@ -46,6 +47,7 @@ def make_report(name: str = "chat-prod") -> CostReport:
             "not_billed": [0, 0],
             "failed": [0, 0],
             "throttled": [0, 0],
+            "spilled": [0, 0],
             "input": [1_000_000, 0],
             "cached_input": [0, 0],
             "cache_write": [0, 0],
@@ -209,7 +211,7 @@ def test_amounts_are_rounded_for_people_only(value: str, shown: str) -> None:
     assert amount(Decimal(value)) == shown
 
 
-@pytest.mark.parametrize("form", ["csv", "html", "json"])
+@pytest.mark.parametrize("form", ["csv", "focus.csv", "html", "json", "md", "parquet", "xlsx"])
 def test_a_file_is_written_whole_and_alone(form: str, tmp_path: Path) -> None:
     path = tmp_path / f"report.{form}"
     path.write_text("old", "utf-8")
@@ -295,6 +297,63 @@ def test_time_is_shown_in_hours() -> None:
     assert quantity(15 * 4 * 24 * 3_600_000, "PTU-millisecond") == "1,440 PTU-hours"
     assert quantity(5_400_000, "millisecond") == "1.50 hours"
     assert quantity(1_234, "token") == "1,234 tokens"
+
+
+def unpriced(*reasons: tuple[str, str]) -> CostReport:
+    """A report of quantities without a price: the meter and the reason of each."""
+    report = make_report("chat")
+    first = report.unpriced.to_dict("records")[0] | {"modality": "text"}
+    rows = [first | {"meter": meter, "reason": reason} for meter, reason in reasons]
+    return replace(report, unpriced=pd.DataFrame(rows, dtype=object))
+
+
+def test_a_reason_stands_once_in_the_terminal_whatever_the_meter() -> None:
+    missing = {
+        meter: str(
+            MissingPriceError(
+                model="x", version="1", meter=meter, modality="text", sku="S", region=None, tier="default",
+                band="short", on=date(2026, 10, 12), covered="nobody sells it",
+            )
+        )
+        for meter in ("input", "output")
+    }  # fmt: skip
+    shown = terminal(unpriced(*missing.items(), ("input", "no file"), ("output", "no file")))
+    assert shown.count("nobody sells it") == shown.count("no file") == 1
+    assert "no price for model 'x' version '1', sku 'S', tier" in shown
+    assert shown.count("contoso/chat   chat   input 7 tokens, output 7 tokens") == 2
+    # What a reason says of something else than the meter is another reason.
+    both = terminal(unpriced(("input", "no file"), ("output", "no price")))
+    assert re.search(r"no file\n  contoso/chat +chat +input 7 tokens *\n", both)
+    assert re.search(r"no price\n  contoso/chat +chat +output 7 tokens *\n", both)
+
+
+def test_a_variant_is_a_strangers_text_too() -> None:
+    report = make_report()
+    steering = {"variant": "hd\x1b[2J"}
+    hostile = replace(report, lines=report.lines.assign(**steering), unpriced=report.unpriced.assign(**steering))
+    for shown in (terminal(hostile), report_html(hostile), report_markdown(hostile)):
+        assert "\x1b" not in shown
+        assert "hd\\x1b[2J" in shown
+
+
+def test_a_long_list_of_what_has_no_price_is_cut_and_says_so() -> None:
+    report = unpriced(*[("input", f"reason {i}") for i in range(50)])
+    shown = terminal(report)
+    assert ("reason 19" in shown, "reason 20" in shown) == (True, False)
+    assert "and 30 more; --html and --json list them all" in shown
+    months = report.unpriced.head(2).assign(reason="no file", period=["2026-10", "2026-11"])
+    assert re.search(r"2026-10 +contoso/chat .*\n +2026-11 +contoso/chat ", terminal(replace(report, unpriced=months)))
+
+
+def test_long_paths_are_whole_and_below_each_other_in_a_narrow_terminal() -> None:
+    path = "/".join(["logs"] * 30)
+    cut = tuple(FileCounts(f"{path}/{i}.json", rows=1, requests=1, complete=False) for i in range(2))
+    report = replace(make_report(), counts=Counts(cut))
+    out = io.StringIO()
+    Console(file=out, width=80).print(report_table(report))
+    shown = out.getvalue()
+    assert f"{path}/1.json" in shown.replace("\n", "")
+    assert shown.count("\n  1 rows read, 1 calls, not read to its end") == 2
 
 
 def test_rejected_rows_are_shown_in_the_terminal() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -245,3 +246,43 @@ def test_a_model_that_the_log_does_not_name_may_have_long_prompts(tmp_path: Path
     assert short.certainty == "exact"
     assert unsure.certainty == "estimated"
     assert any("does not name the model; prompts of more than 272,000 tokens" in note for note in unsure.notes)
+
+
+def test_a_report_tells_who_asked(tmp_path: Path) -> None:
+    file = tmp_path / "d.toml"
+    file.write_text(DEPLOYMENTS, "utf-8")
+    names = ("timestamp", "resource", "deployment", "prompt_tokens", "completion_tokens", "user")
+    when = datetime(2026, 10, 14, 12, tzinfo=UTC)
+    rows = [
+        (when, RESOURCE, "chat", tokens, 10, user) for tokens, user in ((1_000, "ann"), (3_000, "bob"), (500, None))
+    ]
+    table = pd.DataFrame(rows, columns=list(names))
+    found = cost_report(table, columns={name: name for name in names}, deployments=file, by=["user"])
+    costs = dict(zip(found.frame["user"], found.frame["cost"], strict=True))
+    # 2.50 and 10 US dollars per million.
+    assert costs == {"ann": Decimal("0.0026"), "bob": Decimal("0.0076"), None: Decimal("0.00135")}
+    # What selects no price does not part the lines.
+    assert len(found.lines) == 2
+    assert len(found.days) == 6
+
+
+def test_the_days_and_calls_of_a_report_add_up_to_it(tmp_path: Path) -> None:
+    bodies = [body(i, 1_000 * i, 100 * i, 10, day=1 + i % 4) for i in range(1, 13)]
+    found = report(tmp_path, bodies)
+    assert sum(found.days["amount"]) == found.total == sum(found.calls["cost"])
+    assert found.calls["requests"].sum() == found.requests == 12
+    assert set(found.days["day"]) == set(found.calls["day"]) == {date(2026, 10, day) for day in range(1, 5)}
+    for meter in ("input", "cached_input", "output"):
+        of_meter = found.days["meter"] == meter
+        assert found.days[of_meter]["quantity"].sum() == found.frame[meter].sum() == found.calls[meter].sum()
+    by_price = found.days.groupby(["meter", "meter_name"])["quantity"].sum()
+    assert by_price.equals(found.lines.groupby(["meter", "meter_name"])["quantity"].sum())
+
+
+def test_failed_and_throttled_calls_are_counted(tmp_path: Path) -> None:
+    names = ("timestamp", "resource", "deployment", "prompt_tokens", "completion_tokens", "status")
+    when = datetime(2026, 10, 14, 12, tzinfo=UTC)
+    rows = [(when, RESOURCE, "chat", 10, 1, status) for status in (200, 200, 400, 408, 429, 429, 429, 500, None)]
+    table = pd.DataFrame(rows, columns=list(names))
+    found = cost_report(table, columns={name: name for name in names})
+    assert found.frame[["requests", "failed", "throttled"]].to_numpy().tolist() == [[9, 6, 3]]

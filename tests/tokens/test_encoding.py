@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -201,6 +203,9 @@ def test_a_batch_takes_what_yields_text() -> None:
         np.array(listed),
         np.array(listed, dtype=object),
         pd.Series(listed),
+        pl.Series(listed),
+        pl.Series(listed, dtype=pl.Categorical),
+        pa.chunked_array([listed[:1], listed[1:]]),
         iter(listed),
     ):
         assert encoding.count_batch(many).tolist() == [2, 0, 1]

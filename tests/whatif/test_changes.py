@@ -216,7 +216,7 @@ def test_a_model_without_a_price_makes_the_difference_unknown() -> None:
     assert set(found.after.unpriced["meter"]) == {"input", "output"}
     assert any("no price is known for chat (input)" in note for note in found.notes)
     assert found.frame["difference"].isna().any()
-    assert "unknown" in found._repr_html_()
+    assert "the difference is not known" in found._repr_html_()
 
 
 def test_what_had_no_price_before_does_not_hide_the_difference() -> None:
@@ -484,7 +484,9 @@ def test_parts_of_a_prompt_never_exceed_it() -> None:
     for name, count in whole.items():
         tokens[0, Tokens._fields.index(name)] = count
     one = np.ones(1, np.int64)
-    calls = Calls(one * 0, one, one, one.astype(np.int8) * 0, one, tokens, tokens[:, [0, 3]], Beside({}, {}, {}))
+    calls = Calls(
+        one * 0, one, one, one.astype(np.int8) * 0, one, one > 1, tokens, tokens[:, [0, 3]], Beside({}, one, {}, {})
+    )
     for prompt in range(19):
         usage = _with_prompt(calls, one * prompt).group().usage
         assert usage.tokens == prompt

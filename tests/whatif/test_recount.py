@@ -46,11 +46,17 @@ def request(*images: tuple[int, int], detail: str = "high", text: str = "What is
     return {"messages": [{"role": "user", "content": [{"type": "text", "text": text}, *parts]}]}
 
 
-def read(folder: Path, *bodies: dict[str, Any], model: str = "gpt-4o-2024-11-20", **options: Any) -> UsageLog:
-    """Read answers that are logged beside their requests, with the tokens that the model counts."""
+def read(
+    folder: Path,
+    *bodies: dict[str, Any],
+    model: str = "gpt-4o-2024-11-20",
+    reported: int | None = None,
+    **options: Any,
+) -> UsageLog:
+    """Read answers that are logged beside their requests, with the tokens that the model counts, or others."""
     rows = []
     for i, body in enumerate(bodies):
-        prompt = count_request(body, model=model).input_tokens
+        prompt = count_request(body, model=model).input_tokens if reported is None else reported
         message = {"role": "assistant", "content": ANSWER}
         rows.append(
             {
@@ -166,3 +172,13 @@ def test_of_an_answer_that_was_cut_off_as_much_is_left(tmp_path: Path) -> None:
     changes = CapOutput(whole - found), SwapModel("gpt-4o", "gpt-4")
     cut = what_if(log, *changes, deployments=FILE, prices=BOOK).after
     assert cut.frame["output"].tolist() == [(whole - found) * found // whole]
+
+
+def test_tools_that_the_log_does_not_hold_are_still_paid(tmp_path: Path) -> None:
+    body = request(text="What is the weather in Bergen?")
+    tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
+    sent = count_request(body | {"tools": [tool]}, model="gpt-4o").input_tokens
+    log = read(tmp_path, body, recount=["gpt-4o-mini"], reported=sent)
+    found = what_if(log, SwapModel("gpt-4o", "gpt-4o-mini"), deployments=FILE, prices=BOOK)
+    assert found.after.frame["input"].tolist() == [sent]
+    assert found.after.certainty == "estimated"

@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
+from .. import markup
 from ..catalog import arm_resource
 from ..errors import BillError, MissingExtraError, RequestError, UsageFormatError, shorten
 from ..prices import PriceBook, exact_sum
@@ -122,6 +123,24 @@ class Bill:
         for row in self.rows:
             by_currency[row.currency].append(row.cost)
         return {currency: exact_sum(costs) for currency, costs in sorted(by_currency.items())}
+
+    def _repr_html_(self) -> str:
+        totals = " and ".join(f"{markup.amount(total)} {currency}" for currency, total in self.totals.items())
+        costs: dict[tuple[str, str, str], list[Decimal]] = defaultdict(list)
+        for row in self.rows:
+            costs[row.resource, row.meter_name, row.currency].append(row.cost)
+        sums = sorted(((exact_sum(some), key) for key, some in costs.items()), key=lambda one: (-one[0], one[1]))
+        rows = (
+            (markup.account(resource), meter, f"{markup.amount(total)} {currency}")
+            for total, (resource, meter, currency) in sums
+        )
+        return markup.result(
+            f"{totals or 'nothing'} billed ({self.view})",
+            markup.first_rows(("resource", "meter", "cost"), rows, len(sums), all_in=".rows", numeric=(2,)),
+            markup.first_rows(BillFile._fields, self.files, len(self.files), all_in=".files", numeric=range(2, 7)),
+            markup.facts([("rows not read", f"{len(self.rejected):,}, see .rejected" if len(self.rejected) else None)]),
+            notes=self.notes,
+        )
 
 
 @dataclass

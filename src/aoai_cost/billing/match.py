@@ -23,6 +23,7 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
+from .. import markup
 from ..catalog import arm_resource, split_model_name, tier_of
 from ..errors import RequestError, shorten
 from ..prices import ANY_MODEL, exact_sum
@@ -121,6 +122,39 @@ class Reconciliation:
     def total(self) -> BillTotal:
         """What was billed in the report's currency."""
         return self.totals[0]
+
+    @property
+    def steps(self) -> tuple[tuple[str, Decimal], ...]:
+        """From the report's total to what was billed: words and amounts, which add up to ``total.billed``."""
+        return (
+            ("What the report says", self.logged),
+            ("less what is only in the log", subtract(Decimal(0), self.only_in_log_cost)),
+            ("less what the bill has in other currencies", subtract(Decimal(0), self.in_other_currencies)),
+            ("other prices than in the report", self.price_difference),
+            ("in both, without a price in the report", self.without_price),
+            ("only in the bill", self.total.only_in_bill_inside),
+            ("only in the bill, on other days than the report's", self.total.outside),
+        )
+
+    def _repr_html_(self) -> str:
+        (first, logged), *others = self.steps
+        steps = [(first, markup.amount(logged)), *((words, markup.amount(one)) for words, one in others if one)]
+        told = [
+            (
+                f"found in the log, {one.currency}",
+                f"{markup.amount(100 * one.explained)} % of {markup.amount(one.inside)}",
+            )
+            for one in self.totals
+            if one.explained is not None
+        ]
+        for name in ("matched", "only_in_bill", "only_in_log"):
+            told.append((name.replace("_", " "), f"{len(getattr(self, name)):,} rows, see .{name}_by_meter()"))
+        return markup.result(
+            f"{markup.amount(self.total.billed)} {self.total.currency} billed",
+            markup.first_rows(("", self.currency), steps, len(steps), all_in=".steps", numeric=(1,)),
+            markup.facts([*told, ("all could be compared", "yes" if self.complete else "no")]),
+            notes=self.notes,
+        )
 
     def matched_by_meter(self) -> pd.DataFrame:
         """Return `matched` over all days and accounts: a row for each meter, with both of its unit prices.

@@ -111,6 +111,12 @@ def tier_of(sku: str, tier: str) -> str:
     return "batch" if sku.endswith("Batch") else tier
 
 
+_SHOWN = (
+    *("resource", "name", "model", "version", "sku", "region", "tier", "ptu_units", "fine_tuned"),
+    *("active_from", "active_to"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Alias:
     """Another name under which logs know a deployment, as after it was renamed or moved to another account.
@@ -152,6 +158,13 @@ class Deployment:
             raise DeploymentsError(
                 "", f"deployment {shorten(self.name)}", f"has no sku; the skus are {', '.join(SKUS)}"
             )
+
+    def _repr_html_(self) -> str:
+        from .. import markup  # counting does without it
+
+        told = [(name.replace("_", " "), getattr(self, name)) for name in _SHOWN if name not in ("resource", "name")]
+        aliases = ", ".join(alias.name for alias in self.aliases)
+        return markup.result(f"{self.resource}/{self.name}", markup.facts([*told, ("aliases", aliases)]))
 
     def active_on(self, on: date) -> bool:
         """Tell whether the deployment lives on this day."""
@@ -241,6 +254,15 @@ class Deployments:
 
     def __repr__(self) -> str:
         return f"Deployments({len(self._all)} entries)"
+
+    def _repr_html_(self) -> str:
+        from .. import markup  # counting does without it
+
+        used = [name for name in _SHOWN if any(getattr(one, name) not in (None, "", "default") for one in self._all)]
+        rows = (["" if (value := getattr(one, name)) is None else value for name in used] for one in self._all)
+        headings = [name.replace("_", " ") for name in used]
+        listed = markup.first_rows(headings, rows, len(self._all), all_in="list(...)")
+        return markup.result(f"{len(self._all):,} deployments", listed)
 
     def find(self, resource: str | None, name: str | None, on: date) -> Deployment | None:
         """Find the deployment that lived on a day; None if there is none or more than one (`why` tells)."""

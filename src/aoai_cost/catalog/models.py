@@ -235,6 +235,29 @@ class Model:
         # Every count and estimate holds its model; all its facts would bury theirs.
         return f"<Model {self.name} {self.version}>"
 
+    def _repr_html_(self) -> str:
+        from .. import markup  # counting does without it
+
+        def tokens(count: int | None) -> str | None:
+            return None if count is None else f"{count:,} tokens"
+
+        told = [
+            ("kind", self.kind),
+            ("encoding", self.encoding and f"{self.encoding} ({self.encoding_known})"),
+            ("context", tokens(self.context_tokens)),
+            ("most input", tokens(self.max_input_tokens)),
+            ("most output", tokens(self.max_output_tokens)),
+            ("priced as long above", tokens(self.long_context_above)),
+            ("reasons", "yes, in tokens billed as output" if self.reasoning else None),
+            ("reads", ", ".join(self.input_modalities)),
+            ("writes", ", ".join(self.output_modalities)),
+            ("lifecycle", self.lifecycle),
+            ("retires", self.retires),
+            ("note", self.note),
+            ("source", f"{self.source}, checked {self.checked}"),
+        ]
+        return markup.result(f"{self.name} {self.version}", markup.facts(told))
+
 
 _MODELS_JSON = Path(__file__).with_name("models.json")
 _DATED = re.compile(r"(?P<name>.+)-(?P<version>\d{4}-\d{2}-\d{2})")

@@ -335,13 +335,17 @@ class Attempt:
         self, answer: Answer | None, usage: Mapping[str, Any] | None, source: str | None, sent: bool
     ) -> dict[str, Any]:
         call, header = self.call, self._headers.get
-        found = call.deployment
+        found, served_by = call.deployment, header("x-ms-deployment-name")
+        spilled = header("x-ms-spillover-from-deployment") is not None
         return {
             "aoai_cost_log": 1,
             "id": f"{call.call_id}-{self.number}",
             "time": self.time.isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "resource": found.resource if found is not None else call.route.resource,
             "deployment": call.route.deployment,
+            "served_by": served_by,
+            # Older services name no deployment in their answers, spilled or not.
+            "spillover": spilled if spilled or served_by is not None else None,
             "operation": call.route.operation,
             "model": answer.model if answer is not None else None,
             "stream": call.stream,

@@ -36,6 +36,10 @@ class EmbeddingsEstimate(JobEstimate):
     rejected_texts: int
     rejected: tuple[Rejected, ...]
 
+    def _facts(self) -> list[tuple[str, object]]:
+        rejected = f"{self.rejected_texts:,}, see .rejected" if self.rejected_texts else None
+        return [("texts", f"{self.texts:,}"), ("tokens", f"{self.tokens:,}"), ("texts left out", rejected)]
+
 
 def estimate_embeddings(
     texts: Iterable[str] | PathLike[str],

@@ -9,6 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from .. import markup
 from ..catalog import Deployment
 from ..errors import RequestError, shorten
 from ..prices import Cost, PriceBook
@@ -82,6 +83,28 @@ class JobEstimate:
     def amount(self) -> Decimal:
         """What the expected usage costs."""
         return self.cost.amount
+
+    def _facts(self) -> list[tuple[str, object]]:
+        """Return what is to be said of the job beside its cost."""
+        return []
+
+    def _repr_html_(self) -> str:
+        cost = f"{markup.amount(self.amount)} {self.currency}"
+        span = markup.span(self.low, self.high, self.currency)
+        bounds = "" if self.low == self.high else f" ({span})"
+        model = f"{self.deployment.model} {self.deployment.version or ''}"
+        told = [*self._facts(), ("quantities", self.certainty), ("model", model), ("prices of", self.on)]
+        lines = [
+            (" ".join(filter(None, key)), f"{quantity:,}", f"{rate.amount:f} per {rate.unit}", markup.amount(amount))
+            for key, quantity, rate, amount in self.cost.lines
+        ]
+        headings = ("meter", "quantity", "price", self.currency)
+        return markup.result(
+            f"{self.deployment.name}: {cost}{bounds}",
+            markup.facts(told),
+            markup.first_rows(headings, lines, len(lines), all_in=".cost", numeric=(1, 3)),
+            notes=self.notes,
+        )
 
 
 class Job:

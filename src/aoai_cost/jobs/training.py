@@ -95,6 +95,18 @@ class TrainingEstimate(JobEstimate):
         """Whether the service would take the file, as far as its rules are known."""
         return not self.problems and not self.rejected_lines
 
+    def _facts(self) -> list[tuple[str, object]]:
+        least, most = self.token_bounds
+        bounds = "" if least == most else f" (from {least:,}{'' if most is None else f' to {most:,}'})"
+        return [
+            ("file", "would be accepted" if self.accepted else "would be refused"),
+            ("examples", f"{self.examples:,} of {self.lines:,} lines"),
+            ("tokens", f"{self.tokens:,}{bounds}, trained {self.epochs} times"),
+            ("examples cut", f"{self.cut_examples:,}" if self.cut_examples else None),
+            ("lines left out", f"{self.rejected_lines:,}, see .rejected" if self.rejected_lines else None),
+            *[("problem", problem) for problem in self.problems],
+        ]
+
 
 def estimate_training(
     source: str | PathLike[str] | Iterable[str | bytes],

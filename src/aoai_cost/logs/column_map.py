@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
 from ..catalog import arm_region, arm_resource
 from ..errors import UsageFormatError
 from ..sources.raw import Raw
+from ..sources.tables import ArrowTable, check_columns, read_arrow
 from .fields import served_model, to_count, to_duration_ms, to_flag, to_status, to_text, to_timestamp_us
 from .operations import api_of
 from .schema import Facets, Identity, LogFormat, Part, PartKind, Tokens
@@ -71,17 +74,13 @@ class ColumnMap:
         """The columns that no row had; None where there was no row."""
         return frozenset(self._unseen) if self._has_rows else None
 
-    def rows_of(self, frame: pd.DataFrame) -> Iterator[Raw]:
-        """Yield the rows of a DataFrame, numbered from 1; only the columns of the map are looked at."""
+    def rows_of(self, frame: ArrowTable) -> Iterator[Raw]:
+        """Yield the rows of a table in memory, numbered from 1; only the columns of the map are looked at."""
         names = sorted(set(self.columns.values()))
-        for name in names:
-            if (frame.columns == name).sum() != 1:
-                reason = "is there more than once" if name in frame.columns else "is not there"
-                raise UsageFormatError("a DataFrame", f"the column {reason}", 0, name)
-        self._unseen.difference_update(names)
-        values = [frame[name].astype("object").tolist() for name in names]
-        for number, row in enumerate(zip(*values, strict=True), start=1):
+        rows = chain.from_iterable(zip(*cells, strict=True) for cells in _cells(frame, names))
+        for number, row in enumerate(rows, start=1):
             yield Raw(number, None, dict(zip(names, row, strict=True)))
+        self._unseen.difference_update(names)
 
     def _sniff(self, record: Mapping[str, Any]) -> bool:
         self._has_rows = True
@@ -93,8 +92,8 @@ class ColumnMap:
         def of(target: str) -> Any:
             column = self.columns.get(target)
             value = None if column is None else record.get(column)
-            if isinstance(value, np.generic):
-                value = value.item()
+            if isinstance(value, (np.generic, np.ndarray)):
+                value = value.tolist()
             return None if _is_null(value) else value
 
         def text(target: str) -> str | None:
@@ -116,6 +115,7 @@ class ColumnMap:
             service_tier=None if tier is None else tier.lower(),
             user=text("user"),
             app=text("app"),
+            spillover=to_flag(of("spillover")),
         )
         requests = to_count(_as_number(of("requests")), "requests")
         request_id = text("request_id")
@@ -133,6 +133,20 @@ class ColumnMap:
             requests=requests if "requests" in self.columns else 1,
         )
         return (request_id,) if request_id is not None else None, part
+
+
+def _cells(frame: ArrowTable, names: Sequence[str]) -> Iterator[list[list[Any]]]:
+    """Yield the values of some columns, some rows at a time."""
+    if not _is_pandas(frame):
+        yield from read_arrow(frame, names)
+        return
+    check_columns(frame, list(frame.columns), names)
+    yield [frame[name].astype("object").tolist() for name in names]
+
+
+def _is_pandas(frame: object) -> TypeGuard[pd.DataFrame]:
+    # Whoever gives one has loaded pandas, which takes long.
+    return "pandas" in sys.modules and isinstance(frame, sys.modules["pandas"].DataFrame)
 
 
 def _is_null(value: Any) -> bool:

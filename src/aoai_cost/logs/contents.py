@@ -28,7 +28,7 @@ _FIELDS = frozenset(
 # What loggers leave where they cut a text or took it away: LiteLLM, Langfuse, and what many write.
 _CUT = re.compile(
     rb"litellm_truncated|redacted-by-litellm|@@@langfuseMedia"
-    rb"|(?:[\[(<]|\.\.\.|\xe2\x80\xa6)\s?(?:truncated|redacted|omitted|masked)",
+    rb"|(?:[\[(<]|(?:\.\.\.|\xe2\x80\xa6)[\[(< ]{0,2})(?:truncated|redacted|omitted|masked)",
     re.IGNORECASE,
 )
 _TEXT_PARTS = ("text", "output_text")

@@ -29,6 +29,7 @@ COLUMNS = (
     "status",
     "latency_ms",
     "stream",
+    "spillover",
     "service_tier",
     "user",
     "app",
@@ -54,7 +55,7 @@ def make_frame(calls: Calls, shared: Shared, files: Sequence[str]) -> tuple[pd.D
     columns: dict[str, Any] = {"timestamp": _times(rows["timestamp_us"])}
     for name in Facets._fields:
         values = [getattr(one, name) for one in shared.facets.all]
-        if name == "stream":
+        if name in ("stream", "spillover"):
             flags = np.array([-1 if value is None else value for value in values], np.int8)[facets]
             columns[name] = pd.arrays.BooleanArray(flags == 1, flags < 0)
         else:
@@ -109,9 +110,9 @@ def _quantities(rows: Parts, shared: Shared) -> pd.DataFrame:
     return frame.astype({"row": "int64", "quantity": "int64"})
 
 
-def make_recounted(found: Sequence[tuple[int, str, int, str, int | None]]) -> pd.DataFrame:
-    """Return what calls count under other models: (row, model, input tokens, certainty, output tokens) of each."""
-    rows, models, tokens, certainties, outputs = _columns_of(found, 5)
+def make_recounted(found: Sequence[tuple[int, str, int, str, int | None, int | None]]) -> pd.DataFrame:
+    """Return what calls count under other models: the columns of ``UsageLog.recounted`` of each."""
+    rows, models, tokens, certainties, outputs, served = _columns_of(found, 6)
     each = np.arange(len(found))
     return pd.DataFrame(
         {
@@ -120,6 +121,7 @@ def make_recounted(found: Sequence[tuple[int, str, int, str, int | None]]) -> pd
             "input_tokens": np.array(tokens, np.int64),
             "input_certainty": _categories(certainties, each),
             "output_tokens": _numbers(outputs, "int64"),
+            "served_tokens": _numbers(served, "int64"),
         }
     )
 

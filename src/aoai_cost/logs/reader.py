@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import RequestError, UsageFormatError
 from ..sources.files import LogFile, Section, find_files
 from ..sources.period import asked_period
+from ..sources.tables import ArrowTable, is_arrow
 from .join import Calls
 from .parts import PartTable, together
 from .primary import Choice
@@ -47,7 +48,7 @@ class ReadOptions(TypedDict, total=False):
 
 
 def read_usage(
-    *paths: str | os.PathLike[str] | pd.DataFrame,
+    *paths: str | os.PathLike[str] | pd.DataFrame | ArrowTable,
     format: str = "auto",
     columns: Mapping[str, str] | None = None,
     deployment: str | None = None,
@@ -63,10 +64,12 @@ def read_usage(
 
     Parameters
     ----------
-    *paths : path, URL or DataFrame
+    *paths : path, URL, DataFrame or Arrow table
         Files, pipes and folders, in any layout; folders are walked, hidden files left out. JSON lines, event streams,
         JSON documents, answers of queries, CSV or Parquet, plain or packed with gzip or zstd; what a file holds is
-        told by its content, row by row. A DataFrame needs `columns`. Blobs, folders and containers of a storage account
+        told by its content, row by row. A table in memory needs `columns`: a DataFrame of pandas, or whatever gives
+        itself as an Arrow stream, as DataFrames of polars, tables and readers of pyarrow and relations of DuckDB do
+        (``pip install "aoai-cost[parquet]"``). Blobs, folders and containers of a storage account
         (``pip install "aoai-cost[azure]"``) are ``abfs://CONTAINER/PATH``, ``az://`` or ``abfss://`` alike,
         ``abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH`` or ``https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH``,
         the last two also with a SAS token.
@@ -113,7 +116,7 @@ def read_usage(
         no row of any file is of a known format, if `columns` names what is not there, if `recount` is asked of what can
         be read only once, or under `strict`.
     MissingExtraError
-        For a URL without adlfs.
+        For a URL without adlfs, and for an Arrow stream without pyarrow.
     LogFormatError
         If a package that adds a format cannot be loaded.
     UnknownNameError
@@ -163,7 +166,7 @@ def read_usage(
 
 
 def sum_usage(
-    *paths: str | os.PathLike[str] | pd.DataFrame,
+    *paths: str | os.PathLike[str] | pd.DataFrame | ArrowTable,
     format: str = "auto",
     columns: Mapping[str, str] | None = None,
     deployment: str | None = None,
@@ -185,7 +188,7 @@ def sum_usage(
         As `read_usage`.
     processes : int
         So many read at once, each with memory of its own, if there is enough to read; a file with a record per line is
-        read in sections. The sums are the same. DataFrames and pipes, and what is read beside them, are read by one.
+        read in sections. The sums are the same. Tables in memory, pipes, and what is read beside them are read by one.
     work : path, optional
         A folder where what was read is kept, about a fifth of the bytes of the logs, so that after an interruption the
         same call goes on from there, and a later one reads only files that are new or changed; what it held of other
@@ -202,7 +205,7 @@ def sum_usage(
     ------
     UsageFormatError
         As `read_usage`; also if `work` cannot be written to, is damaged, is used by another process, or was given for a
-        DataFrame or a pipe, and if a process that reads ends early.
+        table in memory or a pipe, and if a process that reads ends early.
     MissingExtraError, LogFormatError, UnknownNameError
         As `read_usage`.
     RequestError
@@ -215,7 +218,8 @@ def sum_usage(
         raise UsageFormatError("", "processes must be a whole number from 1 on")
     others, tables = _apart(paths)
     if tables and work is not None:
-        raise UsageFormatError("a DataFrame", "work keeps what was read of files, not of DataFrames")
+        reason = "work keeps what was read of files, not of tables in memory"
+        raise UsageFormatError(f"a {type(tables[0]).__name__}", reason)
     with open_rejects(rejects) as rejects_file:
         told = Rejects(rejects_file)
         files = find_files(others, options.period, storage_options) if others or not tables else []
@@ -237,7 +241,7 @@ class _Here:
     def __init__(
         self,
         files: Sequence[LogFile],
-        tables: Sequence[pd.DataFrame],
+        tables: Sequence[ArrowTable],
         options: Options,
         rejects: Rejects,
         *,
@@ -254,7 +258,7 @@ class _Here:
             for section in sections:
                 reading.read(files[section.file], section, str(section.file), advance)
             for number, table in enumerate(tables, start=len(files)):
-                self.files.append(f"DataFrame {number - len(files) + 1}")
+                self.files.append(f"{type(table).__name__} {number - len(files) + 1}")
                 sections.append(Section(number, 0, None, 0))
                 reading.read_frame(self.files[-1], table, str(number))
             self.shared = reading.shared
@@ -297,15 +301,9 @@ def _refuse_among_logs(work: str | os.PathLike[str], paths: tuple[str | os.PathL
 
 
 def _apart(
-    paths: tuple[str | os.PathLike[str] | pd.DataFrame, ...],
-) -> tuple[tuple[str | os.PathLike[str], ...], list[pd.DataFrame]]:
-    """Tell paths from DataFrames."""
-    others: list[str | os.PathLike[str]] = []
-    tables: list[pd.DataFrame] = []
-    for one in paths:
-        # pandas takes long to load; who gives a DataFrame has done so.
-        if type(one).__module__.startswith("pandas"):
-            tables.append(cast("pd.DataFrame", one))
-        else:
-            others.append(cast("str | os.PathLike[str]", one))
+    paths: tuple[str | os.PathLike[str] | pd.DataFrame | ArrowTable, ...],
+) -> tuple[tuple[str | os.PathLike[str], ...], list[ArrowTable]]:
+    """Tell paths from tables in memory."""
+    tables = [one for one in paths if is_arrow(one)]
+    others = [cast("str | os.PathLike[str]", one) for one in paths if not is_arrow(one)]
     return tuple(others), tables

@@ -23,7 +23,7 @@ from .rejects import Reject
 from .schema import ContinuedError, Facets, FileCounts, Identity, LogFormat, Part, PartKind, RowError
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from ..sources.tables import ArrowTable
 
 __all__ = [
     "Account",
@@ -221,10 +221,10 @@ class Reading:
             steps.told()
         steps.end()
 
-    def read_frame(self, shown: str, frame: pd.DataFrame, key: str) -> None:
-        """Read a DataFrame by the user's map."""
+    def read_frame(self, shown: str, frame: ArrowTable, key: str) -> None:
+        """Read a table in memory by the user's map."""
         if self._named is None:
-            raise UsageFormatError("a DataFrame", "columns must say which of its columns holds what")
+            raise UsageFormatError(f"a {type(frame).__name__}", "columns must say which of its columns holds what")
         current = self._begin(shown, key, lambda: 0)
         for row in self._named.rows_of(frame):
             self._read_any(row, current)

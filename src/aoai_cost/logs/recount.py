@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -49,8 +49,10 @@ class Target(NamedTuple):
 class _Request(NamedTuple):
     """What a request counts."""
 
-    agrees: bool
-    """Whether the model that served it counts what the service did."""
+    served_tokens: int | None
+    """Under the model that served it; None where that cannot be told."""
+    bounds: tuple[int, int | None]
+    """The least and the most that this model makes of it."""
     counts: tuple[tuple[int, str] | None, ...]
     """Tokens and certainty under each target; None where it cannot take the request."""
     images: tuple[tuple[int, int, str, int], ...]
@@ -103,15 +105,13 @@ class _Counter:
         self._by_digest = np.argsort(calls.rows["digest"][:, 0], kind="stable")
         self._digests = calls.rows["digest"][:, 0][self._by_digest]
         self._served: dict[Facets, Model | None] = {}
-        self._requests: dict[int, set[tuple[int, _Request]]] = {}
+        # Whether a request agrees with the service, an id of the row that held it, and what it counts.
+        self._requests: dict[int, set[tuple[bool, int, _Request]]] = {}
         self._answers: dict[int, set[tuple[int | None, ...]]] = {}
 
     def calls_of(self, digest: npt.NDArray[np.uint64], part: Part) -> list[int]:
         """Return the rows of the calls that a row of the log belongs to; several where it does not tell which."""
-        start, end = (
-            np.searchsorted(self._digests, digest[0], "left"),
-            np.searchsorted(self._digests, digest[0], "right"),
-        )
+        start, end = (np.searchsorted(self._digests, digest[0], side) for side in ("left", "right"))
         found = [row for row in self._by_digest[start:end].tolist() if self._rows["digest"][row, 1] == digest[1]]
         if len(found) > 1 and part.call_id and part.kind != PartKind.REST:
             found = [row for row in found if self._rows["call"][row] == short_digest(part.call_id)]
@@ -119,35 +119,53 @@ class _Counter:
 
     def add(self, content: Content, calls: Sequence[int], part: Part) -> None:
         """Count what a row holds for the calls that it belongs to."""
-        is_whole = content.request is None or not is_cut(content.request)
-        for row in calls:
-            if content.request is not None:
-                request = self._request(content.request, row)
-                # A mark may be a word of the prompt, and one of several calls the right one: the count tells.
-                if request is not None and (request.agrees or (is_whole and len(calls) == 1)):
-                    self._requests.setdefault(row, set()).add((short_digest(part.call_id or None), request))
-            if content.answer is not None and len(calls) == 1:
-                self._answers.setdefault(row, set()).add(self._answer(content.answer))
+        if content.request is not None:
+            self._add_request(content.request, calls, part)
+        if content.answer is not None and len(calls) == 1:
+            self._answers.setdefault(calls[0], set()).add(self._answer(content.answer))
 
-    def _request(self, body: Mapping[str, Any], row: int) -> _Request | None:
-        facets = self._shared.facets.all[self._rows["facets"][row]]
-        served = self._served_by(facets)
-        if facets.api not in _TEXT_APIS:
-            return None
-        api = _api_of(body, facets.api, served)
-        stamp = int(self._rows["timestamp_us"][row])
-        on = None if stamp == NOT_A_TIME else datetime.fromtimestamp(stamp // 1_000_000, UTC).date()
-        try:
-            reported = None if served is None else count_request(body, model=served, api=api, on=on)
-        except (AoaiCostError, RecursionError):
-            reported = None
-        known = self._rows["known"][row] >> _PROMPT & 1 and self._quality[row] == _MEASURED
-        least, most = (0, None) if reported is None else reported.bounds
-        agrees = bool(known and most is not None and least <= self._rows["tokens"][row, _PROMPT] <= most)
-        counts = tuple(_count(body, one.model, api, agrees) for one in self._targets)
+    def _add_request(self, body: Mapping[str, Any], calls: Sequence[int], part: Part) -> None:
+        is_told = len(calls) == 1 and not is_cut(body)
+        # Rows of many batches may share an id, and few of them need a count of their own.
+        counted: dict[tuple[str, str, date | None], _Request | None] = {}
+        for row in calls:
+            facets = self._shared.facets.all[self._rows["facets"][row]]
+            if facets.api not in _TEXT_APIS:
+                continue
+            served, day = self._served_by(facets), self._day_of(row)
+            api = _api_of(body, facets.api, served)
+            key = (api, "" if served is None else f"{served.name} {served.version}", day)
+            if key not in counted:
+                counted[key] = self._request(body, api, served, day)
+            request = counted[key]
+            if request is not None:
+                agrees = self._agrees(row, request)
+                # A mark may be a word of the prompt, and one of several calls the right one: the count tells.
+                if agrees or is_told:
+                    one = (agrees, short_digest(part.call_id or None), request)
+                    self._requests.setdefault(row, set()).add(one)
+
+    def _request(self, body: Mapping[str, Any], api: Any, served: Model | None, day: date | None) -> _Request | None:
+        counts = tuple(_count(body, one.model, api) for one in self._targets)
         if not any(counts):
             return None
-        return _Request(agrees, counts, tuple(sorted((*image, n) for image, n in Counter(_images_in(body)).items())))
+        try:
+            found = None if served is None else count_request(body, model=served, api=api, on=day)
+        except (AoaiCostError, RecursionError):
+            found = None
+        images = tuple(sorted((*image, n) for image, n in Counter(_images_in(body)).items()))
+        tokens, bounds = (None, (0, None)) if found is None else (found.input_tokens, found.bounds)
+        return _Request(tokens, bounds, counts, images)
+
+    def _agrees(self, row: int, request: _Request) -> bool:
+        """Tell whether the model that served a call makes of a request what the service did."""
+        least, most = request.bounds
+        is_known = self._rows["known"][row] >> _PROMPT & 1 and self._quality[row] == _MEASURED
+        return bool(is_known and most is not None and least <= self._rows["tokens"][row, _PROMPT] <= most)
+
+    def _day_of(self, row: int) -> date | None:
+        stamp = int(self._rows["timestamp_us"][row])
+        return None if stamp == NOT_A_TIME else datetime.fromtimestamp(stamp // 1_000_000, UTC).date()
 
     def _served_by(self, facets: Facets) -> Model | None:
         if facets not in self._served:
@@ -167,31 +185,34 @@ class _Counter:
             None if model.kind == "embedding" else by_encoding.get(model.encoding or "") for _, model in self._targets
         )
 
-    def _chosen(self) -> Iterator[tuple[int, _Request]]:
-        """Yield row and request of each call whose rows do not tell different ones."""
+    def _chosen(self) -> Iterator[tuple[int, bool, _Request]]:
+        """Yield (row, whether it agrees, request) of each call whose rows do not tell different ones."""
         for row, found in sorted(self._requests.items()):
-            agreeing = {request for _, request in found if request.agrees}
+            agreeing = {request for agrees, _, request in found if agrees}
             if len(agreeing) == 1:
-                yield row, agreeing.pop()
+                yield row, True, agreeing.pop()
             elif len(found) == 1:
-                # Several that do not agree with the service may be pieces of one that would.
-                yield row, next(iter(found))[1]
+                # Several that do not agree may be pieces of one that would.
+                yield row, False, next(iter(found))[2]
 
     def recounted(self) -> pd.DataFrame:
         """Return a row for each call and model."""
-        found: list[tuple[int, str, int, str, int | None]] = []
-        for row, request in self._chosen():
+        found: list[tuple[int, str, int, str, int | None, int | None]] = []
+        for row, agrees, request in self._chosen():
             answers = self._answers.get(row, set())
             outputs = next(iter(answers)) if len(answers) == 1 else (None,) * len(self._targets)
             reasoning = int(self._rows["tokens"][row, _REASONING])
             for (name, _), count, output in zip(self._targets, request.counts, outputs, strict=True):
                 if count is not None:
-                    found.append((row, name, *count, None if output is None else output + reasoning))
+                    tokens, certainty = count
+                    certainty = "estimated" if certainty == "exact" and not agrees else certainty
+                    answer = None if output is None else output + reasoning
+                    found.append((row, name, tokens, certainty, answer, request.served_tokens))
         return make_recounted(found)
 
     def images(self) -> pd.DataFrame:
         """Return a row for each call, size and detail."""
-        return make_images([(row, *image) for row, request in self._chosen() for image in request.images])
+        return make_images([(row, *image) for row, _, request in self._chosen() for image in request.images])
 
 
 def _api_of(body: Mapping[str, Any], api: str | None, served: Model | None) -> Any:
@@ -205,7 +226,7 @@ def _api_of(body: Mapping[str, Any], api: str | None, served: Model | None) -> A
     return "responses" if isinstance(body.get("prompt"), dict) else "completions"
 
 
-def _count(body: Mapping[str, Any], model: Model, api: Any, agrees: bool) -> tuple[int, str] | None:
+def _count(body: Mapping[str, Any], model: Model, api: Any) -> tuple[int, str] | None:
     """Count a request under a model; None where models of its kind take no such request."""
     kind = {"embedding": "embeddings", "completion": "completions"}.get(model.kind)
     if kind != (api if api in ("embeddings", "completions") else None):
@@ -214,8 +235,7 @@ def _count(body: Mapping[str, Any], model: Model, api: Any, agrees: bool) -> tup
         found = count_request(body, model=model, api=api)
     except (AoaiCostError, RecursionError):
         return None
-    certainty = "estimated" if found.certainty == "exact" and not agrees else found.certainty
-    return found.input_tokens, certainty
+    return found.input_tokens, found.certainty
 
 
 def _images_in(body: Mapping[str, Any]) -> Iterator[tuple[int, int, str]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from .. import markup
 from ..usage import cached_beyond_text, split_totals
 
 if TYPE_CHECKING:
@@ -91,17 +92,25 @@ class Facets(NamedTuple):
     user: str | None = None
     """Who asked: a person, a team, a key, a product, whatever the source tells apart."""
     app: str | None = None
+    spillover: bool | None = None
+    """Whether another deployment served what was asked of a provisioned one that had no room."""
 
     def with_given(self, deployment: str | None, resource: str | None) -> Facets:
         """Return self with the names that the user gave where the log has none."""
         return self._replace(deployment=self.deployment or deployment, resource=self.resource or resource)
 
     def filled(self, other: Facets) -> Facets:
-        """Return self with what `other` knows where self knows nothing."""
+        """Return self with what `other` knows where self knows nothing.
+
+        Who tells of spill-over names the deployment that served, if anybody does; the others, the one that was asked.
+        """
         if other is self or None not in self:
             return self
-        known = zip(self, other, strict=True)
-        return Facets._make(mine if mine is not None else theirs for mine, theirs in known)
+        pairs = zip(self, other, strict=True)
+        found = Facets._make(mine if mine is not None else theirs for mine, theirs in pairs)
+        if (self.spillover is None) != (other.spillover is None) and found.spillover:
+            return found._replace(deployment=other.deployment if self.spillover is None else self.deployment)
+        return found
 
 
 class Tokens(NamedTuple):
@@ -304,15 +313,16 @@ class UsageLog:
         ``prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens, audio_in,
         audio_out, image_in, image_out`` (Int64, overlapping as the service reports them);
         ``requests`` (Int64; 1 but for rows that are sums, where the source may not say it);
-        ``status`` (Int16), ``latency_ms`` (Float64), ``stream`` (boolean), ``service_tier, user, app, usage_quality,
-        source_format, source_file`` (category), ``source_line`` (Int64), ``request_id`` (string). Null means that the
-        log does not tell; it never means zero. No prompt and no completion is in it.
+        ``status`` (Int16), ``latency_ms`` (Float64), ``stream, spillover`` (boolean), ``service_tier, user, app,
+        usage_quality, source_format, source_file`` (category), ``source_line`` (Int64), ``request_id`` (string). Null
+        means that the log does not tell; it never means zero. No prompt and no completion is in it.
     quantities : DataFrame
         ``row`` (label in `frame`), ``meter``, ``modality``, ``variant``, ``quantity``: what is not counted in tokens.
     recounted : DataFrame
         ``row`` (label in `frame`), ``model``, ``input_tokens`` (int64), ``input_certainty`` (category: ``exact``,
-        ``estimated``, ``lower_bound``), ``output_tokens`` (Int64): what calls would count under other models, where
-        `read_usage` was asked to ``recount``; otherwise empty.
+        ``estimated``, ``lower_bound``), ``output_tokens`` (Int64), ``served_tokens`` (Int64): what calls would count
+        under other models, and the same input under the model that served, where `read_usage` was asked to ``recount``;
+        otherwise empty.
     images : DataFrame
         ``row``, ``width_px``, ``height_px``, ``detail``, ``count``: the images in the requests of these calls, as far
         as their sizes are in the log.
@@ -350,3 +360,20 @@ class UsageLog:
     def complete(self) -> bool:
         """Whether every file was read to its end."""
         return self.sums.complete
+
+    def _repr_html_(self) -> str:
+        total, period = self.counts.total, self.sums.period
+        days = "on no known day" if period is None else f"from {period[0]} until before {period[1]} (UTC)"
+        told = [(name, f"{getattr(total, name):,}") for name in _NUMBERS if name != "requests" and getattr(total, name)]
+        told += [("formats", ", ".join(self.sums.formats)), ("read to its end", "yes" if self.complete else "no")]
+        names = ("resource", "deployment", "model")
+        counted = self.frame.groupby(list(names), observed=True, dropna=False)
+        tokens = ["prompt_tokens", "completion_tokens"]
+        sums = counted[tokens].sum().assign(calls=counted.size()).reset_index().sort_values("calls", ascending=False)
+        rows = (
+            (markup.account(resource), deployment, model, *(f"{count:,}" for count in counts))
+            for resource, deployment, model, *counts in sums[[*names, "calls", *tokens]].itertuples(index=False)
+        )
+        headings = (*names, "calls", "prompt tokens", "completion tokens")
+        listed = markup.first_rows(headings, rows, len(sums), all_in=".frame", numeric=(3, 4, 5))
+        return markup.result(f"{total.requests:,} calls {days}", markup.facts(told), listed)

@@ -27,7 +27,7 @@ _DAY_US = 24 * HOUR_US
 _EPOCH = date(1970, 1, 1)
 _UNLIMITED = np.iinfo(np.int64).max
 _MISSING, _NOT_BILLED = (QUALITIES.index(name) for name in ("missing", "not_billed"))
-_COUNTED = ("requests", "missing", "not_billed", "estimated", "aggregated", "failed", "throttled")
+_COUNTED = ("requests", "missing", "not_billed", "estimated", "aggregated", "failed", "throttled", "spilled")
 _OF_QUALITY = _COUNTED[1:5]
 _BY_SECTION = ("rows", "conflicts", "told")
 """What a choice between sources needs to know: rows that made a call, those that contradict each other, and the calls
@@ -73,6 +73,8 @@ class Group(NamedTuple):
     """Of the rows those with an HTTP status of 400 or more, billed or not, the throttled ones among them."""
     throttled: int
     """Of the rows those with HTTP status 429."""
+    spilled: int
+    """Of the rows those that are known to have been served by another deployment than the provisioned one asked."""
     usage: Usage
 
     def plus(self, other: Group) -> Group:
@@ -138,6 +140,7 @@ class Sums:
         self._totals = _Totals(len(_COLUMNS))
         self._others: dict[tuple[int, MeterKey], int] = {}
         self._limits: list[int] = []
+        self._spilled: list[bool] = []
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -219,6 +222,7 @@ class Sums:
                 aggregated=sums["aggregated"],
                 failed=sums["failed"],
                 throttled=sums["throttled"],
+                spilled=sums["spilled"],
                 usage=Usage(_meters(sums) | others.get(number, {})),
             )
             key = self._key(number)
@@ -250,7 +254,7 @@ class Sums:
         np.add.at(sums[:, 0], which, np.maximum(rows["requests"], 0))
         status = rows["status"]
         of_rows = {name: quality == QUALITIES.index(name) for name in _OF_QUALITY}
-        of_rows |= {"failed": status >= 400, "throttled": status == 429}
+        of_rows |= {"failed": status >= 400, "throttled": status == 429, "spilled": self._are_spilled(facets)}
         for i, name in enumerate(_COUNTED[1:], start=1):
             sums[:, i] = np.bincount(which[of_rows[name]], minlength=len(found))
         billed = quality != _NOT_BILLED
@@ -299,6 +303,10 @@ class Sums:
             times = np.where(times != 0, (times - 1) // 24 + 1, 0)
         found: npt.NDArray[np.int64] = times << _TIME_SHIFT | keys & (1 << _SOURCE_SHIFT) - 1
         return found
+
+    def _are_spilled(self, facets: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        self._spilled += [one.spillover is True for one in self._shared.facets.all[len(self._spilled) :]]
+        return np.array(self._spilled, bool)[facets]
 
     def _limits_of(self, facets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the prompts above which a call is priced in the long band: of one call, never of a sum."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from .. import markup
 from ..errors import MissingPriceError
 from .book import PriceBook
 from .captures import captures
@@ -36,6 +37,13 @@ class PriceChange:
     after: Decimal | None
     unit: str
     regions: tuple[str, ...]
+
+    def _repr_html_(self) -> str:
+        names = ("version", "sku", "tier", "band", "fine_tuned", "meter", "modality", "variant", "on")
+        before, after = (f"{one:f}" if one is not None else "no price" for one in (self.before, self.after))
+        told = [(name.replace("_", " "), getattr(self, name)) for name in names]
+        headline = f"{self.model} {self.meter}: {before} to {after} per {self.unit}"
+        return markup.result(headline, markup.facts([*told, ("regions", ", ".join(self.regions))]))
 
 
 def known_list(currency: str = "USD", back: int = 0, *, as_known_on: date | None = None) -> PriceBook | None:

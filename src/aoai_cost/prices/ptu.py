@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .. import markup
 from ..catalog import get_model, is_fine_tuned, split_model_name
 from ..errors import RequestError, shorten
 
@@ -30,6 +31,10 @@ _MOST = 10**15
 _LONGEST_NUMBER = 60
 # The documents write 128K.
 _LONG_CONTEXT_TOKENS = 128_000
+
+
+def _number(value: Fraction) -> str:
+    return markup.amount(value).removesuffix(".00")
 
 
 def exact(field: str, value: object, most: int = _MOST) -> Fraction:
@@ -126,6 +131,17 @@ class PtuParameters:
     latency: str
     note: str
 
+    def _repr_html_(self) -> str:
+        told = [
+            ("versions", ", ".join(self.versions)),
+            ("input tokens a minute of a PTU", f"{self.input_tpm_per_ptu:,}"),
+            *[(sku, f"at least {minimum} PTUs, in steps of {increment}") for sku, minimum, increment in self.sizes],
+            *[(f"weight of {name}", _number(weight)) for name, weight in self.weights],
+            ("document", f"{self.source} of {self.doc_date}: {self.title}"),
+            ("note", self.note),
+        ]
+        return markup.result(f"{self.model} on provisioned throughput", markup.facts(told))
+
     def size_of(self, sku: str) -> tuple[int, int]:
         """Return the minimum and the increment of a sku, in PTUs."""
         return next((minimum, increment) for name, minimum, increment in self.sizes if name == sku)
@@ -157,6 +173,19 @@ class PtuSize:
     def raw_units(self) -> Fraction:
         """The need before it is rounded up to what can be deployed."""
         return self.normalized_tpm / self.parameters.input_tpm_per_ptu
+
+    def _repr_html_(self) -> str:
+        minimum, increment = self.parameters.size_of(self.sku)
+        told = [
+            ("deployment type", self.sku),
+            ("traffic", f"{_number(self.normalized_tpm)} normalized tokens a minute"),
+            ("PTUs needed", _number(self.raw_units)),
+            ("deployed", f"at least {minimum}, in steps of {increment}"),
+            ("document", f"{self.parameters.source} of {self.parameters.doc_date}: {self.parameters.title}"),
+        ]
+        return markup.result(
+            f"{self.units:,} PTUs for {self.model} {self.version}", markup.facts(told), notes=self.notes
+        )
 
 
 def list_ptu_parameters(model: str | None = None) -> tuple[PtuParameters, ...]:

@@ -9,6 +9,7 @@ from datetime import date
 from fractions import Fraction
 from typing import Any
 
+from .. import markup
 from ..catalog import Deployment
 from ..errors import MissingPriceError, RequestError, shorten
 from ..usage import MeterKey, Usage
@@ -56,6 +57,14 @@ class PtuTerm:
     unit_month: Fraction
     rate: Rate
 
+    def _repr_html_(self) -> str:
+        told = [
+            ("price", f"{self.rate.amount:f} {self.rate.currency} per {self.rate.unit}"),
+            ("source", self.rate.source),
+        ]
+        month = f"{markup.amount(self.unit_month)} {self.rate.currency} a month for one PTU"
+        return markup.result(f"{self.name}: {month}", markup.facts(told), notes=self.rate.notes)
+
 
 @dataclass(frozen=True, slots=True)
 class Spillover:
@@ -82,6 +91,17 @@ class Spillover:
         """The part of the requests that spills over; 0 where there are none."""
         return self.spilled_requests / self.requests if self.requests else Fraction()
 
+    def _repr_html_(self) -> str:
+        told = [
+            ("PTUs", f"{self.units:,}, paid {self.term.replace('_', ' ')}: {markup.amount(self.ptu_amount)}"),
+            (
+                "spills over",
+                f"{markup.amount(100 * self.spilled_share)} % of the requests: {markup.amount(self.spilled_amount)}",
+            ),
+            ("minutes", markup.amount(self.minutes).removesuffix(".00")),
+        ]
+        return markup.result(f"{markup.amount(self.amount)} together", markup.facts(told))
+
 
 @dataclass(frozen=True, slots=True)
 class PtuCost:
@@ -98,6 +118,26 @@ class PtuCost:
     request_amount: Fraction | None
     unpriced: tuple[MissingPriceError, ...]
     notes: tuple[str, ...]
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                one.name.replace("_", " "),
+                markup.amount(self.month(one.name)),
+                _share(self.saving(one.name)),
+                _share(self.break_even(one.name)),
+            )
+            for one in self.terms
+        ]
+        standard = self.pay_as_you_go_month()
+        if standard is not None:
+            rows.append(("pay as you go, at this traffic all month", markup.amount(standard), "", ""))
+        headings = ("payment", f"{self.currency} a month", "saves", "pays from a use of")
+        return markup.result(
+            f"{self.units:,} PTUs for {self.size.model} {self.size.version} ({self.size.sku})",
+            markup.first_rows(headings, rows, len(rows), all_in=".terms", numeric=(1, 2, 3)),
+            notes=[*self.size.notes, *self.notes, *self.unpriced],
+        )
 
     def term(self, name: str) -> PtuTerm:
         """Return the term ``hourly``, ``1_month`` or ``1_year``; MissingPriceError where it has no price."""
@@ -255,6 +295,10 @@ def price_ptu(
         unpriced=tuple(missing for cost in costs for _, _, missing in cost.unpriced),
         notes=tuple(dict.fromkeys(note for cost in costs for note in cost.notes)),
     )
+
+
+def _share(value: Fraction | None) -> str:
+    return "" if value is None else f"{markup.amount(100 * value)} %"
 
 
 def _per_one(rate: Rate) -> Fraction:

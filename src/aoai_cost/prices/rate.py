@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import reduce
 from typing import Literal, NamedTuple
 
+from .. import markup
 from ..errors import MissingPriceError, RequestError, shorten
 from ..usage import MeterKey
 
@@ -104,6 +105,12 @@ class Rate:
     certainty: Certainty
     notes: tuple[str, ...]
 
+    def _repr_html_(self) -> str:
+        names = ("meter_name", "source", "list_amount", "effective_from", "effective_to", "captured", "certainty")
+        told = [(name.replace("_", " "), getattr(self, name)) for name in names]
+        headline = f"{self.amount:f} {self.currency} per {self.unit}"
+        return markup.result(headline, markup.facts(told), notes=self.notes)
+
     def cost(self, quantity: int) -> Decimal:
         """Price a whole quantity of the meter's unit.
 
@@ -152,3 +159,25 @@ class Cost:
     def complete(self) -> bool:
         """Whether everything in the usage has a price."""
         return not self.unpriced
+
+    def _repr_html_(self) -> str:
+        lines = [
+            (
+                " ".join(filter(None, line.key)),
+                f"{line.quantity:,}",
+                f"{line.rate.amount:f} per {line.rate.unit}",
+                markup.amount(line.amount),
+            )
+            for line in self.lines
+        ]
+        missing = [(" ".join(filter(None, key)), f"{quantity:,}", error) for key, quantity, error in self.unpriced]
+        return markup.result(
+            f"{markup.amount(self.amount)} {self.currency} ({self.certainty})",
+            markup.first_rows(
+                ("meter", "quantity", "price", self.currency), lines, len(lines), all_in=".lines", numeric=(1, 3)
+            ),
+            markup.first_rows(
+                ("no price for", "quantity", "why"), missing, len(missing), all_in=".unpriced", numeric=(1,)
+            ),
+            notes=self.notes,
+        )

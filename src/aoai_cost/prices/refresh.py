@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
+from .. import markup
 from ..errors import PriceSheetError, RefreshError, RequestError, shorten
 from .captures import Capture, keep_capture
 from .feed import FeedItem, Unmapped, feed_table, read_item
@@ -52,6 +53,20 @@ class Refresh:
     rows: int
     meters: int
     unmapped: tuple[Unmapped, ...]
+
+    def _repr_html_(self) -> str:
+        told = [
+            ("fetched", f"{self.capture.fetched}, in {self.capture.currency}"),
+            ("rows", f"{self.rows:,}, of {self.meters:,} meters"),
+            ("kept in", self.capture.path),
+        ]
+        return markup.result(
+            "the prices differ from those before" if self.changed else "the prices are those of before",
+            markup.facts(told),
+            markup.first_rows(
+                ("product", "meter not understood", "why"), self.unmapped, len(self.unmapped), all_in=".unmapped"
+            ),
+        )
 
 
 def refresh_prices(currency: str = "USD", *, url: str = PRICE_LIST, now: datetime | None = None) -> Refresh:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..prices import times
-from .files import plain_value, records
+from .json_file import plain_value, records
 from .words import account, amount, heading, period, plain, rows
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .files import plain_value, records
+from .json_file import plain_value, records
 from .words import amount, plain, whole
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .files import plain_value, records
+from .json_file import plain_value, records
 from .words import account, amount, days, meter, plain, rows, whole
 
 if TYPE_CHECKING:
@@ -77,18 +77,11 @@ def _bridge(found: Reconciliation) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True)
     table.add_column("", footer="What Azure billed")
     table.add_column(found.currency, justify="right", footer=Text(amount(found.total.billed), style="bold"))
-    steps = [
-        ("What the report says", found.logged, True),
-        ("less what is only in the log", -found.only_in_log_cost, False),
-        ("less what the bill has in other currencies", -found.in_other_currencies, False),
-        ("other prices than in the report", found.price_difference, False),
-        ("in both, without a price in the report", found.without_price, False),
-        ("only in the bill", found.total.only_in_bill_inside, False),
-        ("only in the bill, on other days than the report's", found.total.outside, False),
-    ]
-    for words, value, always in steps:
-        if value or always:
-            table.add_row(words, amount(value) if always else f"{'+' if value > 0 else ''}{amount(value)}")
+    (first, logged), *others = found.steps
+    table.add_row(first, amount(logged))
+    for words, value in others:
+        if value:
+            table.add_row(words, f"{'+' if value > 0 else ''}{amount(value)}")
     return table
 
 

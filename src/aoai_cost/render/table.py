@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ..errors import shorten
 from .words import (
     COMPARED,
     GAP_LEGEND,
@@ -32,6 +35,7 @@ from .words import (
 )
 
 if TYPE_CHECKING:
+    from ..logs import FileCounts
     from ..report import CostReport
 
 __all__ = ["report_table"]
@@ -65,7 +69,7 @@ def report_table(report: CostReport) -> RenderableType:
     read = ", ".join(f"{whole(count)} {words}" for words, count in reading(report))
     parts += ["", Text(read, style="dim")]
     if len(report.counts.files) > 1 and troubled_files(report):
-        parts += ["", Text("Files to look at", style="italic"), _files(report)]
+        parts += ["", Text("Files to look at", style="italic"), _Files(troubled_files(report))]
     return Group(*parts)
 
 
@@ -116,23 +120,35 @@ def _costs(report: CostReport, names: list[str], wholes: list[str]) -> Table:
     return table
 
 
-def _unpriced(report: CostReport) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("deployment", "model", "meter"):
-        table.add_column(heading(name), overflow="fold")
-    table.add_column("Quantity", justify="right")
-    table.add_column("Reason", overflow="fold")
-    for row in rows(report.unpriced.head(_SHOWN_UNPRICED)):
-        table.add_row(
-            Text(f"{account(row.resource)}/{plain(row.deployment)}"),
-            Text(plain(row.model)),
-            Text(meter(row)),
-            Text(quantity(row.quantity, row.unit)),
-            Text(plain(row.reason)),
-        )
-    if len(report.unpriced) > _SHOWN_UNPRICED:
-        table.caption = f"and {len(report.unpriced) - _SHOWN_UNPRICED:,} more; --html and --json list them all"
-    return table
+def _unpriced(report: CostReport) -> RenderableType:
+    """Return what has no price below the reason, which is said once, whatever the meter."""
+    by_reason: dict[str, dict[tuple[str, ...], list[str]]] = {}
+    periods = len(report.unpriced["period"].unique()) > 1
+    for row in rows(report.unpriced):
+        model = " ".join(plain(part) for part in (row.model, row.version) if part)
+        names = (row.period, f"{account(row.resource)}/{plain(row.deployment)}", model)
+        counts = by_reason.setdefault(_reason(row), {}).setdefault(names[0 if periods else 1 :], [])
+        counts.append(f"{meter(row)} {quantity(row.quantity, row.unit)}")
+    parts: list[RenderableType] = []
+    left = _SHOWN_UNPRICED
+    for reason, found in by_reason.items():
+        if left <= 0:
+            break
+        table = Table.grid(padding=(0, 3, 0, 0))
+        for _ in range(3 + periods):
+            table.add_column(overflow="fold")
+        for cells, counts in list(found.items())[:left]:
+            table.add_row(*map(Text, cells), Text(", ".join(counts)))
+        left -= len(found)
+        parts += ["", Text(plain(reason)), Padding(table, (0, 0, 0, 2))]
+    more = sum(map(len, by_reason.values())) - _SHOWN_UNPRICED
+    return Group(*parts, *_more(more, "more; --html and --json list them all"))
+
+
+def _reason(row: Any) -> str:
+    """Return why a quantity has no price without the words that name its meter, which stands beside it."""
+    modality = "" if row.modality == "text" else f" ({shorten(row.modality)})"
+    return str(row.reason).replace(f", meter {shorten(row.meter)}{modality},", ",", 1)
 
 
 def _reasons(report: CostReport) -> RenderableType:
@@ -142,36 +158,52 @@ def _reasons(report: CostReport) -> RenderableType:
     reasons = report.counts.reasons
     for reason, count in reasons[:_SHOWN_REASONS]:
         table.add_row(Text(whole(count)), Text(plain(reason)))
-    return _with_more(table, len(reasons) - _SHOWN_REASONS, "more reasons; --html and --json list them all")
+    # Below the table: a caption would be as narrow as it is.
+    return Group(table, *_more(len(reasons) - _SHOWN_REASONS, "more reasons; --html and --json list them all"))
 
 
 def _rejected(report: CostReport) -> RenderableType:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("Line", justify="right")
-    for name in ("Reason", "Row, its content masked", "File"):
-        table.add_column(name, overflow="fold")
     shown = report.rejected.head(_SHOWN_REJECTED)
+    parts: list[RenderableType] = []
     for row in rows(shown):
-        table.add_row(*(Text(plain(cell)) for cell in (row.line, row.reason, row.masked_row, row.source_file)))
-    more = report.counts.total.rejected - len(shown)
-    return _with_more(table, more, "more rows; --rejects writes them all to a file")
+        where = (f"line {row.line} of " if row.line is not None else "") + plain(row.source_file)
+        said = "\n".join(plain(part) for part in (row.reason, row.masked_row) if part)
+        parts += ["", Text(where), Padding(Text(said), (0, 0, 0, 2))]
+    return Group(
+        *parts, *_more(report.counts.total.rejected - len(shown), "more rows; --rejects writes them all to a file")
+    )
 
 
-def _files(report: CostReport) -> RenderableType:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("File", overflow="fold")
-    table.add_column("What became of its rows", overflow="fold")
-    files = troubled_files(report)
-    for one in files[:_SHOWN_FILES]:
-        told = [f"{whole(count)} {words}" for words, count in account_of(one) if count]
-        told += [] if one.complete else ["not read to its end"]
-        table.add_row(Text(plain(one.source_file)), Text(", ".join(told)))
-    return _with_more(table, len(files) - _SHOWN_FILES, "more files; --html and --json list them all")
+class _Files:
+    """The files to look at: a table where each has room for one line, else what is said of each below its name."""
+
+    def __init__(self, files: Sequence[FileCounts]) -> None:
+        self.cells = []
+        for one in files[:_SHOWN_FILES]:
+            told = [f"{whole(count)} {words}" for words, count in account_of(one) if count]
+            told += [] if one.complete else ["not read to its end"]
+            self.cells.append((Text(plain(one.source_file)), Text(", ".join(told))))
+        self.more = _more(len(files) - _SHOWN_FILES, "more files; --html and --json list them all")
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table.add_column("File", overflow="fold")
+        table.add_column("What became of its rows", overflow="fold")
+        for cells in self.cells:
+            table.add_row(*cells)
+        if Measurement.get(console, options.update(max_width=_ANY_WIDTH), table).maximum <= options.max_width:
+            yield table
+        else:
+            for name, said in self.cells:
+                yield Text()
+                yield name
+                yield Padding(said, (0, 0, 0, 2))
+        yield from self.more
 
 
-def _with_more(table: Table, more: int, words: str) -> RenderableType:
-    """Return a table and, below it, how much it leaves out; a caption would be as narrow as the table."""
-    return Group(table, Text(f"and {more:,} {words}", style="dim")) if more > 0 else table
+def _more(more: int, words: str) -> list[RenderableType]:
+    """Return how much a list leaves out."""
+    return [Text(f"and {more:,} {words}", style="dim")] if more > 0 else []
 
 
 def _comparison(report: CostReport) -> Table:

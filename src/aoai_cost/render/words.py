@@ -7,13 +7,16 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+from ..markup import account, amount, plain
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ..logs import FileCounts
     from ..report import CostReport
 
 __all__ = [
+    "CERTAINTY",
     "COMPARED",
     "GAP_LEGEND",
     "OPTIONAL",
@@ -24,6 +27,7 @@ __all__ = [
     "comparison",
     "cost",
     "days",
+    "finest",
     "heading",
     "meter",
     "period",
@@ -38,6 +42,7 @@ __all__ = [
 _HEADINGS = {
     "period": "Period",
     "not_billed": "Not billed",
+    "spilled": "Spilled over",
     "unmetered": "No tokens logged",
     "cached_input": "Cached input",
     "cache_write": "Cache write",
@@ -50,6 +55,7 @@ _COUNTED = (
     "not_billed",
     "failed",
     "throttled",
+    "spilled",
     "input",
     "cached_input",
     "cache_write",
@@ -57,6 +63,7 @@ _COUNTED = (
 )
 _ALWAYS = ("requests", "input", "output")
 OPTIONAL = (
+    "spilled",
     "throttled",
     "failed",
     "cache_write",
@@ -84,6 +91,13 @@ _DOUBT_WORDS = {"unmetered": "calls without tokens", "conflicts": "calls whose r
 COMPARED = ("Resource", "Source", "Counted instead", "Hours", "Calls", "Input tokens", "Output tokens")
 """The headings of the comparison of sources."""
 
+CERTAINTY = {
+    "exact": ("", "every call is priced"),
+    "estimated": ("estimated", "a price or a count rests on an assumption, see the notes"),
+    "lower_bound": ("at least", "some calls or rows have no price or no tokens, see below"),
+}
+"""What a total is beside its number, and why."""
+
 GAP_LEGEND = "? : something in this row has no price or no tokens, and would add to its cost"
 
 
@@ -109,22 +123,6 @@ def heading(column: str) -> str:
     return _HEADINGS.get(column, column.replace("_", " ").capitalize())
 
 
-def plain(value: object) -> str:
-    """Return `value` as one line of printable text: control characters and lone surrogates are escaped.
-
-    Names in a log are a stranger's text; printed raw they could move the cursor or forge lines.
-    """
-    if value is None or value is pd.NA or (isinstance(value, float) and value != value):
-        return "(none)"
-    shown = str(value)
-    return shown if shown.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
-
-
-def account(resource: object) -> str:
-    """Return the account name of an ARM id; any other name as it is."""
-    return plain(resource).rsplit("/", 1)[-1] or plain(resource)
-
-
 def whole(value: int) -> str:
     """Return a whole number with thousands separated."""
     return f"{value:,}"
@@ -136,16 +134,6 @@ def quantity(value: int, unit: str) -> str:
         hours = Decimal(value) / 3_600_000
         return f"{hours:,.2f} {unit.removesuffix('millisecond')}hours".replace(".00 ", " ")
     return f"{value:,} {unit}s"
-
-
-def amount(value: Decimal) -> str:
-    """Return money rounded to cents for reading, or with four digits that count below one cent.
-
-    Files carry the exact amount; this is for people.
-    """
-    if value == 0 or abs(value) >= Decimal("0.01"):
-        return f"{value:,.2f}"
-    return f"{value:.4g}" if abs(value) >= Decimal("0.00001") else f"{value:.2E}"
 
 
 def reading(report: CostReport) -> list[tuple[str, int]]:
@@ -186,6 +174,11 @@ def comparison(report: CostReport) -> list[tuple[str, ...]]:
     ]
 
 
+def finest(report: CostReport) -> pd.DataFrame:
+    """Return the lines by day, user and app; by period where a report, made by hand, has no others."""
+    return report.days if len(report.days) or not len(report.lines) else report.lines
+
+
 def rows(frame: pd.DataFrame) -> Iterator[Any]:
     """Yield the rows of a frame, columns as attributes."""
     yield from frame.itertuples(index=False)
@@ -193,4 +186,4 @@ def rows(frame: pd.DataFrame) -> Iterator[Any]:
 
 def meter(row: Any) -> str:
     """Return what a row of lines or of unpriced quantities counts: ``audio input``, ``image hd_low_res``."""
-    return " ".join(filter(None, ("" if row.modality == "text" else row.modality, row.meter, row.variant)))
+    return plain(" ".join(filter(None, ("" if row.modality == "text" else row.modality, row.meter, row.variant))))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack, cast
 
 import pandas as pd
 
@@ -16,12 +16,13 @@ from ..catalog import Deployment, Deployments, read_deployments
 from ..errors import RequestError, shorten
 from ..logs import Comparison, Counts, ReadOptions, UsageLog, UsageSums, sum_usage
 from ..prices import PriceBook
+from ..sources.tables import ArrowTable, is_arrow
 from .loads import Workload
 from .pricing import BY, Every, Pricing, object_frame
 
 __all__ = ["CostReport", "cost_report"]
 
-_Source = str | os.PathLike[str] | pd.DataFrame
+_Source = str | os.PathLike[str] | pd.DataFrame | ArrowTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,13 @@ class CostReport:
     ----------
     frame : DataFrame
         One row per period and `by`: requests, of them unmetered and not billed ones, those that failed (HTTP status of
-        400 or more) and of these the throttled ones (429), disjoint token meters (int64),
+        400 or more) and of these the throttled ones (429), those that spilled over from provisioned units, disjoint
+        token meters (int64),
         ``cost`` (Decimal; None where nothing in the row has a price) and ``complete`` (False where something in the row
         has no price or no tokens, and would add to its cost).
     lines : DataFrame
-        The same money by meter and price row: quantity, unit, price, amount, and the row's name, source and date.
+        The same money by meter and price row: quantity, unit, price, the price before discounts, amount,
+        and the row's name, source and date.
     total : Decimal
         The sum of all lines, in `currency`.
     certainty : str
@@ -90,10 +93,27 @@ class CostReport:
         return int(self.frame["unmetered"].sum())
 
     def _repr_html_(self) -> str:
-        head = markup.element("p", markup.text(f"{self.total} {self.currency} ({self.certainty})"))
-        columns = list(self.frame.columns)
-        body = markup.table(columns, self.frame.itertuples(index=False, name=None))
-        return head + body + markup.element("ul", "".join(markup.element("li", markup.text(n)) for n in self.notes))
+        bound = {"exact": "", "estimated": ", estimated", "lower_bound": ", at least"}[self.certainty]
+        frame = self.frame.drop(columns=["cost", "complete"])
+        counts = set(frame.select_dtypes("int64"))
+        # A count that is zero throughout tells nothing.
+        shown = [str(name) for name in frame if name not in counts or name == "requests" or frame[name].any()]
+        columns = [frame[name].map(_in_words(name, name in counts)) for name in shown]
+        costs = zip(self.frame["cost"], self.frame["complete"], strict=True)
+        rows = zip(*columns, (_cost_in_words(*one) for one in costs), strict=True)
+        headings = [*(name.replace("_", " ") for name in shown), f"cost {self.currency}"]
+        numeric = [i for i, name in enumerate(shown) if name in counts] + [len(shown)]
+        listed = markup.first_rows(headings, rows, len(frame), all_in=".frame", numeric=numeric)
+        return markup.result(f"{markup.amount(self.total)} {self.currency}{bound}", listed, notes=self.notes)
+
+
+def _in_words(column: str, is_count: bool) -> Callable[[Any], str]:
+    return "{:,}".format if is_count else markup.account if column == "resource" else markup.plain
+
+
+def _cost_in_words(cost: Decimal | None, complete: bool) -> str:
+    """Return the cost of a row, with a mark where something is missing from it, or all."""
+    return "?" if cost is None else markup.amount(cost) + ("" if complete else " + ?")
 
 
 def cost_report(
@@ -109,7 +129,7 @@ def cost_report(
 
     Parameters
     ----------
-    log : UsageLog, UsageSums, path, DataFrame, or several of the last two
+    log : UsageLog, UsageSums, path, DataFrame or Arrow table, or several of the last three
         What `read_usage` or `sum_usage` made, or what to read: files, folders, URLs of a storage account.
     deployments : Deployments or path, optional
         What each deployment is; without it no row has a sku, and every row is listed as unpriced. PTU and fine-tuned
@@ -164,7 +184,9 @@ def _sums_of(log: UsageLog | UsageSums | _Source | Iterable[_Source], reading: R
         if reading:
             raise RequestError(min(reading), "says how to read a log, and this one was read already")
         return log.sums if isinstance(log, UsageLog) else log
-    return sum_usage(*([log] if isinstance(log, (str, os.PathLike, pd.DataFrame)) else log), **reading)
+    if isinstance(log, (str, os.PathLike)) or is_arrow(log):
+        return sum_usage(log, **reading)
+    return sum_usage(*cast("Iterable[_Source]", log), **reading)
 
 
 def _columns(by: Sequence[str]) -> tuple[str, ...]:

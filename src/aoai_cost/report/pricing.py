@@ -28,7 +28,7 @@ PRICED_BY = BY[:7]
 """Those of them that select a price."""
 
 TOKEN_METERS = ("input", "cached_input", "cache_write", "output")
-COUNTED = ("requests", "unmetered", "not_billed", "failed", "throttled")
+COUNTED = ("requests", "unmetered", "not_billed", "failed", "throttled", "spilled")
 DAY_MS = 24 * 3600 * 1000
 
 Every = Literal["month", "day"]
@@ -279,10 +279,10 @@ def period_of(day: date | None, every: Every) -> str:
 def _lines_frame(found: Mapping[tuple[Any, ...], tuple[_Sums, list[Decimal]]], columns: Sequence[str]) -> pd.DataFrame:
     records = []
     for (*key, rate), (quantity, amounts) in sorted(found.items(), key=lambda item: sortable(item[0][:-1])):
-        price = (METER_UNITS[key[-3]], rate.amount, rate.unit)
+        price = (METER_UNITS[key[-3]], rate.amount, rate.list_amount, rate.unit)
         row = (exact_sum(amounts), rate.meter_name, rate.source, rate.effective_from)
         records.append((*key, *quantity.whole(), *price, *row))
-    names = [*columns, "band", "meter", "modality", "variant", "quantity", "unit", "price", "price_unit"]
+    names = [*columns, "band", "meter", "modality", "variant", "quantity", "unit", "price", "list_price", "price_unit"]
     return object_frame(records, [*names, "amount", "meter_name", "source", "effective_from"])
 
 

@@ -1,19 +1,28 @@
-"""Files that are tables: CSV as portals and exports write it, and Parquet."""
+"""Tables: CSV as portals and exports write it, Parquet, and what is in memory as Arrow has it."""
 
 from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol, TypeGuard
 
 from ..errors import MissingExtraError, UsageFormatError
 from .raw import BEGINNING_BYTES, Raw
 from .unpack import DamageError
 
-__all__ = ["CONTENTS", "is_table", "read_parquet", "read_table"]
+__all__ = [
+    "CONTENTS",
+    "ArrowTable",
+    "check_columns",
+    "is_arrow",
+    "is_table",
+    "read_arrow",
+    "read_parquet",
+    "read_table",
+]
 
 MAX_ROW_BYTES = 16 << 20
 _MOST_READ_AGAIN_BYTES = 256 << 20
@@ -23,6 +32,7 @@ _MOST_COLUMNS = 10_000
 _MOST_HELD_BYTES = 64 << 20
 """So much of a table waits for a time that tells the order of month and day; the portal exports as much at most."""
 _ROWS_AT_ONCE = 1_024
+_VALUES_AT_ONCE = 16_384
 # Columns that hold prompts and answers, which nobody looks at who does not count them anew: they are not even read.
 CONTENTS = frozenset(
     (
@@ -46,6 +56,21 @@ _NAME = re.compile(r"(?:[^\W\d]|[$@])[\w .:/()\[\]%+#&@$'*-]{0,199}")
 
 # How JSON and the lines of an event stream begin.
 _NO_TABLE = (b"{", b"[", b"data:", b"event:", b"id:", b"retry:", b":")
+
+
+class ArrowTable(Protocol):
+    """A table in memory that gives itself as an Arrow stream: of pandas, polars, pyarrow, DuckDB and others.
+
+    This is Arrow's PyCapsule interface.
+    """
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None, /) -> object:
+        """Return a capsule with the stream."""
+
+
+def is_arrow(value: object) -> TypeGuard[ArrowTable]:
+    """Tell whether a value is a table in memory."""
+    return hasattr(type(value), "__arrow_c_stream__")
 
 
 def is_table(head: bytes) -> bool:
@@ -406,6 +431,43 @@ def read_parquet(file: BinaryIO, columns: Collection[str] | None = None, *, cont
     except (pyarrow.ArrowException, OSError, ValueError, LookupError, OverflowError, MemoryError, TypeError):
         reason = "the Parquet file is damaged or of a kind that pyarrow cannot read; the rows before were kept"
         yield Raw(number + 1 if number else None, None, None, reason, damaged=True)
+
+
+def read_arrow(table: ArrowTable, columns: Collection[str]) -> Iterator[list[list[Any]]]:
+    """Yield some columns of a table as Python has their values, some rows at a time; a stream is read once.
+
+    Raises
+    ------
+    UsageFormatError
+        If a column is not there once, or the table, or a value of it, cannot be read.
+    MissingExtraError
+        Without pyarrow.
+    """
+    try:
+        import pyarrow
+    except ImportError:
+        raise MissingExtraError("parquet") from None
+    try:
+        with pyarrow.RecordBatchReader.from_stream(table) as reader:
+            check_columns(table, reader.schema.names, columns)
+            for batch in reader:
+                for start in range(0, batch.num_rows, _VALUES_AT_ONCE):
+                    part = batch.slice(start, _VALUES_AT_ONCE)
+                    yield [part.column(name).to_pylist() for name in columns]
+    except UsageFormatError:
+        raise
+    # Values that Python cannot hold show themselves as any of these.
+    except (pyarrow.ArrowException, ValueError, OverflowError, TypeError) as error:
+        reason = f"cannot be read by pyarrow: {type(error).__name__}"
+        raise UsageFormatError(f"a {type(table).__name__}", reason) from None
+
+
+def check_columns(table: object, there: Sequence[object], wanted: Iterable[str]) -> None:
+    """Refuse a table in which a wanted column is not there once."""
+    for name in wanted:
+        if (found := there.count(name)) != 1:
+            reason = f"the column is {'there more than once' if found else 'not there'}"
+            raise UsageFormatError(f"a {type(table).__name__}", reason, 0, name)
 
 
 def _is_number(kind: Any) -> bool:

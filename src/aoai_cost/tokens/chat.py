@@ -92,6 +92,16 @@ class Count:
     prediction_tokens: int = 0
     audio_bounds: tuple[int, int] = (0, 0)
 
+    def _repr_html_(self) -> str:
+        from .. import markup  # a count does without it
+
+        least, most = self.bounds
+        bounds = "" if least == most else f", {least:,} or more" if most is None else f", from {least:,} to {most:,}"
+        headline = f"{self.input_tokens:,} input tokens for {self.model.name} ({self.certainty}{bounds})"
+        lines = [(line.label, f"{line.tokens:,}") for line in self.lines]
+        parts = markup.first_rows(("part", "tokens"), lines, len(lines), all_in=".lines", numeric=(1,))
+        return markup.result(headline, parts, notes=self.notes)
+
 
 class _Tally:
     """Collects the lines, bounds and notes of one request."""

@@ -434,7 +434,7 @@ class Encoding:
         Parameters
         ----------
         texts : iterable of str
-            A list, a Series, an array: anything that yields ``str``.
+            A list, a Series of pandas or polars, an Arrow array: anything that yields ``str``.
         threads : int
             How many threads share the work; the counts do not depend on it.
 
@@ -931,8 +931,8 @@ def _listed(texts: Iterable[str]) -> list[str]:
 
 def _many(texts: Iterable[str]) -> Iterable[str]:
     """Return the texts as what yields them fastest."""
-    for method in ("to_pylist", "tolist"):
-        # What Arrow gives one by one is no str, and what NumPy and pandas give is slow to come.
+    for method in ("to_pylist", "tolist", "to_list"):
+        # What Arrow gives one by one is no str, and what NumPy, pandas and polars give is slow to come.
         if hasattr(texts, method):
             texts = getattr(texts, method)()
             break

@@ -38,6 +38,8 @@ class Recount(NamedTuple):
     """What a call is in tokens of another model."""
 
     input_tokens: int
+    served_tokens: int | None
+    """What the same content is to the model that served the call; logs may hold less than was sent."""
     output_tokens: int | None
     exact: bool
 
@@ -70,11 +72,12 @@ class Smaller(NamedTuple):
 class Beside:
     """What a whole log tells beside the counts, by row of its frame.
 
-    ``others`` are quantities that are not tokens, ``recounted`` the counts for other models, by model, and ``images``
-    what images were seen.
+    ``others`` are quantities that are not tokens, ``prompts`` the prompt tokens as they were read, ``recounted`` the
+    counts for other models, by model, and ``images`` what images were seen.
     """
 
     others: Mapping[int, Usage]
+    prompts: npt.NDArray[np.int64]
     recounted: Mapping[str, Mapping[int, Recount]]
     images: Mapping[int, Sequence[SeenImages]]
 
@@ -94,6 +97,7 @@ class Calls:
     requests: npt.NDArray[np.int64]
     quality: npt.NDArray[np.int8]
     status: npt.NDArray[np.int64]
+    spilled: npt.NDArray[np.bool_]
     tokens: npt.NDArray[np.int64]
     sent: npt.NDArray[np.int64]
     beside: Beside
@@ -115,6 +119,7 @@ class Calls:
             requests=self.requests[which],
             quality=self.quality[which],
             status=self.status[which],
+            spilled=self.spilled[which],
             tokens=self.tokens[which],
             sent=self.sent[which],
             beside=self.beside,
@@ -160,6 +165,7 @@ class Calls:
             aggregated=kinds[_AGGREGATED],
             failed=int((self.status >= 400).sum()),
             throttled=int((self.status == 429).sum()),
+            spilled=int(self.spilled.sum()),
             usage=Usage(tokens) + others,
         )
 
@@ -237,10 +243,12 @@ def _all_calls(log: UsageLog) -> Calls:
         requests=frame["requests"].to_numpy("int64", na_value=0),
         quality=quality,
         status=frame["status"].to_numpy("int64", na_value=0),
+        spilled=frame["spillover"].to_numpy("bool", na_value=False),
         tokens=tokens,
         sent=tokens[:, [_TOKENS.index("prompt_tokens"), _TOKENS.index("completion_tokens")]],
         beside=Beside(
             others={row: Usage(quantities) for row, quantities in others.items()},
+            prompts=tokens[:, _TOKENS.index("prompt_tokens")].copy(),
             recounted=_recounted(log),
             images=_images(log),
         ),
@@ -249,9 +257,10 @@ def _all_calls(log: UsageLog) -> Calls:
 
 def _recounted(log: UsageLog) -> dict[str, dict[int, Recount]]:
     found: dict[str, dict[int, Recount]] = {}
-    columns = ["row", "model", "input_tokens", "input_certainty", "output_tokens"]
-    for row, model, tokens, certainty, output in log.recounted[columns].itertuples(index=False, name=None):
-        counted = Recount(tokens, None if pd.isna(output) else int(output), certainty == "exact")
+    columns = ["row", "model", "input_tokens", "served_tokens", "output_tokens", "input_certainty"]
+    for row, model, tokens, *others, certainty in log.recounted[columns].itertuples(index=False, name=None):
+        served, output = (None if pd.isna(count) else int(count) for count in others)
+        counted = Recount(tokens, served, output, certainty == "exact")
         found.setdefault(get_model(model).name, {})[row] = counted
     return found
 

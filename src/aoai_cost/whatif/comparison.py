@@ -71,13 +71,24 @@ class Comparison:
         return pd.DataFrame(rows, columns=[*names, "before", "after", "difference"], dtype=object)
 
     def _repr_html_(self) -> str:
-        currency = self.after.currency
-        shown = "unknown" if self.difference is None else f"{self.difference:+,.2f} {currency}"
-        head = f"{self.before.total:,.2f} {currency} would be {self.after.total:,.2f} {currency}: {shown}"
+        before, after, currency = self.before.total, self.after.total, self.after.currency
+        change = "the difference is not known" if self.difference is None else _signed(self.difference)
         frame = self.frame
-        notes = "".join(markup.element("li", markup.text(note)) for note in self.notes)
-        table = markup.table(list(frame.columns), frame.itertuples(index=False, name=None))
-        return markup.element("p", markup.text(head)) + table + markup.element("ul", notes)
+        shown = {"resource": markup.account, "before": _cost, "after": _cost, "difference": _signed}
+        rows = zip(*(map(shown.get(str(name), markup.plain), frame[name]) for name in frame), strict=True)
+        n_columns = len(frame.columns)
+        numeric = range(n_columns - 3, n_columns)
+        listed = markup.first_rows(list(frame.columns), rows, len(frame), all_in=".frame", numeric=numeric)
+        head = f"{markup.amount(before)} {currency} would be {markup.amount(after)} {currency}: {change}"
+        return markup.result(head, listed, notes=self.notes)
+
+
+def _cost(amount: Decimal | None) -> str:
+    return "?" if amount is None else markup.amount(amount)
+
+
+def _signed(amount: Decimal | None) -> str:
+    return "?" if amount is None else ("+" if amount > 0 else "") + markup.amount(amount)
 
 
 def what_if(

@@ -355,7 +355,7 @@ def _days(deployment: Deployment, period: tuple[date, date]) -> Iterator[date]:
 
 def _reserved(deployment: Deployment, units: int, term: str, period: tuple[date, date]) -> Iterator[Load]:
     """Yield the units of a reservation, day by day."""
-    group = Group(0, 0, 0, 0, 0, 0, 0, Usage({_term_key(term): units}))
+    group = Group(0, 0, 0, 0, 0, 0, 0, 0, Usage({_term_key(term): units}))
     for day in _days(deployment, period):
         key = GroupKey(
             day, deployment.resource, deployment.name, deployment.model, deployment.version,

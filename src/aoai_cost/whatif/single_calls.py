@@ -265,7 +265,10 @@ def _recounted(load: CallLoad, old: Model | None, new: Model, told: _Told) -> Ca
     for i in known:
         row = int(calls.rows[i])
         found = counted[row]
-        input_tokens, exact = found.input_tokens, found.exact
+        # Beside what was counted, the service may have counted what the log does not hold.
+        reported = int(calls.beside.prompts[row])
+        not_held = 0 if found.served_tokens is None else reported - found.served_tokens
+        input_tokens, exact = found.input_tokens + not_held, found.exact
         images = calls.beside.images.get(row, ()) if calls.shrunk else ()
         before, after = (_image_tokens(images, new, how) for how in ((), calls.shrunk))
         if before is not None and after is not None:

@@ -51,14 +51,16 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     if not (backend.is_model or asked.is_model) or _only_looks(row, asked, backend):
         return None
     operation = row.text("OperationId")
+    spilled, served = row.spillover(backend.deployment or asked.deployment)
     facets = Facets(
         # The gateway's own resource and region are not the model's: they must not choose a price.
         resource=backend.account,
-        deployment=backend.deployment or asked.deployment,
+        deployment=served,
         api=api_of(operation) or backend.api or asked.api,
         operation=operation,
         user=row.user(),
         app=row.text("ProductId"),
+        spillover=spilled,
     )
     duration_ms = to_duration_ms(row.get("TotalTime", "durationMs"))
     part = Part(PartKind.STATUS, "", facets, timestamp_us, NO_TOKENS, row.status(), duration_ms, identity[1])

@@ -12,15 +12,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..contents import answer_of, messages_body
+from ..contents import answer_of, messages_body, parsed
 from ..fields import needed_id, needed_time_us, served_model, to_count, to_duration_ms, to_flag, to_status, to_text
 from ..operations import api_of
-from ..schema import NO_TOKENS, Content, Facets, Identity, LogFormat, Part, PartKind, Tokens
+from ..schema import NO_TOKENS, Content, Facets, Identity, LogFormat, Part, PartKind, RowError, Tokens
 
 __all__ = ["FORMAT", "Row"]
 
 _TOKEN_COLUMNS = {"SequenceNumber", "PromptTokens", "CompletionTokens"}
 _TABLE, _CATEGORY = "ApiManagementGatewayLlmLog", "GatewayLlmLogs"
+_SPILLED, _SERVED = "x-ms-spillover-from-deployment", "x-ms-deployment-name"
 _OF_THE_LOG = "Microsoft.ApiManagement/"
 
 
@@ -67,9 +68,34 @@ class Row:
         """Return what the backend answered, which was billed whatever the gateway then told its client."""
         return to_status(self.get("BackendResponseCode")) or to_status(self.get("ResponseCode"))
 
+    def spillover(self, asked: str | None) -> tuple[bool | None, str | None]:
+        """Tell whether another deployment served, and return its name or, where none did, the one that was asked.
+
+        Headers of answers are in a log where its diagnostics name them: ``x-ms-spillover-from-deployment`` is on none
+        but spilled ones, and ``x-ms-deployment-name`` says who served.
+        """
+        for name in ("BackendResponseHeaders", "ResponseHeaders"):
+            headers = parsed(self.get(name))
+            if isinstance(headers, dict):
+                told = {key.lower(): _header(value) for key, value in headers.items() if isinstance(key, str)}
+                served = told.get(_SERVED)
+                if told.get(_SPILLED) is not None:
+                    return True, served
+                if served is not None and asked is not None and served.lower() == asked.lower():
+                    return False, asked
+        return None, asked
+
     def user(self) -> str | None:
         """Return who asked: a subscription of the gateway or, where none is needed, a user."""
         return self.text("ApimSubscriptionId") or self.text("UserId")
+
+
+def _header(value: Any) -> str | None:
+    """Return a header, which may be a list of its values; None for anything that is no name."""
+    try:
+        return to_text(value[0] if isinstance(value, list) and len(value) == 1 else value, "a header")
+    except RowError:
+        return None
 
 
 def sniff(record: Mapping[str, Any]) -> bool:
@@ -99,8 +125,9 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part]:
         # The gateway writes zeros for what it did not see, such as a stream without usage.
         tokens = NO_TOKENS
     # Resource and region of a row are the gateway's, not the model's: they must not choose a price.
+    spilled, served = row.spillover(deployment)
     facets = Facets(
-        deployment=deployment,
+        deployment=served,
         model=model,
         version=version,
         api=api_of(operation),
@@ -109,6 +136,7 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part]:
         # Who asked, status and duration stand here only where a query joined the two tables.
         user=row.user(),
         app=row.text("ProductId"),
+        spillover=spilled,
     )
     if deployment is None and request_id is None and tokens == NO_TOKENS:
         part = Part(PartKind.REST, str(row.count("SequenceNumber")), facets, timestamp_us, request_id=identity[1])

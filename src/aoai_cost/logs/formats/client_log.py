@@ -40,16 +40,18 @@ def read(record: Mapping[str, Any]) -> tuple[Identity, Part] | None:
     tier = to_text(record.get("service_tier"), "service_tier")
     operation = to_text(record.get("operation"), "operation")
     model, version = served_model(to_text(record.get("model"), "model"))
+    spilled = to_flag(record.get("spillover"))
     facets = Facets(
         resource=arm_resource(resource) if resource is not None else None,
         region=arm_region(region) if region is not None else None,
-        deployment=to_text(record.get("deployment"), "deployment"),
+        deployment=to_text(record.get("served_by" if spilled else "deployment"), "deployment"),
         model=model,
         version=version,
         api=api_of(operation),
         operation=operation,
         stream=to_flag(record.get("stream")),
         service_tier=tier.lower() if tier is not None else None,
+        spillover=spilled,
     )
     part = Part(
         PartKind.USAGE,

@@ -155,7 +155,10 @@ def _flat(told: Mapping[str, Any]) -> Content:
 
 
 def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    try:
+        return value if isinstance(value, str) else orjson.dumps(value).decode()
+    except TypeError:  # half a surrogate
+        raise _UnknownShapeError from None
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
