@@ -54,7 +54,7 @@ def jupyter_lab(folder: Path, home: Path) -> Iterator[str]:
     ]
     # JupyterLab asks on its first start whether to fetch news.
     asked = home / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
-    asked.parent.mkdir(parents=True)
+    asked.parent.mkdir(parents=True, exist_ok=True)
     asked.write_text('{"fetchNews": "false", "checkForUpdates": false}', "utf-8")
     log = home / "lab.log"
     with log.open("wb") as written:

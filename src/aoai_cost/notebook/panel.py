@@ -21,6 +21,8 @@ __all__ = ["WhatIfPanel", "whatif_panel"]
 _STYLE = """
 .aoai-cost table.panel { border-collapse: collapse; margin: .5em 0; }
 .aoai-cost table.panel th, .aoai-cost table.panel td { padding: .1em .6em; line-height: 1.6; vertical-align: middle; }
+.aoai-cost table.panel td { white-space: nowrap; }
+.aoai-cost p, .aoai-cost li { line-height: 1.5; margin: .2em 0; }
 .aoai-cost table.panel svg { display: block; width: 10em; height: 1em; }
 .aoai-cost .less { fill: #2a9d5c; }
 .aoai-cost .more { fill: #d9822b; }
@@ -90,7 +92,7 @@ class WhatIfPanel:
         models = [(_AS_LOGGED, ""), *((name, name) for name in self._models())]
         self._model = ipywidgets.Dropdown(options=models, description="In place of", style=_STYLED)
         self._to = ipywidgets.Dropdown(options=[""], disabled=True, description="ask", style=_STYLED)
-        self._shown = ipywidgets.HTML(layout={"flex": "1 1 0", "min_width": "34em"})
+        self._shown = ipywidgets.HTML(layout={"flex": "1 1 42em", "min_width": "0"})
         controls = (self._volume, self._batch, self._cached, self._discount, self._model, self._to)
         left = ipywidgets.VBox(controls, layout={"flex": "0 0 auto", "width": "25em"})
         self.widget = ipywidgets.HBox([left, self._shown], layout={"flex_flow": "row wrap", "grid_gap": "1.5em"})
