@@ -293,10 +293,15 @@ def _recounted(load: CallLoad, old: Model | None, new: Model, told: _Told) -> Ca
 
 def _with_prompt(calls: Calls, prompt: npt.NDArray[np.int64]) -> Calls:
     """Return calls with other prompts, of which the same shares are cached and written to the cache."""
-    before = np.maximum(calls.column("prompt_tokens"), 1)
+    had = calls.column("prompt_tokens")
+    changed = prompt != had
+    if not changed.any():
+        return calls
     # Each token is in one of these parts: rounded down, they never exceed the prompt.
-    parts = {key: counts * prompt // before for key, counts in calls.by_meter().items() if key.meter != "output"}
-    of = {(key.meter, key.modality): counts for key, counts in parts.items()}
+    of = {(key.meter, key.modality): counts.copy() for key, counts in calls.by_meter().items()}
+    for counts in of.values():
+        # Sums of a day can be too large to be multiplied; they are left as they are.
+        counts[changed] = counts[changed] * prompt[changed] // np.maximum(had[changed], 1)
     audio, image = of["cached_input", "audio"], of["cached_input", "image"]
     return calls.with_tokens(
         prompt_tokens=prompt,
