@@ -1,7 +1,19 @@
 """Many requests: what they cost."""
 
 from .cost import CostReport, cost_report, deployments_of, report_on
+from .facts import ReportFacts, report_facts
 from .loads import Load, Names, Workload
 from .pricing import BY
 
-__all__ = ["BY", "CostReport", "Load", "Names", "Workload", "cost_report", "deployments_of", "report_on"]
+__all__ = [
+    "BY",
+    "CostReport",
+    "Load",
+    "Names",
+    "ReportFacts",
+    "Workload",
+    "cost_report",
+    "deployments_of",
+    "report_facts",
+    "report_on",
+]
