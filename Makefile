@@ -18,7 +18,7 @@ NEWEST ?= $(shell for v in 3.15 3.14 3.13 3.12; do for p in python$$v $(HOME)/.p
 	$$p -c '' 2>/dev/null && echo $$p && exit; done; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt types bench compare checked sanitized deep azurite fuzz newest sdk spark notebooks golden accuracy leave-one-out dist clean
+.PHONY: help demo test lint fmt types bench compare checked sanitized deep azurite browser fuzz newest sdk spark notebooks golden accuracy leave-one-out dist clean
 
 help:  ## list the words
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,10 @@ $(VENV)/.peers: $(VENV)/.test
 
 $(VENV)/.azure: $(VENV)/.test
 	$(INSTALL) --editable '.[azure,test]'
+	@touch $@
+
+$(VENV)/.browser: $(VENV)/.test
+	$(INSTALL) --editable '.[browser]'
 	@touch $@
 
 $(VENV)/.fuzz: $(VENV)/.dev
@@ -118,6 +122,9 @@ $(AZURITE)/.installed:
 
 azurite: $(VENV)/.azure $(AZURITE)/.installed  ## reading from a storage account, against the real emulator
 	PATH=$(CURDIR)/$(AZURITE)/node_modules/.bin:$$PATH $(BIN)/python -m pytest -q -m azurite tests/logs/test_azurite.py
+
+browser: $(VENV)/.browser  ## the report page and the panel in headless Chromium and JupyterLab
+	CHROMIUM=$$(.ci/chromium) && export CHROMIUM && $(BIN)/python -m pytest -q -m browser tests/browser
 
 # Half of the time guided by coverage, over kernels that clang has marked; half at random, over the plain ones.
 fuzz: $(VENV)/.fuzz  ## differential fuzzing against tiktoken for FUZZ_SECONDS (60), from FUZZ_SEED (1)

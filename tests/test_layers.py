@@ -53,6 +53,7 @@ OUTSIDE = {
     "zstandard": {"sources/unpack.py"},
     "requests": {"prices/refresh.py"},
     "urllib3": {"prices/refresh.py"},
+    "vl_convert": {"render/chart_library.py"},
     "platformdirs": {"prices/captures.py"},
     "pandas": {"logs", "report", "billing", "forecasts.py", "render", "spark", "whatif", "pandas.py"},
     "IPython": {"notebook"},

@@ -34,7 +34,7 @@ def test_the_wheel_holds_the_package_and_nothing_else() -> None:
     expected = {
         path.relative_to(SOURCES.parent).as_posix()
         for path in SOURCES.rglob("*")
-        if path.suffix in (".py", ".pyi", ".toml", ".json", ".bin") or path.name == "py.typed"
+        if path.suffix in (".py", ".pyi", ".toml", ".json", ".bin", ".css", ".js") or path.name == "py.typed"
     }
     assert expected <= set(names)
     assert not [name for name in names if name.endswith((".c", ".tiktoken")) or "/tests/" in name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Context, Decimal
 from fractions import Fraction
 from html import escape
@@ -15,6 +15,7 @@ __all__ = [
     "account",
     "amount",
     "element",
+    "empty",
     "facts",
     "first_rows",
     "page",
@@ -65,8 +66,16 @@ def element(tag: str, inner: str, **attributes: str) -> str:
 
     A trailing underscore in an attribute's name is dropped, so ``class_`` writes ``class``.
     """
-    written = "".join(f' {name.rstrip("_").replace("_", "-")}="{text(value)}"' for name, value in attributes.items())
-    return f"<{tag}{written}>{inner}</{tag}>"
+    return f"<{tag}{_written(attributes)}>{inner}</{tag}>"
+
+
+def empty(tag: str, **attributes: str) -> str:
+    """Return an element that never holds anything, as `element` does."""
+    return f"<{tag}{_written(attributes)}>"
+
+
+def _written(attributes: Mapping[str, str]) -> str:
+    return "".join(f' {name.rstrip("_").replace("_", "-")}="{text(value)}"' for name, value in attributes.items())
 
 
 def table(
@@ -200,15 +209,40 @@ def whole_characters(spelled: Sequence[bytes]) -> Iterator[list[bytes]]:
         yield group
 
 
-def page(title: str, style: str, body: str) -> str:
-    """Return a document that shows `body` in one style sheet, and may load, run and send nothing."""
-    # The policy allows this one style sheet by its digest and nothing else, whatever the text of the page says.
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'"
+def page(
+    title: str, style: str, body: str, *, data: Mapping[str, str] | None = None, scripts: Sequence[str] = ()
+) -> str:
+    """Return a document that shows `body` in one style sheet, runs `scripts` and nothing else, and loads nothing.
+
+    Parameters
+    ----------
+    title, style, body : str
+        Text, CSS and HTML.
+    data : mapping of str to str
+        JSON texts that the scripts find by the id of their element.
+    scripts : sequence of str
+        What runs, in this order; no text in them may end their element.
+    """
+    # The policy allows this style sheet and these scripts by their digests, whatever the text of the page says.
+    policy = f"default-src 'none'; style-src {_digest(style)}; base-uri 'none'; form-action 'none'"
+    if scripts:
+        policy += f"; script-src {' '.join(map(_digest, scripts))}"
     head = (
         '<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{text(policy)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{text(title)}</title>\n<style>{style}</style>"
     )
-    return f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{body}\n</body>\n</html>\n'
+    # Within JSON a "<" can only stand in a text, where its escape means the same; so nothing there ends the element.
+    blocks = [
+        element("script", written.replace("<", "\\u003c"), type="application/json", id=name)
+        for name, written in (data or {}).items()
+    ]
+    blocks += [element("script", script) for script in scripts]
+    inner = "\n".join([body, *blocks])
+    return f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{inner}\n</body>\n</html>\n'
+
+
+def _digest(content: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+    return f"'sha256-{digest}'"

@@ -340,7 +340,7 @@ def test_a_long_list_of_what_has_no_price_is_cut_and_says_so() -> None:
     report = unpriced(*[("input", f"reason {i}") for i in range(50)])
     shown = terminal(report)
     assert ("reason 19" in shown, "reason 20" in shown) == (True, False)
-    assert "and 30 more; --html and --json list them all" in shown
+    assert "and 30 more; --json lists them all" in shown
     months = report.unpriced.head(2).assign(reason="no file", period=["2026-10", "2026-11"])
     assert re.search(r"2026-10 +contoso/chat .*\n +2026-11 +contoso/chat ", terminal(replace(report, unpriced=months)))
 

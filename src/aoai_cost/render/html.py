@@ -1,210 +1,227 @@
-"""A cost report as one plain HTML page that opens offline, prints well and runs nothing."""
+"""A cost report as one HTML page that opens offline, prints well and loads nothing."""
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..markup import element, page, table, text
-from .words import (
-    COMPARED,
-    GAP_LEGEND,
-    OPTIONAL,
-    account,
-    account_of,
-    amount,
-    columns,
-    comparison,
-    cost,
-    heading,
-    meter,
-    period,
-    plain,
-    quantity,
-    reading,
-    rows,
-    whole,
-)
+import orjson
+
+from ..markup import element, empty, page, table, text
+from ..report.facts import report_facts
+from .chart_library import ChartLibrary, chart_library
+from .charts import chart_specs
+from .page_data import page_data
+from .page_tables import report_tables, section
+from .words import amount, heading, period, plain, share, whole
 
 if TYPE_CHECKING:
     from ..report import CostReport
+    from ..report.facts import ReportFacts
 
 __all__ = ["report_html"]
 
-_SHOWN_REJECTED = 1_000
-_SHOWN_UNFOLDED = 20
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1b1f24; --soft: #59636e; --line: #d5dbe1; --paper: #fff; --mark: #0b62c4; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e9ec; --soft: #a3adb8; --line: #3a424b; --paper: #14181c; --mark: #6cb0ff; }
-}
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 84rem; background: var(--paper); color: var(--ink);
-  font: 15px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
-h1 { margin: 0; font-size: 1.15rem; font-weight: 600; }
-h2 { margin: 2.5rem 0 .75rem; font-size: 1.05rem; font-weight: 600; }
-.total { margin: .25rem 0 0; font-size: 2.6rem; font-weight: 650; line-height: 1.15;
-  font-variant-numeric: tabular-nums; }
-.total small { font-size: 1rem; font-weight: 400; color: var(--soft); }
-.soft { margin: .25rem 0 0; color: var(--soft); }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .9rem; }
-th, td { padding: .4rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
-th { color: var(--soft); font-weight: 500; white-space: nowrap; }
-th:first-child, td:first-child { padding-left: 0; }
-.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-td { white-space: nowrap; }
-.w { white-space: normal; overflow-wrap: anywhere; min-width: 8rem; }
-.bar svg { display: block; width: 5rem; height: .75rem; margin-top: .35rem; }
-.bar rect { fill: var(--mark); }
-summary { margin: .75rem 0; cursor: pointer; color: var(--soft); }
-ul { margin: 0; padding-left: 1.2rem; }
-@media screen and (max-width: 48rem) { .o { display: none; } }
-@page { size: landscape; margin: 12mm; }
-@media print {
-  :root { font-size: 10px; }
-  body { max-width: none; padding: 0; font-size: 1rem; }
-  .wide { overflow: visible; }
-  th, td { padding: .25rem .35rem; }
-  th { white-space: normal; }
-  .w { min-width: 0; }
-  .bar { display: none; }
-}
-"""
+# A page is for reading: its tables share what there is up to this size; files carry all rows of any report.
+_PAGE_BYTES = 1_950_000
 
 _WORDS = {
     "exact": ("", "every call is priced"),
     "estimated": (", estimated", "a price rests on an assumption, see the notes"),
     "lower_bound": (", at least", "some calls or rows have no price or no tokens, see below"),
 }
+_FACETS = {
+    "deployment": "Cost by deployment",
+    "model": "Cost by model",
+    "kind": "Cost by kind of token or time",
+    "user": "Cost by user",
+    "app": "Cost by app",
+}
+_WITHOUT_CHARTS = (
+    'These are tables with bars; charts to hover over come with <code>pip install "aoai-cost[report]"</code>.'
+)
 
 
 def report_html(report: CostReport) -> str:
-    """Return the report as one HTML document; every value from the log is escaped, no script is in it."""
-    names, _ = columns(report)
-    by = " and ".join(heading(name).lower() for name in names if name not in ("period", "resource") or len(names) == 2)
-    sections = [_headline(report), _section(f"Cost by {by}", _costs(report))]
-    if len(report.unpriced):
-        sections.append(_section("Not in the total: no price", _unpriced(report)))
-    if report.counts.total.rejected:
-        sections.append(_section("Not in the total: rows that could not be read", _rejected(report)))
-    if len(report.comparison):
-        compared = table(COMPARED, comparison(report), numeric=(3, 4, 5, 6), wrapped=(0, 1, 2))
-        sections.append(_section("Not in the total: calls that another source counts", compared))
-    if report.notes:
-        notes = "\n".join(element("li", text(plain(note))) for note in report.notes)
-        sections.append(_section("Notes", element("ul", notes)))
-    sections.append(_section("Price rows used", _lines(report)))
-    read = table(("Rows of the log", "Count"), [(words, whole(n)) for words, n in reading(report)], numeric=(1,))
-    sections.append(_section("What was read", read + _files(report)))
-    return page(f"Azure OpenAI cost {period(report)}", _STYLE, "\n".join(sections))
+    """Return the report as one HTML document.
+
+    Every value from the log is escaped, and the policy of the page lets its own scripts run and nothing else. Its
+    charts need the ``report`` extra; without it the page has all numbers, the filter and the sliders.
+    """
+    facts = report_facts(report)
+    library = chart_library() if facts.breakdown.series else None
+    sections = [_headline(report), _figures(report, facts)]
+    if facts.findings:
+        sections.append(_findings(facts))
+    if facts.breakdown.series:
+        sections += [_controls(report, facts), _charts(report, facts, library), _what_if(report, facts, library)]
+    data: dict[str, str] = {}
+    scripts: list[str] = []
+    if facts.breakdown.series:
+        data["data"] = page_data(report, facts.breakdown)
+        scripts.append(_file("page.js"))
+    if library is not None:
+        data["charts"] = orjson.dumps(chart_specs()).decode()
+        scripts.insert(0, library.script)
+    taken = sum(map(len, (*sections, *data.values(), *scripts)))
+    sections += report_tables(report, facts, max(0, _PAGE_BYTES - taken))
+    sections.append(_footer(library))
+    title = f"Azure OpenAI cost {period(report)}"
+    return page(title, _file("page.css"), "\n".join(sections), data=data, scripts=scripts)
+
+
+@cache
+def _file(name: str) -> str:
+    return Path(__file__).with_name(name).read_text("utf-8")
 
 
 def _headline(report: CostReport) -> str:
     bound, meaning = _WORDS[report.certainty]
-    money = f"{text(amount(report.total))} {element('small', text(report.currency + bound))}"
-    calls = f"{whole(report.requests)} calls, {period(report)}; {meaning}."
+    total = element("output", text(amount(report.total)), id="total")
+    money = f"{total} {element('small', text(report.currency + bound))} {element('small', '', id='part')}"
+    calls = f"{element('output', whole(report.requests), id='calls')} calls, {text(period(report))}; {text(meaning)}."
     return element(
         "header",
-        element("h1", "Azure OpenAI cost")
-        + element("p", money, class_="total")
-        + element("p", text(calls), class_="soft"),
+        element("h1", "Azure OpenAI cost") + element("p", money, class_="total") + element("p", calls, class_="soft"),
     )
 
 
-def _section(title: str, inner: str) -> str:
-    # A box that scrolls must be reachable by the keyboard.
-    box = element("div", inner, class_="wide", tabindex="0", role="region", aria_label=title)
-    return element("section", element("h2", text(title)) + "\n" + box)
-
-
-def _costs(report: CostReport) -> str:
-    names, wholes = columns(report)
-    largest = max((one for one in report.frame["cost"] if one is not None), default=Decimal(0))
-    # A narrow screen shows what can be told from names and costs; the page still holds the counts.
-    classes = {name: "n o" if name in OPTIONAL[:-1] else "n" for name in wholes}
-    head = "".join(element("th", text(heading(name)), scope="col") for name in names)
-    head += "".join(element("th", text(heading(name)), scope="col", class_=classes[name]) for name in wholes)
-    head += element("th", text(f"Cost {report.currency}"), scope="col", class_="n") + element("td", "", class_="bar")
-    body = []
-    for row in rows(report.frame):
-        cells = "".join(
-            element("td", text(account(v) if n == "resource" else plain(v)))
-            for n, v in ((n, getattr(row, n)) for n in names)
-        )
-        cells += "".join(element("td", text(whole(getattr(row, name))), class_=classes[name]) for name in wholes)
-        cells += element("td", text(cost(row)), class_="n")
-        share = float(row.cost / largest) if largest and row.cost is not None else 0.0
-        bar = f'<rect width="{100 * share:.2f}" height="10"></rect>'
-        svg = f'<svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">{bar}</svg>'
-        body.append(element("tr", cells + element("td", svg, class_="bar")))
-    legend = "" if report.frame["complete"].all() else element("p", text(GAP_LEGEND), class_="soft")
-    return element("table", element("thead", element("tr", head)) + element("tbody", "\n".join(body))) + legend
-
-
-def _unpriced(report: CostReport) -> str:
-    cells = [
-        (
-            row.period,
-            account(row.resource),
-            plain(row.deployment),
-            plain(row.model),
-            meter(row),
-            quantity(row.quantity, row.unit),
-            plain(row.reason),
-        )
-        for row in rows(report.unpriced)
+def _figures(report: CostReport, facts: ReportFacts) -> str:
+    shown = [
+        ("Certainty", report.certainty.replace("_", " "), _WORDS[report.certainty][1]),
+        ("Quantities without a price", whole(len(report.unpriced)), "not in the total"),
+        ("Calls without tokens", whole(report.unmetered), "not in the total"),
+        ("Rows that could not be read", whole(report.counts.total.rejected), "not in the total"),
+        ("Failed calls", whole(facts.failed), f"{whole(facts.throttled)} of them throttled"),
     ]
-    headings = ("Period", "Resource", "Deployment", "Model", "Meter", "Quantity", "Reason")
-    return table(headings, cells, numeric=(5,), wrapped=(6,))
+    if facts.spilled:
+        shown.append(("Calls that spilled over", whole(facts.spilled), "from provisioned deployments"))
+    if facts.provisional_days:
+        last = facts.provisional_days[0].isoformat()
+        shown.append(("Provisional", last, "the last day: logs may still come"))
+    if facts.cached_share is not None:
+        saved = f"saved {amount(facts.cache_savings)} {report.currency}"
+        shown.append(("Prompt tokens from the cache", share(facts.cached_share), saved))
+    if facts.batch_share is not None:
+        shown.append(("Spent on batch", share(facts.batch_share), "of the total"))
+        shown.append(("Spent in the priority tier", share(facts.priority_share), "of the total"))
+    inner = "".join(
+        element("div", element("dt", text(name)) + element("dd", text(value) + element("small", text(more))))
+        for name, value, more in shown
+    )
+    return element("dl", inner, class_="figures")
 
 
-def _rejected(report: CostReport) -> str:
-    reasons = [(plain(reason), whole(count)) for reason, count in report.counts.reasons]
-    cells = [
-        (plain(row.line), plain(row.reason), plain(row.masked_row), plain(row.source_file))
-        for row in rows(report.rejected.head(_SHOWN_REJECTED))
-    ]
-    n_rows = report.counts.total.rejected
-    title = f"The rows: {whole(n_rows)}" if n_rows == len(cells) else f"The first {whole(len(cells))} rows"
-    listed = table(("Line", "Reason", "Row, its content masked", "File"), cells, numeric=(0,), wrapped=(1, 2, 3))
-    return table(("Reason", "Rows"), reasons, numeric=(1,), wrapped=(0,)) + _folded(title, listed, len(cells))
+def _findings(facts: ReportFacts) -> str:
+    listed = "\n".join(
+        element("li", text(plain(one.sentence)) + " " + element("small", text(f"[{one.formula}]"), class_="soft"))
+        for one in facts.findings
+    )
+    return section("Findings", element("ul", listed))
 
 
-def _files(report: CostReport) -> str:
-    files = report.counts.files
-    cells = [
-        (plain(one.source_file), *(whole(n) for _, n in account_of(one)), "yes" if one.complete else "no")
-        for one in files
-    ]
-    headings = ("File", *(heading(words) for words, _ in account_of(report.counts.total)), "Read to its end")
-    return _folded(
-        f"File by file: {whole(len(files))}",
-        table(headings, cells, numeric=range(1, len(headings) - 1), wrapped=(0,)),
-        0,
+def _controls(report: CostReport, facts: ReportFacts) -> str:
+    buttons = "".join(
+        element("button", text(words), type="button", id=f"choose-{name}") + " "
+        for name, words in (("all", "All"), ("none", "None"))
+    )
+    chosen = element("summary", f"Deployments: {element('output', '', id='chosen')}")
+    choices = element("div", "", id="choices", class_="choices", role="group", aria_label="Deployments")
+    every = [("day", "Daily", {"checked": ""}), ("month", "Monthly", {})]
+    if facts.breakdown.by_month:
+        every = [("month", "Monthly", {"checked": ""})]
+    radios = "".join(
+        element("label", empty("input", type="radio", name="every", value=value, **more) + f" {text(words)}")
+        for value, words, more in every
+    )
+    return element(
+        "form",
+        element("details", chosen + buttons + choices, class_="filter")
+        + element("fieldset", radios, aria_label="Period of the chart over time")
+        + element("output", f"{amount(report.total)} {text(report.currency)}", id="now", class_="now"),
+        class_="controls",
+        hidden="",
+        data_script="",
     )
 
 
-def _folded(title: str, inner: str, n_rows: int) -> str:
-    """Return a part of the page that its reader unfolds; a short one is unfolded already."""
-    is_open = {"open": ""} if 0 < n_rows <= _SHOWN_UNFOLDED else {}
-    return element("details", element("summary", text(title)) + inner, **is_open)
+def _charts(report: CostReport, facts: ReportFacts, library: ChartLibrary | None) -> str:
+    breakdown = facts.breakdown
+    told = {"user": breakdown.users, "app": breakdown.apps}
+    drawn = [_figure("time", f"Cost over time, {report.currency}", ("Period", "Cost"), broad=True)]
+    for name, title in _FACETS.items():
+        # Users and apps are drawn where the log tells them.
+        if name not in told or any(member.name != (None,) for member in told[name]):
+            drawn.append(_figure(name, f"{title}, {report.currency}", (heading(name), "Cost")))
+    missing = "" if library is not None else element("p", _WITHOUT_CHARTS, class_="soft")
+    inner = element("h2", "Charts") + missing + element("div", "\n".join(drawn), class_="charts")
+    tip = element("div", "", id="tip", class_="tip", role="tooltip", hidden="")
+    return element("section", inner + tip, hidden="", data_script="")
 
 
-def _lines(report: CostReport) -> str:
-    cells = [
-        (
-            row.period,
-            f"{account(row.resource)}/{plain(row.deployment)}",
-            " ".join(plain(part) for part in (row.model, row.version) if part),
-            meter(row) + (", long context" if row.band == "long" else ""),
-            quantity(row.quantity, row.unit),
-            f"{row.price} per {row.price_unit}",
-            amount(row.amount),
-            f"{row.meter_name} ({row.source})" if row.meter_name else row.source,
-            "" if row.effective_from is None else row.effective_from,
+def _figure(name: str, title: str, headings: Sequence[str], *, broad: bool = False) -> str:
+    """Return the place of a chart, and the table of its numbers."""
+    numbers = table(headings, (), numeric=range(1, len(headings)))
+    inner = element("figcaption", text(title)) + element("div", "", class_="plot")
+    inner += element("details", element("summary", "As a table") + numbers, class_="screen")
+    return element("figure", inner, data_chart=name, **({"class_": "broad"} if broad else {}))
+
+
+def _what_if(report: CostReport, facts: ReportFacts, library: ChartLibrary | None) -> str:
+    sliders = "\n".join(
+        element(
+            "div",
+            element("label", text(words), for_=name)
+            + element("output", text(shown), id=f"{name}-is", for_=name)
+            + empty("input", type="range", id=name, min="0", max=str(most), value=str(value)),
         )
-        for row in rows(report.lines)
-    ]
-    headings = ("Period", "Deployment", "Model", "Meter", "Quantity", "Price", "Amount", "Price row", "Since")
-    return table(headings, cells, numeric=(4, 6), wrapped=(1, 2, 7))
+        for name, words, most, value, shown in _sliders(facts)
+    )
+    outcome = "".join(
+        element("div", element("dt", text(words)) + element("dd", element("output", "", id=name) + unit))
+        for name, words, unit in (
+            ("before", "As logged", f" {text(report.currency)}"),
+            ("after", "What if", f" {text(report.currency)}"),
+            ("difference", "Difference", f" {text(report.currency)}"),
+        )
+    )
+    said = (
+        "Volume scales the calls, not the hours of PTUs and hosting. Batch takes this share of the calls to Global and "
+        "Data Zone Standard deployments, where batch has a price for them. The cache holds this share of the text "
+        "input that is not written to it. The discount is off every price."
+    )
+    if facts.breakdown.without_batch:
+        named = ", ".join(plain(name) for name in facts.breakdown.without_batch[:5])
+        more = len(facts.breakdown.without_batch) - 5
+        said += f" No batch price for calls of {named}{f' and {whole(more)} more' if more > 0 else ''}: they stay."
+    reset = element("button", "Back to as logged", type="button", id="as-logged")
+    inner = element(
+        "form", element("div", sliders, class_="sliders") + element("dl", outcome, class_="outcome") + reset
+    )
+    inner += element("p", text(said), class_="soft")
+    pairs = _figure(
+        "what-if",
+        f"Cost by deployment as logged and what if, {report.currency}",
+        ("Deployment", "As logged", "What if"),
+    )
+    body = element("h2", "What if") + inner + element("div", pairs, class_="charts")
+    return element("section", body, hidden="", data_script="", class_="screen")
+
+
+def _sliders(facts: ReportFacts) -> Iterable[tuple[str, str, int, int, str]]:
+    cached = 0 if facts.cached_share is None else round(facts.cached_share * 100)
+    yield "volume", "Volume of calls", 300, 100, "100 %"
+    yield "batch", "Calls sent as batches", 100, 0, "0 %"
+    yield "cached", "Input read from the cache", 100, cached, "as logged"
+    yield "discount", "Contract discount", 100, 0, "0 %"
+
+
+def _footer(library: ChartLibrary | None) -> str:
+    if library is None:
+        return ""
+    said = f"Charts: Vega, Vega-Lite, Vega-Embed (BSD 3-Clause) and D3 (ISC), as {library.name} bundles them."
+    licence = element(
+        "details", element("summary", "Licence of the chart library") + element("pre", text(library.licence))
+    )
+    return element("footer", element("p", text(said)) + licence, class_="screen")

@@ -142,7 +142,7 @@ def _unpriced(report: CostReport) -> RenderableType:
         left -= len(found)
         parts += ["", Text(plain(reason)), Padding(table, (0, 0, 0, 2))]
     more = sum(map(len, by_reason.values())) - _SHOWN_UNPRICED
-    return Group(*parts, *_more(more, "more; --html and --json list them all"))
+    return Group(*parts, *_more(more, "more; --json lists them all"))
 
 
 def _reason(row: Any) -> str:
@@ -159,7 +159,7 @@ def _reasons(report: CostReport) -> RenderableType:
     for reason, count in reasons[:_SHOWN_REASONS]:
         table.add_row(Text(whole(count)), Text(plain(reason)))
     # Below the table: a caption would be as narrow as it is.
-    return Group(table, *_more(len(reasons) - _SHOWN_REASONS, "more reasons; --html and --json list them all"))
+    return Group(table, *_more(len(reasons) - _SHOWN_REASONS, "more reasons; --json lists them all"))
 
 
 def _rejected(report: CostReport) -> RenderableType:
@@ -183,7 +183,7 @@ class _Files:
             told = [f"{whole(count)} {words}" for words, count in account_of(one) if count]
             told += [] if one.complete else ["not read to its end"]
             self.cells.append((Text(plain(one.source_file)), Text(", ".join(told))))
-        self.more = _more(len(files) - _SHOWN_FILES, "more files; --html and --json list them all")
+        self.more = _more(len(files) - _SHOWN_FILES, "more files; --json lists them all")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ..markup import account, amount, plain
@@ -30,11 +31,13 @@ __all__ = [
     "finest",
     "heading",
     "meter",
+    "meter_name",
     "period",
     "plain",
     "quantity",
     "reading",
     "rows",
+    "share",
     "troubled_files",
     "whole",
 ]
@@ -48,6 +51,8 @@ _HEADINGS = {
     "cache_write": "Cache write",
     "sku": "SKU",
 }
+
+_METER_NAMES = {"ptu": "PTU hours", "hosting": "hosting hours"}
 
 _COUNTED = (
     "requests",
@@ -187,3 +192,15 @@ def rows(frame: pd.DataFrame) -> Iterator[Any]:
 def meter(row: Any) -> str:
     """Return what a row of lines or of unpriced quantities counts: ``audio input``, ``image hd_low_res``."""
     return plain(" ".join(filter(None, ("" if row.modality == "text" else row.modality, row.meter, row.variant))))
+
+
+def meter_name(meter: str, modality: str, variant: str = "") -> str:
+    """Return a meter as a name in a chart: ``Cached input``, ``Audio output``, ``PTU hours``."""
+    named = _METER_NAMES.get(meter, meter.replace("_", " "))
+    shown = " ".join(filter(None, ("" if modality == "text" else modality, named, variant)))
+    return plain(shown[:1].upper() + shown[1:])
+
+
+def share(value: Fraction | None) -> str:
+    """Return a share in percent, with one digit behind the point."""
+    return "none" if value is None else f"{float(value):.1%}".replace("%", " %")

@@ -1,0 +1,156 @@
+"""What stands out in a report, against sums done by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+
+from report_rows import DEPLOYMENTS, busy_sums, group, usage_sums
+
+from aoai_cost import CostReport, Deployment, Deployments, PriceBook, Usage, cost_report
+from aoai_cost.report.facts import ReportFacts, report_facts
+
+BOOK = PriceBook.bundled()
+CHAT = Deployment("aoai", "chat", "gpt-4o", "2024-11-20", "GlobalStandard", "eastus2")
+
+
+def facts_of(*deployments: Deployment, calls: int = 1_000, **names: str) -> ReportFacts:
+    groups = [group(one, day, calls, **names) for one in deployments for day in range(2)]
+    return report_facts(cost_report(usage_sums(groups, 2), deployments=Deployments(deployments), prices=BOOK))
+
+
+def sentences(facts: ReportFacts) -> str:
+    assert all(finding.formula for finding in facts.findings)
+    return "\n".join(finding.sentence for finding in facts.findings)
+
+
+def test_what_the_cache_saved() -> None:
+    facts = facts_of(CHAT)
+    assert facts.cached_share == Fraction(311, 1_237 + 311)
+    # Per million: input 2.50, cached input 1.25.
+    assert facts.cache_savings == Fraction(2 * 311_000, 10**6) * Fraction("1.25")
+    assert facts.cache_write_extra == 0
+    assert "20.1 % of the prompt tokens were read from the cache, which saved 0.78 USD." in sentences(facts)
+
+
+def test_what_writing_to_the_cache_cost() -> None:
+    agent = next(one for one in DEPLOYMENTS if one.name == "agent")
+    facts = facts_of(agent)
+    day = date(2026, 8, 20)
+    write, plain = (BOOK.price(Usage({meter: 10**6}), agent, on=day).amount for meter in ("cache_write", "input"))
+    assert facts.cache_write_extra == Fraction(2 * 53_000, 10**6) * Fraction(write - plain)
+
+
+def test_shares_of_batch_and_priority() -> None:
+    nightly = replace(CHAT, name="nightly", sku="GlobalBatch")
+    facts = facts_of(CHAT, nightly)
+    # Per million: input 2.50, cached input 1.25, output 10; in batch the half of it, and cached input as input.
+    outside = 1_237 * Fraction("2.5") + 311 * Fraction("1.25") + 97 * 10
+    inside = (1_237 + 311) * Fraction("1.25") + 97 * 5
+    assert facts.batch_share == inside / (outside + inside)
+    assert facts.priority_share == 0
+    quick = replace(CHAT, model="gpt-4.1", version="2025-04-14")
+    key, calls = group(quick, 0, 10)
+    sums = usage_sums([(key, calls), (key._replace(tier="priority"), calls)], 1)
+    report = cost_report(sums, deployments=Deployments([quick]), prices=BOOK)
+    spent = sum(report.days[report.days["tier"] == "priority"]["amount"])
+    assert report_facts(report).priority_share == Fraction(spent) / Fraction(report.total) > Fraction(1, 2)
+
+
+def test_what_batch_would_save() -> None:
+    facts = facts_of(CHAT, calls=100_000)
+    cost = 200_000 * (1_237 * Decimal("2.5") + 97 * 10) / 10**6  # cached input costs the same there
+    assert f"Tokens that cost {cost:,.2f} USD would cost {cost / 2:,.2f} USD less in batch" in sentences(facts)
+
+
+def test_by_model_user_and_app() -> None:
+    facts = facts_of(CHAT, user="ann")
+    assert [one.name for one in facts.by_model] == [("gpt-4o", "2024-11-20")]
+    assert [one.name for one in facts.by_user] == [("ann",)]
+    assert facts.by_app == ()
+    assert facts.by_user[0].requests == 2_000
+    assert facts.by_user[0].tokens == 2_000 * (1_237 + 311 + 97)
+    many = [group(CHAT, 0, i + 1, user=f"user-{i}") for i in range(30)]
+    found = report_facts(cost_report(usage_sums(many, 1), deployments=Deployments([CHAT]), prices=BOOK)).by_user
+    assert len(found) == 21
+    assert found[0].name == ("user-29",)
+    assert (found[-1].name, found[-1].members, found[-1].requests) == ((), 10, sum(range(1, 11)))
+
+
+def test_how_much_of_the_units_was_used() -> None:
+    ptu = Deployment(
+        "aoai", "ptu", "gpt-4.1", "2025-04-14", "GlobalProvisionedManaged", "eastus2", ptu_units=15,
+        active_from=date(2026, 8, 21),
+    )  # fmt: skip
+    (found,) = facts_of(ptu).ptu
+    # 3,000 input tokens per minute and PTU; an output token weighs as four, a cached one as none. One day of two.
+    weighed = 1_000 * (1_237 + 4 * 97)
+    assert found.days == 1
+    assert found.share == Fraction(weighed, 3_000 * 15 * 24 * 60)
+    assert found.source
+    (unknown,) = facts_of(replace(ptu, model="contoso-chat")).ptu
+    assert unknown.share is None
+    assert "contoso-chat" in unknown.reason
+
+
+def test_a_unit_that_is_hardly_used_is_a_finding() -> None:
+    ptu = Deployment("aoai", "ptu", "gpt-4.1", "2025-04-14", "GlobalProvisionedManaged", "eastus2", ptu_units=15)
+    assert "ptu used 2.5 % of what its 15 PTUs serve" in sentences(facts_of(ptu))
+    assert "PTUs serve" not in sentences(facts_of(ptu, calls=30_000))
+
+
+def test_errors() -> None:
+    facts = facts_of(CHAT)
+    assert (facts.requests, facts.failed, facts.throttled) == (2_000, 40, 20)
+    assert "40 of 2,000 calls failed (2.0 %), 20 of them because they were throttled." in sentences(facts)
+
+
+def test_calls_that_spilled_over() -> None:
+    key, calls = group(CHAT, 0, 10)
+    report = cost_report(
+        usage_sums([(key, calls._replace(spilled=3))], 1), deployments=Deployments([CHAT]), prices=BOOK
+    )
+    assert report_facts(report).spilled == report.frame["spilled"].sum() == 3
+    assert "3 calls spilled over" in sentences(report_facts(report))
+    assert "spilled" not in sentences(facts_of(CHAT))
+
+
+def test_models_that_retire_within_a_year() -> None:
+    facts = facts_of(CHAT, replace(CHAT, name="chat-2"))
+    (found,) = facts.retirements
+    assert (found.model, found.retires, found.deployments) == ("gpt-4o", date(2027, 4, 14), ("chat", "chat-2"))
+    assert found.requests == 4_000
+    assert "gpt-4o 2024-11-20, to which chat, chat-2 sent 4,000 calls, retires on 2027-04-14." in sentences(facts)
+    early = [group(CHAT, -300, 5)]
+    sums = usage_sums(early)
+    sums = replace(sums, period=(date(2025, 10, 24), date(2025, 10, 25)))
+    assert report_facts(cost_report(sums, deployments=Deployments([CHAT]), prices=BOOK)).retirements == ()
+
+
+def test_hosting_that_costs_more_than_its_calls_is_a_finding() -> None:
+    tuned = next(one for one in DEPLOYMENTS if one.name == "tuned")
+    assert "Hosting the fine-tuned model of tuned cost 81.60 USD" in sentences(facts_of(tuned, calls=1))
+
+
+def test_the_last_day_may_grow() -> None:
+    assert facts_of(CHAT).provisional_days == (date(2026, 8, 21),)
+
+
+def test_a_busy_report_has_its_findings_in_order() -> None:
+    found = report_facts(cost_report(busy_sums(), deployments=DEPLOYMENTS, prices=BOOK)).findings
+    starts = ("ptu costs most", "18.0 % of the prompt", "Tokens that cost", "ptu used", "Hosting", "3,389 of")
+    assert len(found) == 7
+    for start, finding in zip(starts, found, strict=False):
+        assert finding.sentence.startswith(start)
+
+
+def empty_report() -> CostReport:
+    return replace(cost_report(usage_sums([]), deployments=Deployments([]), prices=BOOK), period=None)
+
+
+def test_nothing_stands_out_where_nothing_is() -> None:
+    facts = report_facts(empty_report())
+    assert facts.findings == facts.ptu == facts.retirements == facts.provisional_days == ()
+    assert facts.cached_share is facts.batch_share is None
