@@ -14,7 +14,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aoai_cost import CostReport, PriceBook, RequestError, cost_report, read_deployments, read_usage
+from aoai_cost import (
+    CostReport,
+    PriceBook,
+    RequestError,
+    ScaleVolume,
+    cost_report,
+    read_deployments,
+    read_usage,
+    what_if,
+)
 
 RESOURCE = "contoso"
 DEPLOYMENTS = """
@@ -286,3 +295,20 @@ def test_failed_and_throttled_calls_are_counted(tmp_path: Path) -> None:
     table = pd.DataFrame(rows, columns=list(names))
     found = cost_report(table, columns={name: name for name in names})
     assert found.frame[["requests", "failed", "throttled"]].to_numpy().tolist() == [[9, 6, 3]]
+
+
+def test_a_sum_of_calls_is_no_long_prompt(tmp_path: Path) -> None:
+    file = tmp_path / "d.toml"
+    file.write_text(DEPLOYMENTS.replace("gpt-4o", "gpt-5.6-sol").replace("2024-11-20", "2026-07-09"), "utf-8")
+    names = ("timestamp", "resource", "deployment", "model", "prompt_tokens", "completion_tokens", "requests")
+    when = datetime(2026, 10, 14, 12, tzinfo=UTC)
+    rows = [(when, RESOURCE, "chat", "gpt-5.6-sol", 5_000_000, 0, requests) for requests in (1, 100, None)]
+    bands = []
+    for row in rows:
+        table = pd.DataFrame([row], columns=list(names))
+        log = read_usage(table, columns={name: name for name in names})
+        found = cost_report(log, deployments=file)
+        bands.append((set(found.lines["band"]), found.certainty))
+        assert what_if(log, ScaleVolume(1), deployments=file).after.total == found.total
+    # One call of five million tokens is long, whatever else; a hundred calls of fifty thousand are not.
+    assert bands == [({"long"}, "exact"), ({"short"}, "estimated"), ({"short"}, "estimated")]

@@ -117,7 +117,7 @@ class ColumnMap:
             app=text("app"),
             spillover=to_flag(of("spillover")),
         )
-        requests = to_count(_as_number(of("requests")), "requests")
+        requests = to_count(_as_number(of("requests")), "requests") if "requests" in self.columns else 1
         request_id = text("request_id")
         part = Part(
             PartKind.USAGE,
@@ -128,9 +128,9 @@ class ColumnMap:
             to_status(_as_number(of("status"))),
             to_duration_ms(of("latency_ms")),
             request_id,
-            quality="measured" if requests in (None, 1) else "aggregated",
+            quality="measured" if requests == 1 else "aggregated",
             # Without such a column each row is one call; an empty cell of it does not say.
-            requests=requests if "requests" in self.columns else 1,
+            requests=requests,
         )
         return (request_id,) if request_id is not None else None, part
 

@@ -240,7 +240,8 @@ class Sums:
         rows, quality = calls.rows, calls.quality
         stamps, facets = rows["timestamp_us"], rows["facets"].astype(np.int64)
         times = np.where(stamps != NOT_A_TIME, stamps // (HOUR_US if self._by_hour else _DAY_US) + 1, 0)
-        long = rows["tokens"][:, _PROMPT] > self._limits_of(facets)
+        # What is many calls, or may be, says nothing of how long the prompt of one is.
+        long = (rows["tokens"][:, _PROMPT] > self._limits_of(facets)) & (rows["requests"] == 1)
         present, source = _numbered(rows["source"].astype(np.int64))
         n_facets = len(self._shared.facets.all)
         found, which = _numbered(((times * len(present) + source) * 2 + long) * n_facets + facets)

@@ -111,6 +111,10 @@ class Calls:
         found: npt.NDArray[np.int64] = self.tokens[:, _TOKENS.index(name)]
         return found
 
+    def are_longer(self, limits: int | npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Tell which calls have longer prompts; of rows that stand for many calls none is known to."""
+        return np.asarray((self.column("prompt_tokens") > limits) & (self.requests == 1))
+
     def some(self, which: npt.NDArray[Any] | slice) -> Calls:
         """Return those that a mask, places or a slice choose."""
         return Calls(
@@ -193,7 +197,7 @@ def with_calls(work: Workload, log: UsageLog) -> Workload:
     days = [None if pd.isna(time) else time.date() for time in frame["timestamp"].iloc[firsts]]
     limits = np.array([short_context(model) for model in names[_KEY.index("model")]], np.int64)
     # In the order of groups and bands, the calls of each load stand together.
-    places = groups * 2 + (every.column("prompt_tokens") > limits[groups])
+    places = groups * 2 + every.are_longer(limits[groups])
     order = np.argsort(places, kind="stable")
     every, places = every.some(order), places[order]
     starts = np.flatnonzero(np.diff(places, prepend=-1)).tolist()

@@ -316,7 +316,7 @@ def _with_prompt(calls: Calls, prompt: npt.NDArray[np.int64]) -> Calls:
 
 def _by_band(load: CallLoad, calls: Calls, limit: int) -> list[Load]:
     """Return a load with these calls, in two where some of them are priced in the long context band."""
-    long = calls.column("prompt_tokens") > limit
+    long = calls.are_longer(limit)
     if calls is load.calls and not long.any():
         return [replace(load, key=load.key._replace(band="short"))]
     return [
