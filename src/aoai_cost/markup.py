@@ -149,7 +149,8 @@ def amount(value: Decimal | Fraction) -> str:
         value = _FOR_READING.divide(Decimal(value.numerator), Decimal(value.denominator))
     if value == 0 or abs(value) >= Decimal("0.01"):
         return f"{value:,.2f}"
-    return f"{value:.4g}" if abs(value) >= Decimal("0.00001") else f"{value:.2E}"
+    # A Decimal keeps zeros at its end; the same amount is to look the same, however it was come by.
+    return f"{value:.4g}".rstrip("0") if abs(value) >= Decimal("0.00001") else f"{value:.2E}"
 
 
 def span(low: Decimal, high: Decimal | None, currency: str) -> str:

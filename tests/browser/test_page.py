@@ -27,6 +27,7 @@ from aoai_cost import (
     Deployments,
     PriceBook,
     ScaleVolume,
+    Usage,
     UseBatch,
     cost_report,
     what_if,
@@ -259,6 +260,27 @@ def test_what_was_imagined_can_be_a_page_too(open_page: Open) -> None:
     found = what_if(busy_sums(), ScaleVolume("0.333"), deployments=DEPLOYMENTS, prices=BOOK)
     page = open_page(report_html(found.after))
     assert page.locator("#total").text_content() == amount(found.after.total)
+
+
+def test_amounts_below_a_cent_are_rounded_as_the_library_does(open_page: Open) -> None:
+    known = [
+        Deployment("aoai", f"d{cached}", "gpt-4o", "2024-11-20", "GlobalStandard", "swedencentral")
+        for cached in (*range(90, 130), 1, 3, 7, 8, 2_719, 7_999)
+    ]
+    groups = [group(one, 0, 1) for one in known]
+    # At 1.25 per million; halves of the last digit are where floats go astray.
+    groups = [
+        (key, calls._replace(usage=Usage({"cached_input": int(one.name[1:])})))
+        for one, (key, calls) in zip(known, groups, strict=True)
+    ]
+    report = cost_report(usage_sums(groups, 1), deployments=Deployments(known), prices=BOOK)
+    page = open_page(report_html(report))
+    assert page.locator("#total").text_content() == amount(report.total)
+    page.locator(".filter > summary").click()
+    for name, cost in sums_by(report, lambda row: row.deployment):
+        page.locator("#choose-none").click()
+        page.get_by_role("checkbox", name=name, exact=True).check()
+        assert page.locator("#total").text_content() == amount(cost)
 
 
 def test_everything_can_be_done_with_the_keyboard(open_page: Open) -> None:

@@ -10,7 +10,7 @@ from fractions import Fraction
 from report_rows import DEPLOYMENTS, busy_sums, group, usage_sums
 
 from aoai_cost import CostReport, Deployment, Deployments, PriceBook, Usage, cost_report
-from aoai_cost.report.facts import ReportFacts, report_facts
+from aoai_cost.report.facts import ReportFacts, percent, report_facts
 
 BOOK = PriceBook.bundled()
 CHAT = Deployment("aoai", "chat", "gpt-4o", "2024-11-20", "GlobalStandard", "eastus2")
@@ -132,6 +132,55 @@ def test_models_that_retire_within_a_year() -> None:
 def test_hosting_that_costs_more_than_its_calls_is_a_finding() -> None:
     tuned = next(one for one in DEPLOYMENTS if one.name == "tuned")
     assert "Hosting the fine-tuned model of tuned cost 81.60 USD" in sentences(facts_of(tuned, calls=1))
+
+
+def test_deployments_of_one_name_are_told_from_each_other() -> None:
+    tuned = next(one for one in DEPLOYMENTS if one.name == "tuned")
+    other = replace(tuned, resource="/subscriptions/s/accounts/aoai-two", fine_tuned="")
+    groups = [group(tuned, 0, 1), group(other, 0, 1_000_000)]
+    facts = report_facts(cost_report(usage_sums(groups, 2), deployments=Deployments([tuned, other]), prices=BOOK))
+    assert "Hosting the fine-tuned model of tuned (aoai-one) cost 81.60 USD" in sentences(facts)
+    assert "tuned (aoai-two) costs most of all deployments" in sentences(facts)
+    assert "to which tuned (aoai-one), tuned (aoai-two) sent 1,000,001 calls" in sentences(facts)
+    assert "tuned (" not in sentences(facts_of(tuned))
+
+
+def test_a_model_that_has_retired_does_not_retire() -> None:
+    facts = facts_of(replace(CHAT, model="babbage-002", version="1"))
+    assert "babbage-002 1, to which chat sent 2,000 calls, retired on 2025-01-27." in sentences(facts)
+    both = facts_of(replace(CHAT, model="babbage-002", version="1"), replace(CHAT, name="old", version="2024-05-13"))
+    assert "retired on 2025-01-27, and 1 more of the models" in sentences(both)
+
+
+def test_calls_without_a_name_have_none() -> None:
+    key, calls = group(CHAT, 0, 10)
+    sums = usage_sums([(key._replace(deployment=None), calls)], 1)
+    facts = report_facts(cost_report(sums, deployments=Deployments([CHAT]), prices=BOOK))
+    assert "to which (none) sent 10 calls" in sentences(facts)
+
+
+def test_units_whose_calls_tell_no_tokens_are_not_called_idle() -> None:
+    ptu = Deployment("aoai", "ptu", "gpt-4.1", "2025-04-14", "GlobalProvisionedManaged", "eastus2", ptu_units=15)
+    key, calls = group(ptu, 0, 10)
+    silent = calls._replace(requests=100, unmetered=100, usage=Usage({}))
+    for groups, share in (([(key, silent)], None), ([(key, silent), (key, calls)], Fraction(16_250, 64_800_000))):
+        report = cost_report(usage_sums(groups, 1), deployments=Deployments([ptu]), prices=BOOK)
+        facts = report_facts(report)
+        assert facts.ptu[0].share == share
+        assert "the tokens of 100 of its" in facts.ptu[0].reason
+        assert "PTUs serve" not in sentences(facts)
+
+
+def test_units_of_a_model_that_weighs_long_prompts_otherwise_say_so() -> None:
+    sol = Deployment("aoai", "ptu", "gpt-6-sol", None, "GlobalProvisionedManaged", "eastus2", ptu_units=15)
+    (found,) = facts_of(sol).ptu
+    assert found.share
+    assert "weighed alike" in found.source
+
+
+def test_a_share_is_all_or_nothing_only_where_it_is() -> None:
+    found = [percent(Fraction(part, 100_000)) for part in (0, 1, 6_250, 12_350, 99_999, 100_000)]
+    assert found == ["0.0 %", "less than 0.1 %", "6.2 %", "12.4 %", "more than 99.9 %", "100.0 %"]
 
 
 def test_the_last_day_may_grow() -> None:

@@ -42,11 +42,20 @@
     return up ? quotient + 1n : quotient;
   }
 
-  // Below one cent four digits are shown that count.
+  // Below one cent four digits are shown that count, and below a thousandth of one three and the power of ten.
   function small(numerator, denominator) {
-    const value = approximately(numerator, denominator);
-    if (value < 0.00001) return value.toExponential(2).toUpperCase();
-    return value.toPrecision(4).replace(/0+$/, "");
+    let scaled = numerator;
+    let power = 0;
+    for (; scaled < denominator; power += 1) scaled *= 10n;
+    const isPlain = numerator * 100_000n >= denominator;
+    const digits = isPlain ? 4 : 3;
+    let rounded = halfEven(scaled * 10n ** BigInt(digits - 1), denominator).toString();
+    if (rounded.length > digits) {
+      rounded = rounded.slice(0, digits);
+      power -= 1;
+    }
+    if (isPlain) return `0.${"0".repeat(power - 1)}${rounded}`.replace(/0+$/, "");
+    return `${rounded[0]}.${rounded.slice(1)}E-${power}`;
   }
 
   // Near enough to draw; BigInt divides first, so that no part is too large for a float.

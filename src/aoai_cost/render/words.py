@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ..markup import account, amount, plain
+from ..report.facts import percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,5 +203,5 @@ def meter_name(meter: str, modality: str, variant: str = "") -> str:
 
 
 def share(value: Fraction | None) -> str:
-    """Return a share in percent, with one digit behind the point."""
-    return "none" if value is None else f"{float(value):.1%}".replace("%", " %")
+    """Return a share in percent, as findings have it."""
+    return "none" if value is None else percent(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -15,6 +15,7 @@ import pandas as pd
 from ..catalog import Deployment, get_model
 from ..errors import RequestError, UnknownNameError
 from ..logs.sums import sortable
+from ..markup import account
 from ..prices import Traffic, exact_sum, size_ptu
 from .breakdown import Breakdown, break_down
 from .pricing import COUNTED
@@ -22,7 +23,7 @@ from .pricing import COUNTED
 if TYPE_CHECKING:
     from .cost import CostReport
 
-__all__ = ["Finding", "PtuLoad", "ReportFacts", "Retirement", "Split", "report_facts"]
+__all__ = ["Finding", "PtuLoad", "ReportFacts", "Retirement", "Split", "percent", "report_facts"]
 
 _MOST_NAMED, _LONGEST_NAME = 20, 60
 _SOON = timedelta(days=365)
@@ -47,7 +48,8 @@ class PtuLoad(NamedTuple):
     """How much of a provisioned deployment's throughput its calls took, on average over its days in the report.
 
     An average hides the peaks that a deployment is sized for. ``share`` is None where no document has the weights of
-    the model's tokens; ``reason`` says so.
+    the model's tokens, or the log tells no tokens; it is too low where the log tells those of some calls alone.
+    ``reason`` says so.
     """
 
     resource: str | None
@@ -62,7 +64,10 @@ class PtuLoad(NamedTuple):
 
 
 class Retirement(NamedTuple):
-    """A model of the report that retires within a year of its end."""
+    """A model of the report that retires within a year of its end, or has retired before it.
+
+    ``deployments`` have the account beside the name where other accounts have deployments of that name.
+    """
 
     model: str
     version: str
@@ -97,7 +102,7 @@ class ReportFacts:
         By falling cost; users and apps are empty where the log tells none.
     ptu : tuple of PtuLoad
     retirements : tuple of Retirement
-        Within a year of the report's last day, the soonest first.
+        Before or within a year of the report's last day, the soonest first.
     provisional_days : tuple of date
         The last day of the report: its calls may not all be written yet.
     priced_before : tuple of date
@@ -137,7 +142,8 @@ def report_facts(report: CostReport) -> ReportFacts:
     prompt = cached + int(calls["input"].sum()) + int(calls["cache_write"].sum())
     savings, extra = _cheaper(breakdown, "cached_input"), -_cheaper(breakdown, "cache_write")
     end = None if report.period is None else report.period[1]
-    ptu, retirements = _ptu_loads(report), () if end is None else _retirements(report, end)
+    called = _Called(report)
+    ptu, retirements = _ptu_loads(report), () if end is None else _retirements(report, end, called)
     rows = list(_rows(report.days))
     batch = [row.amount for row in rows if str(row.sku).endswith("Batch")]
     priority = [row.amount for row in rows if row.tier == "priority"]
@@ -158,14 +164,14 @@ def report_facts(report: CostReport) -> ReportFacts:
         provisional_days=() if end is None else (end - timedelta(days=1),),
         priced_before=breakdown.priced_before,
         findings=(
-            *_on_deployments(report, breakdown),
+            *_on_deployments(report, breakdown, called),
             *_on_caching(report, cached, prompt, savings, extra),
             *_on_batch(report, breakdown),
-            *_on_ptu(ptu),
-            *_on_hosting(report),
+            *_on_ptu(ptu, called),
+            *_on_hosting(report, called),
             *_on_errors(counts),
             *_on_spillover(counts),
-            *_on_retirements(retirements),
+            *_on_retirements(retirements, end),
         ),
         breakdown=breakdown,
     )
@@ -259,6 +265,12 @@ def _ptu_load(deployment: Deployment, days: int, calls: list[Any]) -> PtuLoad:
         capacity = size.parameters.input_tpm_per_ptu * (deployment.ptu_units or 0) * days * _MINUTES_PER_DAY
         share = size.normalized_tokens * requests / capacity
         source = f"{size.parameters.title}, {size.parameters.doc_date}"
+        if any(name.startswith("long_") for name, _ in size.parameters.weights):
+            source += "; a report does not tell long prompts from others, and they are weighed alike"
+        unmetered = sum(row.unmetered for row in calls)
+        if unmetered:
+            share = share or None
+            reason = f"the log does not tell the tokens of {unmetered:,} of its {requests:,} calls; they are left out"
     return PtuLoad(
         deployment.resource,
         deployment.name,
@@ -271,11 +283,11 @@ def _ptu_load(deployment: Deployment, days: int, calls: list[Any]) -> PtuLoad:
     )
 
 
-def _retirements(report: CostReport, end: date) -> tuple[Retirement, ...]:
+def _retirements(report: CostReport, end: date, called: _Called) -> tuple[Retirement, ...]:
     used: dict[tuple[str, str | None], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in _rows(report.calls):
         if row.model is not None:
-            used[row.model, row.version][str(row.deployment)] += row.requests
+            used[row.model, row.version][called(row.resource, row.deployment)] += row.requests
     found: dict[tuple[str, str], Retirement] = {}
     for (name, version), deployments in used.items():
         try:
@@ -295,7 +307,19 @@ def _retirements(report: CostReport, end: date) -> tuple[Retirement, ...]:
     return tuple(sorted(found.values(), key=lambda one: (one.retires, one.model, one.version)))
 
 
-def _on_deployments(report: CostReport, breakdown: Breakdown) -> Iterable[Finding]:
+class _Called:
+    """Says what a deployment is called in a sentence: with its account where others have one of that name."""
+
+    def __init__(self, report: CostReport) -> None:
+        names = {(row.resource, row.deployment) for row in _rows(report.calls)}
+        names |= {(one.resource, one.name) for one in report.timed}
+        self._counts = Counter(name for _, name in names)
+
+    def __call__(self, resource: str | None, name: str | None) -> str:
+        return _named(name) + (f" ({_named(account(resource))})" if self._counts[name] > 1 else "")
+
+
+def _on_deployments(report: CostReport, breakdown: Breakdown, called: _Called) -> Iterable[Finding]:
     if len(breakdown.deployments) < 2 or not report.total:
         return
     name = breakdown.deployments[0].name
@@ -303,8 +327,8 @@ def _on_deployments(report: CostReport, breakdown: Breakdown) -> Iterable[Findin
     if not name or cost * 100 < Fraction(report.total) * 20:
         return
     yield Finding(
-        f"{_named(name[1])} costs most of all deployments: {_money(cost, report)}, "
-        f"{_percent(cost / Fraction(report.total))} of the total.",
+        f"{called(name[0], name[1])} costs most of all deployments: {_money(cost, report)}, "
+        f"{percent(cost / Fraction(report.total))} of the total.",
         "its cost / total",
     )
 
@@ -312,7 +336,7 @@ def _on_deployments(report: CostReport, breakdown: Breakdown) -> Iterable[Findin
 def _on_caching(report: CostReport, cached: int, prompt: int, savings: Fraction, extra: Fraction) -> Iterable[Finding]:
     if not prompt:
         return
-    said = f"{_percent(Fraction(cached, prompt))} of the prompt tokens were read from the cache"
+    said = f"{percent(Fraction(cached, prompt))} of the prompt tokens were read from the cache"
     formula = "cached input tokens / (input + cached input + cache write tokens)"
     if savings >= _WORTH_SAYING:
         said += f", which saved {_money(savings, report)}"
@@ -335,26 +359,28 @@ def _on_batch(report: CostReport, breakdown: Breakdown) -> Iterable[Finding]:
         )
 
 
-def _on_ptu(loads: Iterable[PtuLoad]) -> Iterable[Finding]:
+def _on_ptu(loads: Iterable[PtuLoad], called: _Called) -> Iterable[Finding]:
     for one in loads:
-        if one.share is not None and not _LOW_LOAD <= one.share <= _HIGH_LOAD:
+        # With a reason beside it the share is too low to say that it is low.
+        is_low = not one.reason and one.share is not None and one.share < _LOW_LOAD
+        if one.share is not None and (is_low or one.share > _HIGH_LOAD):
             yield Finding(
-                f"{_named(one.deployment)} used {_percent(one.share)} of what its {one.units:,} PTUs serve, on average "
-                f"over {one.days:,} days; the peaks may be higher.",
+                f"{called(one.resource, one.deployment)} used {percent(one.share)} of what its {one.units:,} PTUs "
+                f"serve, on average over {one.days:,} days; the peaks may be higher.",
                 "tokens weighed as input tokens / (input tokens per minute and PTU x PTUs x minutes)",
             )
 
 
-def _on_hosting(report: CostReport) -> Iterable[Finding]:
-    hosting: dict[str, list[Decimal]] = defaultdict(list)
-    other: dict[str, list[Decimal]] = defaultdict(list)
+def _on_hosting(report: CostReport, called: _Called) -> Iterable[Finding]:
+    hosting: dict[tuple[str | None, str | None], list[Decimal]] = defaultdict(list)
+    other: dict[tuple[str | None, str | None], list[Decimal]] = defaultdict(list)
     for row in _rows(report.days):
-        (hosting if row.meter == "hosting" else other)[str(row.deployment)].append(row.amount)
+        (hosting if row.meter == "hosting" else other)[row.resource, row.deployment].append(row.amount)
     for name, amounts in hosting.items():
         cost, calls = exact_sum(amounts), exact_sum(other.get(name, ()))
         if cost > calls and Fraction(cost) >= _WORTH_SAYING:
             yield Finding(
-                f"Hosting the fine-tuned model of {_named(name)} cost {_money(Fraction(cost), report)}, and its calls "
+                f"Hosting the fine-tuned model of {called(*name)} cost {_money(Fraction(cost), report)}, and its calls "
                 f"{_money(Fraction(calls), report)}.",
                 "hours x hosting price; tokens x token prices",
             )
@@ -364,7 +390,7 @@ def _on_errors(counts: dict[str, int]) -> Iterable[Finding]:
     requests, failed, throttled = (counts[name] for name in ("requests", "failed", "throttled"))
     if failed and requests:
         yield Finding(
-            f"{failed:,} of {requests:,} calls failed ({_percent(Fraction(failed, requests))}), {throttled:,} of them "
+            f"{failed:,} of {requests:,} calls failed ({percent(Fraction(failed, requests))}), {throttled:,} of them "
             "because they were throttled.",
             "calls with an HTTP status of 400 or more / calls; throttled is status 429",
         )
@@ -378,15 +404,17 @@ def _on_spillover(counts: dict[str, int]) -> Iterable[Finding]:
         )
 
 
-def _on_retirements(retirements: tuple[Retirement, ...]) -> Iterable[Finding]:
-    if not retirements:
+def _on_retirements(retirements: tuple[Retirement, ...], end: date | None) -> Iterable[Finding]:
+    if not retirements or end is None:
         return
     first = retirements[0]
-    some = ", ".join(map(_named, first.deployments[:3])) + (", ..." if len(first.deployments) > 3 else "")
-    said = f"{first.model} {first.version}, to which {some} sent {first.requests:,} calls, retires on {first.retires}"
-    others = len(retirements) - 1
+    some = ", ".join(first.deployments[:3]) + (", ..." if len(first.deployments) > 3 else "")
+    when = "retired" if first.retires < end else "retires"
+    said = f"{first.model} {first.version}, to which {some} sent {first.requests:,} calls, {when} on {first.retires}"
+    others = [one.retires < end for one in retirements[1:]]
     if others:
-        said += f", and {others:,} more of the models within a year of the report's end"
+        also = " before it or" if any(others) else ""
+        said += f", and {len(others):,} more of the models{also} within a year of the report's end"
     yield Finding(f"{said}.", "retirement dates of the model list")
 
 
@@ -399,8 +427,13 @@ def _money(amount: Fraction, report: CostReport) -> str:
     return f"{_rounded(amount, 2)} {report.currency}"
 
 
-def _percent(share: Fraction) -> str:
-    return "less than 0.1 %" if 0 < share < Fraction(1, 1000) else f"{_rounded(share * 100, 1)} %"
+def percent(share: Fraction) -> str:
+    """Write a share in percent with one decimal place; it is none, or all, only where it is so exactly."""
+    if 0 < share < Fraction(1, 1000):
+        return "less than 0.1 %"
+    if Fraction(999, 1000) < share < 1:
+        return "more than 99.9 %"
+    return f"{_rounded(share * 100, 1)} %"
 
 
 def _rounded(value: Fraction, places: int) -> str:
