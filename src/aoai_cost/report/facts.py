@@ -10,21 +10,21 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pandas as pd
-
 from ..catalog import Deployment, get_model
 from ..errors import RequestError, UnknownNameError
 from ..logs.sums import sortable
 from ..prices import Traffic, exact_sum, size_ptu
+from .alternatives import on_models, on_units
 from .breakdown import Breakdown, break_down
-from .pricing import COUNTED
+from .finding import Finding, money, named, percent
+from .pricing import COUNTED, rows_of
 
 if TYPE_CHECKING:
     from .cost import CostReport
 
 __all__ = ["Finding", "PtuLoad", "ReportFacts", "Retirement", "Split", "report_facts"]
 
-_MOST_NAMED, _LONGEST_NAME = 20, 60
+_MOST_NAMED = 20
 _SOON = timedelta(days=365)
 _MINUTES_PER_DAY = 24 * 60
 _WORTH_SAYING = Fraction(1, 100)
@@ -69,13 +69,6 @@ class Retirement(NamedTuple):
     retires: date
     deployments: tuple[str, ...]
     requests: int
-
-
-class Finding(NamedTuple):
-    """One sentence with its number, and how the number was worked out."""
-
-    sentence: str
-    formula: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +131,7 @@ def report_facts(report: CostReport) -> ReportFacts:
     savings, extra = _cheaper(breakdown, "cached_input"), -_cheaper(breakdown, "cache_write")
     end = None if report.period is None else report.period[1]
     ptu, retirements = _ptu_loads(report), () if end is None else _retirements(report, end)
-    rows = list(_rows(report.days))
+    rows = list(rows_of(report.days))
     batch = [row.amount for row in rows if str(row.sku).endswith("Batch")]
     priority = [row.amount for row in rows if row.tier == "priority"]
     by_user, by_app = (_splits(report, (name,)) for name in ("user", "app"))
@@ -161,7 +154,9 @@ def report_facts(report: CostReport) -> ReportFacts:
             *_on_deployments(report, breakdown),
             *_on_caching(report, cached, prompt, savings, extra),
             *_on_batch(report, breakdown),
+            *on_models(report),
             *_on_ptu(ptu),
+            *on_units(report),
             *_on_hosting(report),
             *_on_errors(counts),
             *_on_spillover(counts),
@@ -183,17 +178,13 @@ def _cheaper(breakdown: Breakdown, meter: str) -> Fraction:
     )
 
 
-def _rows(frame: pd.DataFrame) -> Iterable[Any]:
-    return frame.itertuples(index=False)
-
-
 def _share(part: Decimal, whole: Decimal) -> Fraction | None:
     return Fraction(part) / Fraction(whole) if whole else None
 
 
 def _splits(report: CostReport, columns: tuple[str, ...]) -> tuple[Split, ...]:
     found: dict[tuple[Any, ...], list[Any]] = defaultdict(lambda: [0, 0, [], True])
-    for row in _rows(report.calls):
+    for row in rows_of(report.calls):
         entry = found[tuple(getattr(row, column) for column in columns)]
         entry[0] += row.requests
         entry[1] += row.input + row.cached_input + row.cache_write + row.output
@@ -225,7 +216,7 @@ def _ptu_loads(report: CostReport) -> tuple[PtuLoad, ...]:
     if report.period is None:
         return ()
     calls: dict[tuple[str | None, str | None], list[Any]] = defaultdict(list)
-    for row in _rows(report.calls):
+    for row in rows_of(report.calls):
         if row.day is not None and str(row.sku).endswith("ProvisionedManaged"):
             calls[row.resource, row.deployment].append(row)
     found = []
@@ -273,7 +264,7 @@ def _ptu_load(deployment: Deployment, days: int, calls: list[Any]) -> PtuLoad:
 
 def _retirements(report: CostReport, end: date) -> tuple[Retirement, ...]:
     used: dict[tuple[str, str | None], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for row in _rows(report.calls):
+    for row in rows_of(report.calls):
         if row.model is not None:
             used[row.model, row.version][str(row.deployment)] += row.requests
     found: dict[tuple[str, str], Retirement] = {}
@@ -303,8 +294,8 @@ def _on_deployments(report: CostReport, breakdown: Breakdown) -> Iterable[Findin
     if not name or cost * 100 < Fraction(report.total) * 20:
         return
     yield Finding(
-        f"{_named(name[1])} costs most of all deployments: {_money(cost, report)}, "
-        f"{_percent(cost / Fraction(report.total))} of the total.",
+        f"{named(name[1])} costs most of all deployments: {money(cost, report.currency)}, "
+        f"{percent(cost / Fraction(report.total))} of the total.",
         "its cost / total",
     )
 
@@ -312,13 +303,13 @@ def _on_deployments(report: CostReport, breakdown: Breakdown) -> Iterable[Findin
 def _on_caching(report: CostReport, cached: int, prompt: int, savings: Fraction, extra: Fraction) -> Iterable[Finding]:
     if not prompt:
         return
-    said = f"{_percent(Fraction(cached, prompt))} of the prompt tokens were read from the cache"
+    said = f"{percent(Fraction(cached, prompt))} of the prompt tokens were read from the cache"
     formula = "cached input tokens / (input + cached input + cache write tokens)"
     if savings >= _WORTH_SAYING:
-        said += f", which saved {_money(savings, report)}"
+        said += f", which saved {money(savings, report.currency)}"
         formula += "; cached tokens x (input price - cached input price)"
     if extra >= _WORTH_SAYING:
-        said += f"; writing to the cache cost {_money(extra, report)} more than plain input"
+        said += f"; writing to the cache cost {money(extra, report.currency)} more than plain input"
         formula += "; cache write tokens x (cache write price - input price)"
     yield Finding(f"{said}.", formula)
 
@@ -329,8 +320,8 @@ def _on_batch(report: CostReport, breakdown: Breakdown) -> Iterable[Finding]:
     saved = now - sum((one.prices.batch * one.quantity for one in movable), Fraction())
     if saved >= _WORTH_SAYING:
         yield Finding(
-            f"Tokens that cost {_money(now, report)} would cost {_money(saved, report)} less in batch, if all of their "
-            "calls could wait a day.",
+            f"Tokens that cost {money(now, report.currency)} would cost {money(saved, report.currency)} less in batch, "
+            "if all of their calls could wait a day.",
             "tokens x (price - batch price), over the calls to Global and Data Zone Standard that batch has prices for",
         )
 
@@ -339,7 +330,7 @@ def _on_ptu(loads: Iterable[PtuLoad]) -> Iterable[Finding]:
     for one in loads:
         if one.share is not None and not _LOW_LOAD <= one.share <= _HIGH_LOAD:
             yield Finding(
-                f"{_named(one.deployment)} used {_percent(one.share)} of what its {one.units:,} PTUs serve, on average "
+                f"{named(one.deployment)} used {percent(one.share)} of what its {one.units:,} PTUs serve, on average "
                 f"over {one.days:,} days; the peaks may be higher.",
                 "tokens weighed as input tokens / (input tokens per minute and PTU x PTUs x minutes)",
             )
@@ -348,14 +339,14 @@ def _on_ptu(loads: Iterable[PtuLoad]) -> Iterable[Finding]:
 def _on_hosting(report: CostReport) -> Iterable[Finding]:
     hosting: dict[str, list[Decimal]] = defaultdict(list)
     other: dict[str, list[Decimal]] = defaultdict(list)
-    for row in _rows(report.days):
+    for row in rows_of(report.days):
         (hosting if row.meter == "hosting" else other)[str(row.deployment)].append(row.amount)
     for name, amounts in hosting.items():
         cost, calls = exact_sum(amounts), exact_sum(other.get(name, ()))
         if cost > calls and Fraction(cost) >= _WORTH_SAYING:
             yield Finding(
-                f"Hosting the fine-tuned model of {_named(name)} cost {_money(Fraction(cost), report)}, and its calls "
-                f"{_money(Fraction(calls), report)}.",
+                f"Hosting the fine-tuned model of {named(name)} cost {money(Fraction(cost), report.currency)}, and its "
+                f"calls {money(Fraction(calls), report.currency)}.",
                 "hours x hosting price; tokens x token prices",
             )
 
@@ -364,7 +355,7 @@ def _on_errors(counts: dict[str, int]) -> Iterable[Finding]:
     requests, failed, throttled = (counts[name] for name in ("requests", "failed", "throttled"))
     if failed and requests:
         yield Finding(
-            f"{failed:,} of {requests:,} calls failed ({_percent(Fraction(failed, requests))}), {throttled:,} of them "
+            f"{failed:,} of {requests:,} calls failed ({percent(Fraction(failed, requests))}), {throttled:,} of them "
             "because they were throttled.",
             "calls with an HTTP status of 400 or more / calls; throttled is status 429",
         )
@@ -382,27 +373,9 @@ def _on_retirements(retirements: tuple[Retirement, ...]) -> Iterable[Finding]:
     if not retirements:
         return
     first = retirements[0]
-    some = ", ".join(map(_named, first.deployments[:3])) + (", ..." if len(first.deployments) > 3 else "")
+    some = ", ".join(map(named, first.deployments[:3])) + (", ..." if len(first.deployments) > 3 else "")
     said = f"{first.model} {first.version}, to which {some} sent {first.requests:,} calls, retires on {first.retires}"
     others = len(retirements) - 1
     if others:
         said += f", and {others:,} more of the models within a year of the report's end"
     yield Finding(f"{said}.", "retirement dates of the model list")
-
-
-def _named(name: str | None) -> str:
-    """Return a name that has room in a sentence."""
-    return "(none)" if name is None else name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."
-
-
-def _money(amount: Fraction, report: CostReport) -> str:
-    return f"{_rounded(amount, 2)} {report.currency}"
-
-
-def _percent(share: Fraction) -> str:
-    return "less than 0.1 %" if 0 < share < Fraction(1, 1000) else f"{_rounded(share * 100, 1)} %"
-
-
-def _rounded(value: Fraction, places: int) -> str:
-    """Write a fraction with so many decimal places, rounded half to even, as amounts are everywhere."""
-    return f"{Decimal(round(value * 10**places)).scaleb(-places):,.{places}f}"
