@@ -612,3 +612,14 @@ def test_nothing_is_guessed_and_the_reason_is_told(
 def test_a_lookup_answers_or_tells_why(resource: str | None, name: str | None) -> None:
     found = Deployments([one("a"), one(ARM), one("b", "talk")])
     assert (found.find(resource, name, DAY) is None) == bool(found.why(resource, name, DAY))
+
+
+def test_deployments_are_equal_by_what_they_are() -> None:
+    one, other = (
+        Deployments([Deployment("contoso", "chat", "gpt-4o", sku=sku)]) for sku in ("Standard", "GlobalBatch")
+    )
+    again = Deployments([Deployment("contoso", "chat", "gpt-4o", sku="Standard")], path="elsewhere.toml")
+    assert one == again
+    assert hash(one) == hash(again)
+    assert one != other
+    assert one != "Deployments"

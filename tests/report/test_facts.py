@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
-from report_rows import DEPLOYMENTS, busy_sums, group, usage_sums
+from report_rows import DEPLOYMENTS, FIRST, busy_sums, group, usage_sums
 
 from aoai_cost import CostReport, Deployment, Deployments, PriceBook, Usage, cost_report
-from aoai_cost.report.facts import ReportFacts, percent, report_facts
+from aoai_cost.report.facts import ReportFacts, report_facts
+from aoai_cost.report.finding import percent
 
 BOOK = PriceBook.bundled()
 CHAT = Deployment("aoai", "chat", "gpt-4o", "2024-11-20", "GlobalStandard", "eastus2")
@@ -189,10 +190,43 @@ def test_the_last_day_may_grow() -> None:
 
 def test_a_busy_report_has_its_findings_in_order() -> None:
     found = report_facts(cost_report(busy_sums(), deployments=DEPLOYMENTS, prices=BOOK)).findings
-    starts = ("ptu costs most", "18.0 % of the prompt", "Tokens that cost", "ptu used", "Hosting", "3,389 of")
-    assert len(found) == 7
+    starts = ("ptu costs most", "18.0 % of the prompt", "Tokens that cost", "The tokens of aoai-one/", "ptu used")
+    starts += ("The 15 PTUs of aoai-two/ptu", "Reserved, the PTUs", "Hosting", "3,389 of")
+    assert len(found) == 10
     for start, finding in zip(starts, found, strict=False):
         assert finding.sentence.startswith(start)
+
+
+def test_what_a_model_that_is_in_use_would_cost() -> None:
+    other = replace(CHAT, name="other", model="gpt-4.1", version="2025-04-14")
+    said = sentences(facts_of(CHAT, other))
+    # Two days of 1,000 calls: 1,237 input, 311 cached input and 97 output tokens each.
+    now = Decimal(2_000) * (1_237 * Decimal("2.50") + 311 * Decimal("1.25") + 97 * 10) / 1_000_000
+    then = Decimal(2_000) * (1_237 * 2 + 311 * Decimal("0.50") + 97 * 8) / 1_000_000
+    assert f"of aoai/chat on gpt-4o, which cost {now:.2f} USD, would cost {then:.2f} USD at the prices of" in said
+    assert "of gpt-4.1 2025-04-14, which is in use" in said
+    # One that counts otherwise, or in other bands, is compared with nothing.
+    for model, version in (("gpt-4o-mini", "2024-07-18"), ("gpt-5.6-sol", "2026-07-09")):
+        assert "is in use" not in sentences(facts_of(CHAT, replace(other, model=model, version=version)))
+    assert "is in use" not in sentences(facts_of(CHAT))
+
+
+def test_what_units_would_cost_by_the_token_and_reserved() -> None:
+    units = Deployment(
+        "aoai", "units", "gpt-4.1", "2025-04-14", "GlobalProvisionedManaged", "eastus2", ptu_units=15,
+        active_from=FIRST + timedelta(days=1),
+    )  # fmt: skip
+    said = sentences(facts_of(units))
+    # One of the two days is before the units.
+    tokens = Decimal(1_000) * (1_237 * 2 + 311 * Decimal("0.50") + 97 * 8) / 1_000_000
+    rates = [
+        BOOK.rate(model="gpt-4.1", version="2025-04-14", sku=units.sku, meter=meter, variant=variant, on=FIRST)
+        for meter, variant in (("ptu", ""), ("ptu_reservation", "1_month"), ("ptu_reservation", "1_year"))
+    ]
+    hourly = 15 * 24 * rates[0].amount
+    month, year = (15 * rate.amount * 24 / hours for rate, hours in zip(rates[1:], (730, 8_760), strict=True))
+    assert f"15 PTUs of aoai/units cost {hourly:.2f} USD; the tokens of its calls would cost {tokens:.2f} USD" in said
+    assert f"would cost {hourly - month:.2f} USD less for 1 month or {hourly - year:,.2f} USD less for 1 year." in said
 
 
 def empty_report() -> CostReport:

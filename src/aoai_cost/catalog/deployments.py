@@ -252,6 +252,12 @@ class Deployments:
     def __len__(self) -> int:
         return len(self._all)
 
+    def __eq__(self, other: object) -> bool:
+        return self._all == other._all if isinstance(other, Deployments) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._all)
+
     def __repr__(self) -> str:
         return f"Deployments({len(self._all)} entries)"
 

@@ -231,6 +231,11 @@ class Model:
         """Return the context band in which a request of so many input tokens is priced."""
         return "long" if self.long_context_above is not None and input_tokens > self.long_context_above else "short"
 
+    def counts_like(self, other: Model) -> bool:
+        """Tell whether both count the tokens of every chat alike: the same encoding, overheads and image rule."""
+        mine, theirs = ((one.encoding, one.chat_rule, one.image_rule) for one in (self, other))
+        return self.kind == other.kind and mine == theirs
+
     def __repr__(self) -> str:
         # Every count and estimate holds its model; all its facts would bury theirs.
         return f"<Model {self.name} {self.version}>"

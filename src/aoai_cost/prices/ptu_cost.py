@@ -17,7 +17,7 @@ from .book import PriceBook
 from .ptu import PTU_SKUS, Number, PtuSize, exact
 from .rate import Cost, Rate
 
-__all__ = ["HOURS_PER_MONTH", "PTU_TERMS", "PtuCost", "PtuTerm", "Spillover", "price_ptu"]
+__all__ = ["HOURS_PER_MONTH", "PTU_TERMS", "STANDARD_OF", "PtuCost", "PtuTerm", "Spillover", "price_ptu"]
 
 HOURS_PER_MONTH = 730
 """Hours in a month, 365 * 24 / 12, as Microsoft prices PTUs by the month.
@@ -27,7 +27,7 @@ sizing document P1 takes 30 days, which are 720 hours, in its one comparison of 
 """
 
 # The deployment of the same data processing level: what traffic goes to without PTUs, and what it spills over to.
-_STANDARD = dict(zip(PTU_SKUS, ("GlobalStandard", "DataZoneStandard", "Standard"), strict=True))
+STANDARD_OF = dict(zip(PTU_SKUS, ("GlobalStandard", "DataZoneStandard", "Standard"), strict=True))
 _TERM_KEYS = {
     "hourly": MeterKey("ptu"),
     "1_month": MeterKey("ptu_reservation", variant="1_month"),
@@ -216,7 +216,7 @@ class PtuCost:
 
     def _spill(self, load: Mapping[Fraction, Fraction], term: str, units: int) -> Spillover:
         if self.request_amount is None:
-            raise next(missing for missing in self.unpriced if missing.sku == _STANDARD[self.size.sku])
+            raise next(missing for missing in self.unpriced if missing.sku == STANDARD_OF[self.size.sku])
         minutes, served = sum(load.values(), Fraction()), self._served_by(units)
         over = sum((max(Fraction(), rate - served) * spent for rate, spent in load.items()), Fraction())
         return Spillover(
@@ -278,7 +278,7 @@ def price_ptu(
     tokens, standard, request_amount = size.traffic.tokens(), [], Fraction()
     for band in ("short", "long"):
         amounts = {key: tokens[name] for name, (key, one) in _PRICED.items() if one == band and name in tokens}
-        standard.append(ask(_STANDARD[size.sku], amounts, band))
+        standard.append(ask(STANDARD_OF[size.sku], amounts, band))
         request_amount += sum(amounts[key] * _per_one(rate) for key, _, rate, _ in standard[-1].lines)
     costs = (provisioned, *standard)
     rates = {key: rate for key, _, rate, _ in provisioned.lines}

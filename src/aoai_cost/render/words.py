@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ..markup import account, amount, plain
-from ..report.facts import percent
+from ..report.finding import percent
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,22 +10,22 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pandas as pd
-
 from ..catalog import Deployment, get_model
 from ..errors import RequestError, UnknownNameError
 from ..logs.sums import sortable
 from ..markup import account
 from ..prices import Traffic, exact_sum, size_ptu
+from .alternatives import on_models, on_units
 from .breakdown import Breakdown, break_down
-from .pricing import COUNTED
+from .finding import Finding, money, named, percent
+from .pricing import COUNTED, rows_of
 
 if TYPE_CHECKING:
     from .cost import CostReport
 
-__all__ = ["Finding", "PtuLoad", "ReportFacts", "Retirement", "Split", "percent", "report_facts"]
+__all__ = ["Finding", "PtuLoad", "ReportFacts", "Retirement", "Split", "report_facts"]
 
-_MOST_NAMED, _LONGEST_NAME = 20, 60
+_MOST_NAMED = 20
 _SOON = timedelta(days=365)
 _MINUTES_PER_DAY = 24 * 60
 _WORTH_SAYING = Fraction(1, 100)
@@ -74,13 +74,6 @@ class Retirement(NamedTuple):
     retires: date
     deployments: tuple[str, ...]
     requests: int
-
-
-class Finding(NamedTuple):
-    """One sentence with its number, and how the number was worked out."""
-
-    sentence: str
-    formula: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +137,7 @@ def report_facts(report: CostReport) -> ReportFacts:
     end = None if report.period is None else report.period[1]
     called = _Called(report)
     ptu, retirements = _ptu_loads(report), () if end is None else _retirements(report, end, called)
-    rows = list(_rows(report.days))
+    rows = list(rows_of(report.days))
     batch = [row.amount for row in rows if str(row.sku).endswith("Batch")]
     priority = [row.amount for row in rows if row.tier == "priority"]
     by_user, by_app = (_splits(report, (name,)) for name in ("user", "app"))
@@ -167,7 +160,9 @@ def report_facts(report: CostReport) -> ReportFacts:
             *_on_deployments(report, breakdown, called),
             *_on_caching(report, cached, prompt, savings, extra),
             *_on_batch(report, breakdown),
+            *on_models(report),
             *_on_ptu(ptu, called),
+            *on_units(report),
             *_on_hosting(report, called),
             *_on_errors(counts),
             *_on_spillover(counts),
@@ -189,17 +184,13 @@ def _cheaper(breakdown: Breakdown, meter: str) -> Fraction:
     )
 
 
-def _rows(frame: pd.DataFrame) -> Iterable[Any]:
-    return frame.itertuples(index=False)
-
-
 def _share(part: Decimal, whole: Decimal) -> Fraction | None:
     return Fraction(part) / Fraction(whole) if whole else None
 
 
 def _splits(report: CostReport, columns: tuple[str, ...]) -> tuple[Split, ...]:
     found: dict[tuple[Any, ...], list[Any]] = defaultdict(lambda: [0, 0, [], True])
-    for row in _rows(report.calls):
+    for row in rows_of(report.calls):
         entry = found[tuple(getattr(row, column) for column in columns)]
         entry[0] += row.requests
         entry[1] += row.input + row.cached_input + row.cache_write + row.output
@@ -231,7 +222,7 @@ def _ptu_loads(report: CostReport) -> tuple[PtuLoad, ...]:
     if report.period is None:
         return ()
     calls: dict[tuple[str | None, str | None], list[Any]] = defaultdict(list)
-    for row in _rows(report.calls):
+    for row in rows_of(report.calls):
         if row.day is not None and str(row.sku).endswith("ProvisionedManaged"):
             calls[row.resource, row.deployment].append(row)
     found = []
@@ -285,7 +276,7 @@ def _ptu_load(deployment: Deployment, days: int, calls: list[Any]) -> PtuLoad:
 
 def _retirements(report: CostReport, end: date, called: _Called) -> tuple[Retirement, ...]:
     used: dict[tuple[str, str | None], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for row in _rows(report.calls):
+    for row in rows_of(report.calls):
         if row.model is not None:
             used[row.model, row.version][called(row.resource, row.deployment)] += row.requests
     found: dict[tuple[str, str], Retirement] = {}
@@ -311,12 +302,12 @@ class _Called:
     """Says what a deployment is called in a sentence: with its account where others have one of that name."""
 
     def __init__(self, report: CostReport) -> None:
-        names = {(row.resource, row.deployment) for row in _rows(report.calls)}
+        names = {(row.resource, row.deployment) for row in rows_of(report.calls)}
         names |= {(one.resource, one.name) for one in report.timed}
         self._counts = Counter(name for _, name in names)
 
     def __call__(self, resource: str | None, name: str | None) -> str:
-        return _named(name) + (f" ({_named(account(resource))})" if self._counts[name] > 1 else "")
+        return named(name) + (f" ({named(account(resource))})" if self._counts[name] > 1 else "")
 
 
 def _on_deployments(report: CostReport, breakdown: Breakdown, called: _Called) -> Iterable[Finding]:
@@ -327,7 +318,7 @@ def _on_deployments(report: CostReport, breakdown: Breakdown, called: _Called) -
     if not name or cost * 100 < Fraction(report.total) * 20:
         return
     yield Finding(
-        f"{called(name[0], name[1])} costs most of all deployments: {_money(cost, report)}, "
+        f"{called(name[0], name[1])} costs most of all deployments: {money(cost, report.currency)}, "
         f"{percent(cost / Fraction(report.total))} of the total.",
         "its cost / total",
     )
@@ -339,10 +330,10 @@ def _on_caching(report: CostReport, cached: int, prompt: int, savings: Fraction,
     said = f"{percent(Fraction(cached, prompt))} of the prompt tokens were read from the cache"
     formula = "cached input tokens / (input + cached input + cache write tokens)"
     if savings >= _WORTH_SAYING:
-        said += f", which saved {_money(savings, report)}"
+        said += f", which saved {money(savings, report.currency)}"
         formula += "; cached tokens x (input price - cached input price)"
     if extra >= _WORTH_SAYING:
-        said += f"; writing to the cache cost {_money(extra, report)} more than plain input"
+        said += f"; writing to the cache cost {money(extra, report.currency)} more than plain input"
         formula += "; cache write tokens x (cache write price - input price)"
     yield Finding(f"{said}.", formula)
 
@@ -353,8 +344,8 @@ def _on_batch(report: CostReport, breakdown: Breakdown) -> Iterable[Finding]:
     saved = now - sum((one.prices.batch * one.quantity for one in movable), Fraction())
     if saved >= _WORTH_SAYING:
         yield Finding(
-            f"Tokens that cost {_money(now, report)} would cost {_money(saved, report)} less in batch, if all of their "
-            "calls could wait a day.",
+            f"Tokens that cost {money(now, report.currency)} would cost {money(saved, report.currency)} less in batch, "
+            "if all of their calls could wait a day.",
             "tokens x (price - batch price), over the calls to Global and Data Zone Standard that batch has prices for",
         )
 
@@ -374,14 +365,14 @@ def _on_ptu(loads: Iterable[PtuLoad], called: _Called) -> Iterable[Finding]:
 def _on_hosting(report: CostReport, called: _Called) -> Iterable[Finding]:
     hosting: dict[tuple[str | None, str | None], list[Decimal]] = defaultdict(list)
     other: dict[tuple[str | None, str | None], list[Decimal]] = defaultdict(list)
-    for row in _rows(report.days):
+    for row in rows_of(report.days):
         (hosting if row.meter == "hosting" else other)[row.resource, row.deployment].append(row.amount)
     for name, amounts in hosting.items():
         cost, calls = exact_sum(amounts), exact_sum(other.get(name, ()))
         if cost > calls and Fraction(cost) >= _WORTH_SAYING:
             yield Finding(
-                f"Hosting the fine-tuned model of {called(*name)} cost {_money(Fraction(cost), report)}, and its calls "
-                f"{_money(Fraction(calls), report)}.",
+                f"Hosting the fine-tuned model of {called(*name)} cost {money(Fraction(cost), report.currency)}, "
+                f"and its calls {money(Fraction(calls), report.currency)}.",
                 "hours x hosting price; tokens x token prices",
             )
 
@@ -416,26 +407,3 @@ def _on_retirements(retirements: tuple[Retirement, ...], end: date | None) -> It
         also = " before it or" if any(others) else ""
         said += f", and {len(others):,} more of the models{also} within a year of the report's end"
     yield Finding(f"{said}.", "retirement dates of the model list")
-
-
-def _named(name: str | None) -> str:
-    """Return a name that has room in a sentence."""
-    return "(none)" if name is None else name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."
-
-
-def _money(amount: Fraction, report: CostReport) -> str:
-    return f"{_rounded(amount, 2)} {report.currency}"
-
-
-def percent(share: Fraction) -> str:
-    """Write a share in percent with one decimal place; it is none, or all, only where it is so exactly."""
-    if 0 < share < Fraction(1, 1000):
-        return "less than 0.1 %"
-    if Fraction(999, 1000) < share < 1:
-        return "more than 99.9 %"
-    return f"{_rounded(share * 100, 1)} %"
-
-
-def _rounded(value: Fraction, places: int) -> str:
-    """Write a fraction with so many decimal places, rounded half to even, as amounts are everywhere."""
-    return f"{Decimal(round(value * 10**places)).scaleb(-places):,.{places}f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -19,7 +19,7 @@ from ..prices import Cost, PriceBook, Rate, exact_sum, times
 from ..usage import METER_UNITS, MeterKey, Usage
 from .loads import Load, Names, Workload
 
-__all__ = ["BY", "PRICED_BY", "Pricing", "object_frame"]
+__all__ = ["BY", "PRICED_BY", "Pricing", "object_frame", "rows_of"]
 
 BY = Names._fields
 """What a report can be split by. ``deployment`` is always together with its ``resource``."""
@@ -290,6 +290,11 @@ def _counts_frame(records: list[tuple[Any, ...]], columns: Sequence[str]) -> pd.
     whole = (*COUNTED, *TOKEN_METERS)
     frame = object_frame(records, [*columns, *whole, "cost", "complete"])
     return frame.astype(dict.fromkeys(whole, "int64") | {"complete": "bool"})
+
+
+def rows_of(frame: pd.DataFrame) -> Iterator[Any]:
+    """Yield the rows of a frame, columns as attributes."""
+    yield from frame.itertuples(index=False)
 
 
 def object_frame(records: list[tuple[Any, ...]], columns: list[str]) -> pd.DataFrame:

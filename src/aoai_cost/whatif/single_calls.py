@@ -223,7 +223,7 @@ def _swapped(load: Load, served: Deployment, new: Model, told: _Told) -> list[Lo
     old = _known_model(served)
     if old is not None and old.kind != new.kind:
         raise RequestError("to", f"{new.name} is a model for {new.kind}, and {old.name} one for {old.kind}")
-    alike = old is not None and _counting(old) == _counting(new)
+    alike = old is not None and old.counts_like(new)
     swapped = replace(load, served=replace(served, model=new.name, version=new.version, fine_tuned=""))
     if isinstance(swapped, CallLoad):
         calls = swapped.calls if alike else _recounted(swapped, old, new, told)
@@ -243,11 +243,6 @@ def _known_model(served: Deployment) -> Model | None:
         return get_model(served.model, served.version)
     except UnknownNameError:
         return None
-
-
-def _counting(model: Model) -> tuple[object, ...]:
-    """Return what says how a model counts tokens."""
-    return model.encoding, model.chat_rule, model.image_rule
 
 
 def _recounted(load: CallLoad, old: Model | None, new: Model, told: _Told) -> Calls:

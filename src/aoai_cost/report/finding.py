@@ -1,0 +1,42 @@
+"""A finding, and how names and numbers are written in its sentence."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
+
+__all__ = ["Finding", "money", "named", "percent", "rounded"]
+
+_LONGEST_NAME = 60
+
+
+class Finding(NamedTuple):
+    """One sentence with its number, and how the number was worked out."""
+
+    sentence: str
+    formula: str
+
+
+def named(name: str | None) -> str:
+    """Return a name that has room in a sentence."""
+    return "(none)" if name is None else name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."
+
+
+def money(amount: Fraction, currency: str) -> str:
+    """Write an amount in cents."""
+    return f"{rounded(amount, 2)} {currency}"
+
+
+def percent(share: Fraction) -> str:
+    """Write a share in percent with one decimal place; it is none, or all, only where it is so exactly."""
+    if 0 < share < Fraction(1, 1000):
+        return "less than 0.1 %"
+    if Fraction(999, 1000) < share < 1:
+        return "more than 99.9 %"
+    return f"{rounded(share * 100, 1)} %"
+
+
+def rounded(value: Fraction, places: int) -> str:
+    """Write a fraction with so many decimal places, rounded half to even, as amounts are everywhere."""
+    return f"{Decimal(round(value * 10**places)).scaleb(-places):,.{places}f}"
