@@ -7,7 +7,8 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 from html import unescape
@@ -20,6 +21,7 @@ import pytest
 from report_rows import DEPLOYMENTS, busy_sums, group, usage_sums
 
 from aoai_cost import CostReport, Deployment, Deployments, PriceBook, cost_report
+from aoai_cost.logs import Counts
 from aoai_cost.render import chart_library as chart_library_file
 from aoai_cost.render import report_html
 from aoai_cost.render.chart_library import ChartLibrary, chart_library
@@ -139,6 +141,89 @@ def test_ten_thousand_groups_stay_under_two_megabytes(
     data = json.loads(next(text for attributes, text in Parts(page).held if attributes.get("id") == "data"))
     assert sum(calls for _, calls in data["deployments"]) == report.requests
     assert len(data["deployments"]) <= 201
+
+
+def named_after(names: Iterable[str], users: Iterable[str] = ("ann",)) -> CostReport:
+    known = [Deployment("aoai", name, "gpt-4o", "2024-11-20", "GlobalStandard", "eastus2") for name in names]
+    groups = [group(one, 0, i + 1, user=user, app=user) for i, one in enumerate(known) for user in users]
+    return cost_report(usage_sums(groups, 1), deployments=Deployments(known), prices=BOOK)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        pytest.param("模型" * 100, 5_000, id="letters of three bytes"),
+        pytest.param("<\"&'>" * 60, 5_000, id="escapes"),
+        pytest.param("ü" * 2_000, 300, id="long names"),
+    ],
+)
+def test_names_of_others_do_not_make_a_page_too_large(name: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aoai_cost.render.html.chart_library", lambda: FAKE._replace(script="/" * 920_000))
+    page = report_html(named_after((f"{i}-{name}" for i in range(count)), (name,)))
+    assert len(page.encode()) < 2_000_000
+    assert "rows; --json lists them all" in page
+
+
+def test_many_provisioned_deployments_do_not_make_a_page_too_large() -> None:
+    known = [
+        Deployment("aoai", f"ptu-{i}", "gpt-4.1", "2025-04-14", "GlobalProvisionedManaged", "eastus2", ptu_units=15)
+        for i in range(3_000)
+    ]
+    sums = usage_sums([group(known[0], 0, 3)], 1)
+    page = report_html(cost_report(sums, deployments=Deployments(known), prices=BOOK))
+    assert len(page.encode()) < 2_000_000
+    assert "report_facts(report).findings lists them all" in page
+
+
+def test_many_users_of_many_deployments_are_one_in_the_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aoai_cost.report.breakdown._MOST_QUANTITIES", 500)
+    report = named_after([f"chat-{i}" for i in range(20)], [f"user-{i}" for i in range(10)])
+    page = report_html(report)
+    data = json.loads(next(text for attributes, text in Parts(page).held if attributes.get("id") == "data"))
+    assert data["names"]["user"] == ["10 others"]
+    assert len(data["series"]) == 60
+    total = sum(
+        int(data["prices"][which][0]) * sum(map(int, row[1::2]))
+        for (*_, which), row in zip(data["series"], data["rows"], strict=True)
+    )
+    assert Fraction(total, int(data["scale"])) == Fraction(report.total)
+    assert 'data-chart="user"' not in page
+    assert "<h2>Cost by user</h2>" in page
+
+
+@pytest.mark.parametrize(
+    ("by", "title"),
+    [
+        (["deployment"], "Cost by deployment"),
+        (["resource"], "Cost by resource"),
+        (["user"], "Cost by user"),
+        (["sku", "region"], "Cost by SKU and region"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else "",
+)
+def test_the_first_table_says_what_the_report_is_split_by(by: list[str], title: str) -> None:
+    page = report_html(cost_report(busy_sums(4), deployments=DEPLOYMENTS, prices=BOOK, by=by))
+    assert "Cost by period" not in page
+    tables = page[page.index("<h2>What if</h2>") :]
+    assert re.findall("<h2>(Cost by .*?)</h2>", tables)[0] == title
+
+
+def test_what_has_no_price_is_said_to_be_in_no_slider() -> None:
+    said = "Quantities without a price are in none of these sums"
+    unknown = Deployment("aoai", "unknown", "contoso-chat", "1", "GlobalStandard", "eastus2")
+    known = [*DEPLOYMENTS, unknown]
+    sums = usage_sums([group(one, 25, 2) for one in known])
+    assert said in report_html(cost_report(sums, deployments=Deployments(known), prices=BOOK))
+    sums = usage_sums([group(one, 25, 2) for one in DEPLOYMENTS if one.name == "chat"])
+    assert said not in report_html(cost_report(sums, deployments=Deployments(list(DEPLOYMENTS)[:2]), prices=BOOK))
+
+
+def test_an_assumed_count_is_no_assumed_price() -> None:
+    key, calls = group(next(iter(DEPLOYMENTS)), 0, 10)
+    sums = replace(usage_sums([(key, calls._replace(estimated=5))], 1), counts=Counts((), ()))
+    page = report_html(cost_report(sums, deployments=DEPLOYMENTS, prices=BOOK))
+    assert "USD, estimated" in page
+    assert "a price or a count rests on an assumption" in page
 
 
 def test_days_are_summed_by_month_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,12 @@ import orjson
 
 from ..markup import element, empty, page, table, text
 from ..report.facts import report_facts
+from ..report.finding import named
 from .chart_library import ChartLibrary, chart_library
 from .charts import chart_specs
 from .page_data import page_data
 from .page_tables import report_tables, section
-from .words import amount, heading, period, plain, share, whole
+from .words import CERTAINTY, amount, heading, period, plain, share, whole
 
 if TYPE_CHECKING:
     from ..report import CostReport
@@ -25,12 +26,8 @@ __all__ = ["report_html"]
 
 # A page is for reading: its tables share what there is up to this size; files carry all rows of any report.
 _PAGE_BYTES = 1_950_000
+_SHOWN_FINDINGS = 50
 
-_WORDS = {
-    "exact": ("", "every call is priced"),
-    "estimated": (", estimated", "a price rests on an assumption, see the notes"),
-    "lower_bound": (", at least", "some calls or rows have no price or no tokens, see below"),
-}
 _FACETS = {
     "deployment": "Cost by deployment",
     "model": "Cost by model",
@@ -64,9 +61,12 @@ def report_html(report: CostReport) -> str:
     if library is not None:
         data["charts"] = orjson.dumps(chart_specs()).decode()
         scripts.insert(0, library.script)
-    taken = sum(map(len, (*sections, *data.values(), *scripts)))
+    footer = _footer(library)
+    # A "<" in the data is written as an escape.
+    written = (*sections, *(one.replace("<", "\\u003c") for one in data.values()), *scripts, footer)
+    taken = sum(len(one.encode("utf-8", "replace")) for one in written)
     sections += report_tables(report, facts, max(0, _PAGE_BYTES - taken))
-    sections.append(_footer(library))
+    sections.append(footer)
     title = f"Azure OpenAI cost {period(report)}"
     return page(title, _file("page.css"), "\n".join(sections), data=data, scripts=scripts)
 
@@ -77,9 +77,10 @@ def _file(name: str) -> str:
 
 
 def _headline(report: CostReport) -> str:
-    bound, meaning = _WORDS[report.certainty]
+    bound, meaning = CERTAINTY[report.certainty]
+    unit = ", ".join(filter(None, (report.currency, bound)))
     total = element("output", text(amount(report.total)), id="total")
-    money = f"{total} {element('small', text(report.currency + bound))} {element('small', '', id='part')}"
+    money = f"{total} {element('small', text(unit))} {element('small', '', id='part')}"
     calls = f"{element('output', whole(report.requests), id='calls')} calls, {text(period(report))}; {text(meaning)}."
     return element(
         "header",
@@ -89,7 +90,7 @@ def _headline(report: CostReport) -> str:
 
 def _figures(report: CostReport, facts: ReportFacts) -> str:
     shown = [
-        ("Certainty", report.certainty.replace("_", " "), _WORDS[report.certainty][1]),
+        ("Certainty", report.certainty.replace("_", " "), CERTAINTY[report.certainty][1]),
         ("Quantities without a price", whole(len(report.unpriced)), "not in the total"),
         ("Calls without tokens", whole(report.unmetered), "not in the total"),
         ("Rows that could not be read", whole(report.counts.total.rejected), "not in the total"),
@@ -116,9 +117,12 @@ def _figures(report: CostReport, facts: ReportFacts) -> str:
 def _findings(facts: ReportFacts) -> str:
     listed = "\n".join(
         element("li", text(plain(one.sentence)) + " " + element("small", text(f"[{one.formula}]"), class_="soft"))
-        for one in facts.findings
+        for one in facts.findings[:_SHOWN_FINDINGS]
     )
-    return section("Findings", element("ul", listed))
+    more = len(facts.findings) - _SHOWN_FINDINGS
+    said = f"and {whole(more)} more; report_facts(report).findings lists them all"
+    left_out = element("p", text(said), class_="soft") if more > 0 else ""
+    return section("Findings", element("ul", listed) + left_out)
 
 
 def _controls(report: CostReport, facts: ReportFacts) -> str:
@@ -152,7 +156,7 @@ def _charts(report: CostReport, facts: ReportFacts, library: ChartLibrary | None
     drawn = [_figure("time", f"Cost over time, {report.currency}", ("Period", "Cost"), broad=True)]
     for name, title in _FACETS.items():
         # Users and apps are drawn where the log tells them.
-        if name not in told or any(member.name != (None,) for member in told[name]):
+        if name not in told or any(member.name not in ((None,), ()) for member in told[name]):
             drawn.append(_figure(name, f"{title}, {report.currency}", (heading(name), "Cost")))
     missing = "" if library is not None else element("p", _WITHOUT_CHARTS, class_="soft")
     inner = element("h2", "Charts") + missing + element("div", "\n".join(drawn), class_="charts")
@@ -192,9 +196,11 @@ def _what_if(report: CostReport, facts: ReportFacts, library: ChartLibrary | Non
         "input that is not written to it. The discount is off every price."
     )
     if facts.breakdown.without_batch:
-        named = ", ".join(plain(name) for name in facts.breakdown.without_batch[:5])
+        some = ", ".join(plain(named(name)) for name in facts.breakdown.without_batch[:5])
         more = len(facts.breakdown.without_batch) - 5
-        said += f" No batch price for calls of {named}{f' and {whole(more)} more' if more > 0 else ''}: they stay."
+        said += f" No batch price for calls of {some}{f' and {whole(more)} more' if more > 0 else ''}: they stay."
+    if len(report.unpriced):
+        said += " Quantities without a price are in none of these sums, whatever is moved."
     reset = element("button", "Back to as logged", type="button", id="as-logged")
     inner = element(
         "form", element("div", sliders, class_="sliders") + element("dl", outcome, class_="outcome") + reset

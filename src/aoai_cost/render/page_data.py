@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["model_name", "page_data"]
 
+_LONGEST_NAME = 120
 _TRUE_TO = 2**53
 """JavaScript reads whole numbers of JSON below this one exactly."""
 
@@ -101,7 +102,8 @@ def model_name(member: Member | Split) -> str:
 def _own(names: Iterable[str]) -> list[str]:
     """Return a name of its own for each; what is shown of two may be the same."""
     found: dict[str, None] = {}
-    for name in names:
+    for whole_name in names:
+        name = whole_name if len(whole_name) <= _LONGEST_NAME else f"{whole_name[:_LONGEST_NAME]}…"
         own, number = name, 2
         while own in found:
             own, number = f"{name} ({number})", number + 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -38,50 +38,67 @@ __all__ = ["report_tables", "section"]
 
 _SHOWN_REJECTED = 1_000
 _SHOWN_UNFOLDED = 20
-_LISTS = 9
-"""Into how many parts the room is shared: two for each of the tables of amounts, one for every other list."""
-_AMOUNTS_ROW_BYTES = 500
+_SHOWN_NAMES = 20
+_LISTS = 16
+"""How many parts the room has: each list may take one, long ones two, and the tables of amounts share what is left."""
+_ROW_BYTES, _CELL_BYTES, _BAR_BYTES = 10, 19, 210
+"""What the tags of a row, of a cell and of a bar take at most."""
 
 
 def report_tables(report: CostReport, facts: ReportFacts, room: int) -> Iterable[str]:
-    """Yield the sections with tables, cut where they would take more than `room` bytes together."""
+    """Return the sections with tables, cut where they would take more than `room` bytes together."""
     part = room // _LISTS
-    largest = 2 * part // _AMOUNTS_ROW_BYTES
-    names, _ = columns(report)
-    by = " and ".join(heading(name).lower() for name in names if name not in ("period", "resource") or len(names) == 2)
-    yield section(f"Cost by {by}", _costs(report, largest))
+    by_name, rest = list(_by_name(report, facts, part)), list(_rest(report, part))
+    sources, read = _sources(report), section("What was read", _read(report, 2 * part))
+    left = room - sum(len(one.encode()) for one in (*by_name, *rest, sources, read))
+    names = [name for name in columns(report)[0] if name != "period"]
+    by = [heading(name) for name in names if name != "resource" or len(names) == 1]
+    words = " and ".join(one if one.isupper() else one.lower() for one in by)
+    costs = section(f"Cost by {words}", _costs(report, left // 2))
+    lines = section("Price rows used", _lines(report, left - len(costs.encode())) + sources)
+    return (costs, *by_name, *rest, lines, read)
+
+
+def _by_name(report: CostReport, facts: ReportFacts, part: int) -> Iterator[str]:
     for title, splits in (("model", facts.by_model), ("user", facts.by_user), ("app", facts.by_app)):
         if splits:
-            yield section(f"Cost by {title}", _splits(report, title, splits))
+            yield section(f"Cost by {title}", _splits(report, title, splits, part))
     if facts.ptu:
-        yield section("Use of provisioned throughput", _ptu(facts))
+        yield section("Use of provisioned throughput", _ptu(facts, part))
     if facts.retirements:
-        yield section("Models that retire within a year", _retirements(facts))
+        yield section("Models that have retired, or will within a year", _retirements(facts, part))
+
+
+def _rest(report: CostReport, part: int) -> Iterator[str]:
     if len(report.unpriced):
         yield section("Not in the total: no price", _unpriced(report, part))
     if report.counts.total.rejected:
-        yield section("Not in the total: rows that could not be read", _rejected(report, part))
+        yield section("Not in the total: rows that could not be read", _rejected(report, 2 * part))
     if len(report.comparison):
         cells, left_out = _within(comparison(report), part)
         compared = table(COMPARED, cells, numeric=(3, 4, 5, 6), wrapped=(0, 1, 2)) + left_out
         yield section("Not in the total: calls that another source counts", compared)
     if report.notes:
-        notes = "\n".join(element("li", text(plain(note))) for note in report.notes)
-        yield section("Notes", element("ul", notes))
-    yield section("Price rows used", _lines(report, largest) + _sources(report))
+        notes, left_out = _within([(plain(note),) for note in report.notes], part)
+        listed = "\n".join(element("li", text(note)) for (note,) in notes)
+        yield section("Notes", element("ul", listed) + left_out)
+
+
+def _read(report: CostReport, part: int) -> str:
     read = table(("Rows of the log", "Count"), [(words, whole(n)) for words, n in reading(report)], numeric=(1,))
-    yield section("What was read", read + _files(report, part))
+    return read + _files(report, part)
 
 
-def _splits(report: CostReport, title: str, splits: Iterable[Split]) -> str:
+def _splits(report: CostReport, title: str, splits: Iterable[Split], room: int) -> str:
     # The cost comes first: it is what a narrow screen has room for.
-    cells = [(model_name(one), cost(one), whole(one.requests), whole(one.tokens)) for one in splits]
+    cells: Sequence[Any] = [(model_name(one), cost(one), whole(one.requests), whole(one.tokens)) for one in splits]
     headings = (heading(title), f"Cost {report.currency}", "Requests", "Tokens")
-    return table(headings, cells, numeric=(1, 2, 3), wrapped=(0,))
+    cells, left_out = _within(cells, room, f"aoai-cost report --by {title}")
+    return table(headings, cells, numeric=(1, 2, 3), wrapped=(0,)) + left_out
 
 
-def _ptu(facts: ReportFacts) -> str:
-    cells = [
+def _ptu(facts: ReportFacts, room: int) -> str:
+    cells: Sequence[Any] = [
         (
             f"{account(one.resource)}/{plain(one.deployment)}",
             plain(one.model),
@@ -92,28 +109,43 @@ def _ptu(facts: ReportFacts) -> str:
         )
         for one in facts.ptu
     ]
-    return table(("Deployment", "Model", "PTUs", "Days", "Used", ""), cells, numeric=(2, 3, 4), wrapped=(0, 5))
+    cells, left_out = _within(cells, room, "report_facts(report).ptu")
+    headings = ("Deployment", "Model", "PTUs", "Days", "Used", "")
+    return table(headings, cells, numeric=(2, 3, 4), wrapped=(0, 5)) + left_out
 
 
-def _retirements(facts: ReportFacts) -> str:
-    cells = [
+def _retirements(facts: ReportFacts, room: int) -> str:
+    cells: Sequence[Any] = [
         (
             one.retires,
             f"{plain(one.model)} {plain(one.version)}",
-            ", ".join(map(plain, one.deployments)),
+            _some(one.deployments),
             whole(one.requests),
         )
         for one in facts.retirements
     ]
-    return table(("Retires", "Model", "Deployments", "Calls in the report"), cells, numeric=(3,), wrapped=(2,))
+    cells, left_out = _within(cells, room, "report_facts(report).retirements")
+    headings = ("Retires", "Model", "Deployments", "Calls in the report")
+    return table(headings, cells, numeric=(3,), wrapped=(2,)) + left_out
 
 
-def _within(cells: Sequence[Any], room: int) -> tuple[Sequence[Any], str]:
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(map(plain, names[:_SHOWN_NAMES]))
+    more = len(names) - _SHOWN_NAMES
+    return f"{shown} and {whole(more)} more" if more > 0 else shown
+
+
+def _bytes_of(cells: Iterable[Any]) -> int:
+    """Return what a row of a table takes at most."""
+    return _ROW_BYTES + sum(len(text(plain(cell)).encode()) + _CELL_BYTES for cell in cells)
+
+
+def _within(cells: Sequence[Any], room: int, where: str = "--json") -> tuple[Sequence[Any], str]:
     """Return the first rows that a page has room for, and what to say of the others."""
     for i, row in enumerate(cells):
-        room -= sum(len(str(cell)) + len("<td class=n></td>") for cell in row)
-        if room < 0 and i:
-            said = f"and {whole(len(cells) - i)} more; --json lists them all"
+        room -= _bytes_of(row)
+        if room < 0:
+            said = f"and {whole(len(cells) - i)} more; {where} lists them all"
             return cells[:i], element("p", text(said), class_="soft")
     return cells, ""
 
@@ -125,7 +157,7 @@ def section(title: str, inner: str) -> str:
     return element("section", element("h2", text(title)) + "\n" + box)
 
 
-def _costs(report: CostReport, most: int) -> str:
+def _costs(report: CostReport, room: int) -> str:
     names, wholes = columns(report)
     largest = max((one for one in report.frame["cost"] if one is not None), default=Decimal(0))
     # A narrow screen shows what can be told from names and costs; the page still holds the counts.
@@ -134,7 +166,7 @@ def _costs(report: CostReport, most: int) -> str:
     head += "".join(element("th", text(heading(name)), scope="col", class_=classes[name]) for name in wholes)
     head += element("th", text(f"Cost {report.currency}"), scope="col", class_="n") + element("td", "", class_="bar")
     body: list[str] = []
-    shown = _costliest(report.frame, "cost", most)
+    shown = _costliest(report.frame, "cost", room, _BAR_BYTES)
     for row in rows(shown):
         cells = "".join(
             element("td", text(account(v) if n == "resource" else plain(v)))
@@ -203,8 +235,8 @@ def _folded(title: str, inner: str, n_rows: int) -> str:
     return element("details", element("summary", text(title)) + inner, **is_open)
 
 
-def _lines(report: CostReport, most: int) -> str:
-    shown = _costliest(report.lines, "amount", most)
+def _lines(report: CostReport, room: int) -> str:
+    shown = _costliest(report.lines, "amount", room)
     cells = [
         (
             row.period,
@@ -238,13 +270,17 @@ def _sources(report: CostReport) -> str:
     return table(("Source", "What it is", "As of", "Licence"), cells, wrapped=(1, 3)) if cells else ""
 
 
-def _costliest(frame: pd.DataFrame, column: str, most: int) -> pd.DataFrame:
+def _costliest(frame: pd.DataFrame, column: str, room: int, more: int = 0) -> pd.DataFrame:
     """Return the rows of a frame, or those of the largest amounts where a page has no room for all."""
-    if len(frame) <= most:
-        return frame
     amounts = [Decimal(-1) if one is None else one for one in frame[column]]
-    largest = sorted(range(len(frame)), key=amounts.__getitem__, reverse=True)[:most]
-    return frame.iloc[sorted(largest)]
+    records = list(rows(frame))
+    kept = []
+    for i in sorted(range(len(frame)), key=amounts.__getitem__, reverse=True):
+        room -= _bytes_of(records[i]) + more
+        if room < 0:
+            break
+        kept.append(i)
+    return frame.iloc[sorted(kept)]
 
 
 def _left_out(frame: pd.DataFrame, shown: pd.DataFrame) -> str:

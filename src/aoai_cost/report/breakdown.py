@@ -30,9 +30,11 @@ BATCH_SKUS = {"GlobalStandard": "GlobalBatch", "DataZoneStandard": "DataZoneBatc
 """The batch sku of each sku that has one."""
 
 _POOL = (MeterKey("input"), MeterKey("cached_input"))
-_TIMED = ("ptu", "hosting")
+_TIMED = ("ptu", "ptu_reservation", "hosting")
 _MOST_DEPLOYMENTS, _MOST_MODELS, _MOST_USERS = 200, 50, 20
 _MOST_QUANTITIES = 45_000
+# A series with its names is as long in a page as so many quantities.
+_QUANTITIES_OF_SERIES = 3
 _ZERO = Fraction(0)
 _TINY = Fraction(1, 10**30)
 
@@ -116,7 +118,8 @@ class Breakdown:
     days : tuple of date
         The days that have costs, or the first days of the months where `by_month`.
     deployments, models, users, apps : tuple of Member
-        What the series point into, by falling cost. Users and apps are one member where the log tells none.
+        What the series point into, by falling cost. Users and apps are one member where the log tells none, and
+        where there are too many quantities even by month to keep them apart.
     series : tuple of Series
         They add up to the report's total.
     without_batch : tuple of str
@@ -161,14 +164,20 @@ def break_down(report: CostReport) -> Breakdown:
         _Members(rows, report, ("user",), _MOST_USERS),
         _Members(rows, report, ("app",), _MOST_USERS),
     )
-    found = _add_up(finder, rows, members, _as_shown)
+    told: Callable[[Any, UnitPrices], tuple[_Quantity, UnitPrices]] = _as_shown
+    found = _add_up(finder, rows, members, told)
     costs = (finder.prices[key.prices].now * sum(days.values()) for key, days in found.items())
     if abs(sum(costs, Fraction()) - Fraction(report.total)) > _TINY:
         # Calls that are imagined have parts of tokens, which the report shows rounded: the amounts tell them.
-        found = _add_up(finder, rows, members, _as_paid)
-    by_month = sum(map(len, found.values())) > _MOST_QUANTITIES
+        told = _as_paid
+        found = _add_up(finder, rows, members, told)
+    by_month = _is_too_much(found)
     if by_month:
         found = {key: _months(quantities) for key, quantities in found.items()}
+    if _is_too_much(found):
+        users, apps = (_Members(rows, report, (name,), 0) for name in ("user", "app"))
+        members = (*members[:2], users, apps)
+        found = {key: _months(quantities) for key, quantities in _add_up(finder, rows, members, told).items()}
     days = sorted({day for quantities in found.values() for day in quantities})
     places = {day: i for i, day in enumerate(days)}
     series = []
@@ -186,6 +195,10 @@ def break_down(report: CostReport) -> Breakdown:
         priced_before=tuple(sorted(finder.priced_before)),
         by_month=by_month,
     )
+
+
+def _is_too_much(found: Mapping[_Key, Mapping[date, _Quantity]]) -> bool:
+    return sum(map(len, found.values())) + _QUANTITIES_OF_SERIES * len(found) > _MOST_QUANTITIES
 
 
 def _add_up(
@@ -244,7 +257,7 @@ class _Members:
             requests[tuple(name)] += count
         names = sorted({*amounts, *requests}, key=lambda name: (-exact_sum(amounts.get(name, ())), sortable(name)))
         own, rest = names[:most], names[most:]
-        if len(rest) == 1:
+        if most and len(rest) == 1:
             own, rest = names, []
         self._places = {name: i for i, name in enumerate(own)}
         self._rest = len(own)
