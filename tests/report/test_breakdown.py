@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from report_rows import DEPLOYMENTS, busy_sums, group, usage_sums
 
 from aoai_cost import (
+    BuyPtu,
     CacheShare,
     ContractDiscount,
     CostReport,
@@ -22,11 +24,23 @@ from aoai_cost import (
     ScaleVolume,
     UseBatch,
     cost_report,
+    read_usage,
     what_if,
 )
 from aoai_cost.report.breakdown import Breakdown, Series, break_down
 
 BOOK = PriceBook.bundled()
+
+
+def test_a_reservation_does_not_grow_with_the_calls() -> None:
+    examples = Path(__file__).resolve().parent.parent.parent / "examples"
+    log, deployments = read_usage(examples / "logs"), examples / "deployments.toml"
+    bought = BuyPtu(units=15, term="1_month", only="aoai-shop-sweden/chat")
+    breakdown = break_down(what_if(log, bought, deployments=deployments, prices=BOOK).after)
+    twice = what_if(log, bought, ScaleVolume(2), deployments=deployments, prices=BOOK).after
+    assert "ptu_reservation" in {one.meter.meter for one in breakdown.series}
+    shown = sum(one.cost * (1 if one.timed else 2) for one in breakdown.series)
+    assert abs(shown - Fraction(twice.total)) < Fraction(1, 10**20)
 
 
 @cache

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -19,15 +19,13 @@ from ..catalog import Deployment
 from ..logs.sums import sortable
 from ..prices import PriceBook, exact_sum
 from ..usage import MeterKey, Usage
+from .batch import as_batch, keeps_prices
 from .loads import Names
 
 if TYPE_CHECKING:
     from .cost import CostReport
 
-__all__ = ["BATCH_SKUS", "Breakdown", "Member", "Series", "break_down"]
-
-BATCH_SKUS = {"GlobalStandard": "GlobalBatch", "DataZoneStandard": "DataZoneBatch"}
-"""The batch sku of each sku that has one."""
+__all__ = ["Breakdown", "Member", "Series", "break_down"]
 
 _POOL = (MeterKey("input"), MeterKey("cached_input"))
 _TIMED = ("ptu", "ptu_reservation", "hosting")
@@ -306,11 +304,14 @@ class _Prices:
         def price(one: Deployment, key: MeterKey) -> Fraction | None:
             return self._price(one, key, day, band)[0]
 
+        def unpriced(one: Deployment, wanted: Iterable[MeterKey]) -> set[MeterKey]:
+            return {key for key in wanted if price(one, key) is None}
+
         moved = None if timed else self._in_batch(served)
 
-        def in_batch(wanted: Iterable[MeterKey]) -> Deployment:
+        def in_batch(wanted: Sequence[MeterKey]) -> Deployment:
             """Return where calls with these meters are priced if they are sent to batch."""
-            if moved is None or any(price(moved, key) is None and price(served, key) is not None for key in wanted):
+            if moved is None or not keeps_prices(unpriced(served, wanted), unpriced(moved, wanted)):
                 return served
             return moved
 
@@ -382,6 +383,5 @@ class _Prices:
     def _in_batch(self, served: Deployment) -> Deployment | None:
         """Return the deployment as its batch sku; None for a sku without one."""
         if id(served) not in self._moved:
-            sku = BATCH_SKUS.get(served.sku)
-            self._moved[id(served)] = None if sku is None else replace(served, sku=sku, tier="default")
+            self._moved[id(served)] = as_batch(served)
         return self._moved[id(served)]

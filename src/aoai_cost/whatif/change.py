@@ -12,6 +12,7 @@ from ..errors import RequestError, shorten
 from ..prices import PriceBook
 from ..prices.ptu import Number, exact
 from ..report import Load, Workload
+from ..report.batch import keeps_prices
 from ..usage import MeterKey
 
 __all__ = ["Change", "count_of", "has_prices", "label_of", "percent_of", "share_of", "split"]
@@ -128,7 +129,7 @@ def split(load: Load, share: Fraction, other: Load) -> list[Load]:
 
 def has_prices(book: PriceBook, load: Load, other: Load) -> bool:
     """Tell whether another load has a price for everything, but for what has none in this one."""
-    return _without_price(book, other) <= _without_price(book, load)
+    return keeps_prices(_without_price(book, load), _without_price(book, other))
 
 
 def _without_price(book: PriceBook, load: Load) -> set[MeterKey]:

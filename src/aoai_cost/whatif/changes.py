@@ -14,6 +14,7 @@ from ..prices import PTU_SKUS, times
 from ..prices.ptu import Number
 from ..prices.search import as_day
 from ..report import Load, Workload
+from ..report.batch import as_batch
 from ..usage import MeterKey, Usage
 from .calls import CallLoad
 from .change import Change, has_prices, label_of, percent_of, share_of, split
@@ -30,7 +31,6 @@ __all__ = [
     "UseBatch",
 ]
 
-_BATCH_OF = {"GlobalStandard": "GlobalBatch", "DataZoneStandard": "DataZoneBatch"}
 _INPUT, _CACHED = MeterKey("input"), MeterKey("cached_input")
 
 
@@ -152,10 +152,7 @@ class UseBatch(Change):
         """Return the workload with calls in batches."""
 
         def batch(served: Deployment) -> Deployment | None:
-            if served.sku.endswith("Batch"):
-                return served
-            sku = _BATCH_OF.get(served.sku)
-            return None if sku is None else replace(served, sku=sku, tier="default")
+            return served if served.sku.endswith("Batch") else as_batch(served)
 
         return _part_elsewhere(self, work, Fraction(self.share), batch, "as a batch")
 
