@@ -34,7 +34,9 @@ def on_models(report: CostReport) -> Iterator[Finding]:
     """Yield what the calls of a dear deployment would cost with another model in use that counts tokens alike."""
     paid: dict[Deployment, list[Any]] = defaultdict(list)
     for row in rows_of(report.days):
-        if row.unit == "token" and row.modality == "text" and row.meter != "training":
+        # A report that was made by hand may lack what selects a price.
+        named_all = None not in (row.resource, row.deployment, row.model) and row.sku and row.tier
+        if named_all and row.unit == "token" and row.modality == "text" and row.meter != "training":
             names = (row.resource, row.deployment, row.model, row.version, row.sku, row.region, row.tier)
             paid[Deployment(*names)].append(row)
     used = {(row.model, row.version): None for row in rows_of(report.calls)}
