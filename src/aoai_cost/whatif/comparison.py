@@ -70,17 +70,22 @@ class Comparison:
         ]
         return pd.DataFrame(rows, columns=[*names, "before", "after", "difference"], dtype=object)
 
-    def _repr_html_(self) -> str:
+    def __repr__(self) -> str:
+        return f"Comparison({self._head()})"
+
+    def _head(self) -> str:
         before, after, currency = self.before.total, self.after.total, self.after.currency
         change = "the difference is not known" if self.difference is None else _signed(self.difference)
+        return f"{markup.amount(before)} {currency} would be {markup.amount(after)} {currency}: {change}"
+
+    def _repr_html_(self) -> str:
         frame = self.frame
         shown = {"resource": markup.account, "before": _cost, "after": _cost, "difference": _signed}
         rows = zip(*(map(shown.get(str(name), markup.plain), frame[name]) for name in frame), strict=True)
         n_columns = len(frame.columns)
         numeric = range(n_columns - 3, n_columns)
         listed = markup.first_rows(list(frame.columns), rows, len(frame), all_in=".frame", numeric=numeric)
-        head = f"{markup.amount(before)} {currency} would be {markup.amount(after)} {currency}: {change}"
-        return markup.result(head, listed, notes=self.notes)
+        return markup.result(self._head(), listed, notes=self.notes)
 
 
 def _cost(amount: Decimal | None) -> str:
