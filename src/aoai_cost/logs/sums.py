@@ -113,7 +113,9 @@ class UsageSums:
     unmatched: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        days = "on no known day" if self.period is None else f"from {self.period[0]} until before {self.period[1]} (UTC)"
+        days = (
+            "on no known day" if self.period is None else f"from {self.period[0]} until before {self.period[1]} (UTC)"
+        )
         return f"UsageSums({self.counts.total.requests:,} calls {days})"
 
 

@@ -172,7 +172,11 @@ def compare(
     ['none', 'half', 'all']
     """
     results = ("cost", "difference", "currency", "certainty", "notes")
+    if not isinstance(axes, Mapping):
+        raise RequestError("axes", f"must map names to choices; found {type(axes).__name__}")
     for name, choices in axes.items():
+        if not isinstance(choices, Mapping):
+            raise RequestError("axes", f"{shorten(name)} must map names to changes; found {type(choices).__name__}")
         if not choices or name in results:
             raise RequestError("axes", f"{shorten(name)} has no choice, or is named as one of {', '.join(results)}")
     tried = _Tried(_work_of(log, deployments, prices), ("deployment",), "month")
@@ -180,8 +184,14 @@ def compare(
     for labels in product(*axes.values()):
         changes: list[Change] = []
         for axis, label in zip(axes, labels, strict=True):
-            choice = axes[axis][label]
-            changes += [] if choice is None else [choice] if isinstance(choice, Change) else choice
+            choice: object = axes[axis][label]
+            if isinstance(choice, Change):
+                changes.append(choice)
+            elif isinstance(choice, Sequence) and not isinstance(choice, str):
+                changes += choice
+            elif choice is not None:
+                wanted = f"{shorten(label)} of {shorten(axis)} must be a change, several or None"
+                raise RequestError("axes", f"{wanted}; found {type(choice).__name__}")
         found = tried.with_changes(changes)
         after = found.after
         rows.append((*labels, after.total, found.difference, after.currency, after.certainty, found.notes))
