@@ -160,7 +160,13 @@ def test_count_refuses_what_is_not_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("body", "said"),
-    [("{", "stdin is not JSON"), ("", "stdin is not JSON"), ("[]", "'body'"), ('"x"', "'body'"), ("{}", "'body'")],
+    [
+        ("{", "stdin is not JSON"),
+        ("", "stdin is not JSON"),
+        ("[]", "body: "),
+        ('"x"', "body: "),
+        ("{}", "body: "),
+    ],
 )
 def test_estimate_refuses_what_is_no_request(body: str, said: str) -> None:
     result = run("estimate", "-", "--model", "gpt-4o", stdin=body)
@@ -587,7 +593,7 @@ def test_whatif_prints_what_changes() -> None:
     # Something has no price, as in the report.
     assert result.exit_code == 3
     assert re.search(r"aoai-shop-sweden\s+agent\s+3\.99\s+3\.31\s+-0\.68", result.stdout)
-    assert "assumed: 80 % of the text input was read from the prompt cache" in result.stdout
+    assert "note: 80 % of the text input was read from the prompt cache" in result.stdout
 
 
 def test_whatif_changes_in_the_order_of_its_options() -> None:
@@ -634,7 +640,7 @@ def test_whatif_knows_each_change(options: tuple[str, ...]) -> None:
         pytest.param(("--swap", "gpt-4o"), "does not name two models", id="half a swap"),
         pytest.param(("--swap", "gpt-4o=gpt-4o-minni"), "gpt-4o-mini", id="a model that nobody knows"),
         pytest.param(("--cap-output", "few"), "must be a whole number", id="a word for a number"),
-        pytest.param(("--priced-on", "2026-13-01"), "month", id="no date"),
+        pytest.param(("--priced-on", "2026-13-01"), "is not a date like 2026-10-31", id="no date"),
         pytest.param(("--cap-output", "5", "--work", "w"), "look at single calls", id="single calls of a work folder"),
     ],
 )
@@ -647,4 +653,4 @@ def test_whatif_refuses_what_means_nothing(options: tuple[str, ...], said: str) 
 def test_whatif_names_what_is_not_in_the_log() -> None:
     result = run("whatif", LOGS, "--deployments", DEPLOYMENTS, "--batch", "0.3", "--only", "chta")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "the log has no calls of chta" in result.stderr
+    assert "the log has no calls of 'chta'" in result.stderr

@@ -442,13 +442,18 @@ def test_a_log_that_begins_within_the_month_says_so(report: Any) -> None:
         pytest.param({"on": date(2026, 10, 16)}, "from 2026-08-03 to 2026-10-15", id="after the log"),
         pytest.param({"on": datetime(2026, 10, 14, 12)}, "must be a date", id="a time"),
         pytest.param({"until": "2026-11-01"}, "must be a date", id="a day as text"),
-        pytest.param({"until": date(2026, 10, 14)}, "at most 366 days after 2026-10-14", id="no day ahead"),
+        pytest.param({"until": date(2026, 10, 14)}, "must be after 2026-10-14, by at most 366 days", id="no day ahead"),
         pytest.param({"until": date(2027, 10, 16)}, "at most 366 days", id="too many days ahead"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(report: Any, options: Any, said: str) -> None:
     with pytest.raises(RequestError, match=said):
         forecast(report([DOLLAR] * 73), **options)
+
+
+def test_a_log_is_no_report() -> None:
+    with pytest.raises(RequestError, match="report: must be what cost_report returns; found str"):
+        forecast("examples/logs")  # type: ignore[arg-type]
 
 
 def test_nothing_can_be_forecast_from_no_calls(known: Any) -> None:
@@ -508,7 +513,7 @@ def run(folder: Path, tokens: Sequence[int], *words: str, command: str = "foreca
         pytest.param(["--budget", "31 coins"], 2, "not a code of three letters", id="no currency"),
         pytest.param(["--budget", "NaN"], 2, "not an amount", id="no amount"),
         pytest.param(["--level", "1"], 2, "not in the range", id="no level"),
-        pytest.param(["--until", "2026-10-14"], 1, "at most 366 days after", id="no day ahead"),
+        pytest.param(["--until", "2026-10-14"], 1, "must be after 2026-10-14", id="no day ahead"),
         pytest.param(["--on", "2026-09-30", "--budget", "29"], 4, "by 2026-09-30", id="as it was then"),
         pytest.param(["--since", "2027-01-01"], 1, "no call with a date", id="no history"),
     ],

@@ -124,6 +124,11 @@ def test_errors_derive_from_the_built_in_a_caller_expects(error: str, parent: ty
     assert issubclass(getattr(errors, error), parent)
 
 
+def test_an_error_names_the_argument_that_was_wrong() -> None:
+    assert str(errors.RequestError("messages[0].role", "must be a text")) == "messages[0].role: must be a text"
+    assert str(errors.RequestError("a\x1b[2J\ud800", "is odd")) == r"'a\x1b[2J\ud800': is odd"
+
+
 def test_messages_stay_short_whatever_they_quote() -> None:
     megabyte = "secret " * 150_000
     for error in (

@@ -248,6 +248,20 @@ def test_a_result_is_shown(name: str) -> None:
     assert all(line.startswith(".aoai-cost ") for line in (style.text or "").strip().splitlines())
 
 
+@pytest.mark.parametrize("name", ["Bill", "Comparison", "CostReport", "Forecast", "Reconciliation", "UsageLog"])
+def test_what_holds_tables_is_one_line_in_a_shell(name: str) -> None:
+    value, said = MAKERS[name]()
+    assert repr(value).startswith(f"{name}(")
+    assert said in repr(value)
+    assert len(repr(value)) < 150
+    assert repr(value).isprintable()
+
+
+def test_sums_of_a_log_are_one_line_in_a_shell() -> None:
+    log = read_usage(EXAMPLES / "logs")
+    assert repr(log.sums) == "UsageSums(229 calls from 2026-10-12 until before 2026-10-16 (UTC))"
+
+
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_hostile_text_is_shown_and_does_nothing(name: str) -> None:
     value, _ = MAKERS[name]()

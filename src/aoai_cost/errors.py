@@ -195,14 +195,19 @@ class LogFormatError(AoaiCostError, ImportError):
 
 
 class RequestError(AoaiCostError, ValueError):
-    """A request body that cannot be counted. Fields: ``field`` (its path in the body), ``reason``."""
+    """A request body that cannot be counted, or an argument that has no meaning.
+
+    Fields: ``field`` (its path in the body, or the name of the argument), ``reason``.
+    """
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(field, reason)
         self.field, self.reason = field, reason
 
     def __str__(self) -> str:
-        return f"request field {shorten(self.field)}: {self.reason}"
+        # Names of our own stand as they are; a path in a body may hold what a stranger wrote.
+        plain = isinstance(self.field, str) and self.field.isprintable() and len(self.field) <= _SHOWN_CHARACTERS
+        return f"{self.field if plain else shorten(self.field)}: {self.reason}"
 
 
 class ImageError(AoaiCostError, ValueError):

@@ -119,9 +119,14 @@ class Forecast:
             return "expected"
         return "possible" if self.high is not None and self.high > amount else ""
 
-    def _repr_html_(self) -> str:
+    def __repr__(self) -> str:
+        return f"Forecast({self._head()})"
+
+    def _head(self) -> str:
         expected, spent = (f"{markup.amount(one)} {self.currency}" for one in (self.expected, self.spent))
-        head = f"{self.period[0]} to {self.period[1]} (end excluded): {expected} expected, {spent} spent by {self.on}"
+        return f"{self.period[0]} to {self.period[1]} (end excluded): {expected} expected, {spent} spent by {self.on}"
+
+    def _repr_html_(self) -> str:
         held, tried = self.coverage
         told = [
             ("interval", None if self.low is None else markup.span(self.low, self.high, self.currency)),
@@ -136,7 +141,7 @@ class Forecast:
         days = markup.first_rows(
             list(self.days.columns), rows, len(self.days), all_in=".days", numeric=(1, 3, 4), most=31
         )
-        return markup.result(head, markup.facts(told), days, notes=self.notes)
+        return markup.result(self._head(), markup.facts(told), days, notes=self.notes)
 
 
 def forecast(report: CostReport, *, on: date | None = None, until: date | None = None, level: float = 0.8) -> Forecast:
@@ -160,6 +165,8 @@ def forecast(report: CostReport, *, on: date | None = None, until: date | None =
     RequestError
         For a report without a dated call, and for an `on`, `until` or `level` that cannot be.
     """
+    if not isinstance(report, CostReport):
+        raise RequestError("report", f"must be what cost_report returns; found {type(report).__name__}")
     if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
         raise RequestError("level", f"must be between 0 and 1, found {shorten(level)}")
     for name, day in (("on", on), ("until", until)):
@@ -174,7 +181,7 @@ def forecast(report: CostReport, *, on: date | None = None, until: date | None =
     start = today.replace(day=1)
     stop = _next_month(start) if until is None else until
     if not timedelta(0) < stop - today <= timedelta(days=_LONGEST):
-        raise RequestError("until", f"must be at most {_LONGEST} days after {today}, found {stop}")
+        raise RequestError("until", f"must be after {today}, by at most {_LONGEST} days; found {stop}")
 
     costs = _Costs(report, today, stop)
     history = np.array([float(costs.other[day]) for day in _days(first, today)])

@@ -233,6 +233,12 @@ def check_markdown(report: CostReport) -> None:
             assert len(widths) == 1
 
 
+def test_only_a_report_is_written(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="report: must be what cost_report returns; found str"):
+        write_report("examples/logs", tmp_path / "report.csv")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("form", ["csv", "focus"])
 @pytest.mark.parametrize(
     ("name", "cell"),

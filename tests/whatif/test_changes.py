@@ -195,6 +195,12 @@ def test_a_log_and_a_change_are_asked_for() -> None:
         what_if(read(CHAT), "batch")  # type: ignore[arg-type]
     with pytest.raises(RequestError, match="axes"):
         compare(read(CHAT), {"cost": {"a": None}})
+    with pytest.raises(RequestError, match="'batch' must map names to changes; found list"):
+        compare(read(CHAT), {"batch": [None, UseBatch("0.5")]})  # type: ignore[dict-item]
+    with pytest.raises(RequestError, match="must map names to choices; found UseBatch"):
+        compare(read(CHAT), UseBatch("0.5"))  # type: ignore[arg-type]
+    with pytest.raises(RequestError, match="'half' of 'batch' must be a change, several or None; found float"):
+        compare(read(CHAT), {"batch": {"half": 0.5}})  # type: ignore[dict-item]
 
 
 def test_what_azure_does_not_sell_stays_and_is_named() -> None:

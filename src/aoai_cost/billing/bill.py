@@ -124,8 +124,14 @@ class Bill:
             by_currency[row.currency].append(row.cost)
         return {currency: exact_sum(costs) for currency, costs in sorted(by_currency.items())}
 
-    def _repr_html_(self) -> str:
+    def __repr__(self) -> str:
+        return f"Bill({self._head()}; {len(self.rows):,} rows)"
+
+    def _head(self) -> str:
         totals = " and ".join(f"{markup.amount(total)} {currency}" for currency, total in self.totals.items())
+        return f"{totals or 'nothing'} billed ({self.view})"
+
+    def _repr_html_(self) -> str:
         costs: dict[tuple[str, str, str], list[Decimal]] = defaultdict(list)
         for row in self.rows:
             costs[row.resource, row.meter_name, row.currency].append(row.cost)
@@ -135,7 +141,7 @@ class Bill:
             for total, (resource, meter, currency) in sums
         )
         return markup.result(
-            f"{totals or 'nothing'} billed ({self.view})",
+            self._head(),
             markup.first_rows(("resource", "meter", "cost"), rows, len(sums), all_in=".rows", numeric=(2,)),
             markup.first_rows(BillFile._fields, self.files, len(self.files), all_in=".files", numeric=range(2, 7)),
             markup.facts([("rows not read", f"{len(self.rejected):,}, see .rejected" if len(self.rejected) else None)]),

@@ -136,6 +136,12 @@ class Reconciliation:
             ("only in the bill, on other days than the report's", self.total.outside),
         )
 
+    def __repr__(self) -> str:
+        return f"Reconciliation({self._head()}, {markup.amount(self.logged)} in the report)"
+
+    def _head(self) -> str:
+        return f"{markup.amount(self.total.billed)} {self.total.currency} billed"
+
     def _repr_html_(self) -> str:
         (first, logged), *others = self.steps
         steps = [(first, markup.amount(logged)), *((words, markup.amount(one)) for words, one in others if one)]
@@ -150,7 +156,7 @@ class Reconciliation:
         for name in ("matched", "only_in_bill", "only_in_log"):
             told.append((name.replace("_", " "), f"{len(getattr(self, name)):,} rows, see .{name}_by_meter()"))
         return markup.result(
-            f"{markup.amount(self.total.billed)} {self.total.currency} billed",
+            self._head(),
             markup.first_rows(("", self.currency), steps, len(steps), all_in=".steps", numeric=(1,)),
             markup.facts([*told, ("all could be compared", "yes" if self.complete else "no")]),
             notes=self.notes,

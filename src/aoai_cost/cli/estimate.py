@@ -29,7 +29,7 @@ __all__ = ["estimate"]
 @click.option("--sku", callback=options.sku, help="The deployment type (default: GlobalStandard).")
 @click.option("--region", help="The region, e.g. swedencentral.")
 @click.option("--tier", callback=options.tier, help="default, batch, priority or flex.")
-@click.option("--on", callback=options.day, help="The day whose prices count (default: today, UTC).")
+@click.option("--on", metavar="DATE", callback=options.day, help="The day whose prices count (default: today, UTC).")
 @options.priced
 @click.option("--budget", callback=options.amount, help="Exit with 4 if the request can cost more than this.")
 @command

@@ -23,12 +23,14 @@ _ALARMS = ("spent", "expected", "possible")
 @reading.since
 @click.option(
     "--on",
+    metavar="DATE",
     callback=options.day,
     help="The day that may not be over (default: the last day of the log); later ones are left out.",
 )
 @click.option(
     "--until",
     "end",
+    metavar="DATE",
     callback=options.day,
     help="The day before which the period ends (default: the first of the next month).",
 )

@@ -33,7 +33,9 @@ def _placed(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say where its job would run, for `_place`."""
     for option in (
         options.priced,
-        click.option("--on", callback=options.day, help="The day whose prices count (default: today, UTC)."),
+        click.option(
+            "--on", metavar="DATE", callback=options.day, help="The day whose prices count (default: today, UTC)."
+        ),
         click.option("--region", help="The region, e.g. swedencentral."),
         click.option("--sku", callback=options.sku, help="The deployment or training type (default: GlobalStandard)."),
         click.option("--version", "version", help="The model's version, e.g. 2025-04-14."),

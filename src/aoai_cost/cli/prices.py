@@ -36,7 +36,7 @@ def prices() -> None:
 @click.option("--sku", callback=options.sku, help="Only this deployment type.")
 @click.option("--tier", callback=options.tier, help="Only this tier.")
 @click.option("--region", help="What this region pays, by the rules that reports use.")
-@click.option("--on", callback=options.day, help="The day whose prices count (default: today, UTC).")
+@click.option("--on", metavar="DATE", callback=options.day, help="The day whose prices count (default: today, UTC).")
 @click.option("--listed", is_flag=True, help="The rows that are kept and never matched, and why.")
 @options.priced
 @command
@@ -141,7 +141,7 @@ def check(sheets: tuple[str, ...], as_json: bool) -> None:
 @click.option("--url", default=None, help="Another address of the price list, such as a mirror in a closed network.")
 @command
 def refresh(currency: str | None, url: str | None, as_json: bool) -> None:
-    """Fetch Azure's price list and use it from now on; of all commands this alone goes to the network.
+    """Fetch Azure's price list and use it from now on; reading logs by URL aside, only this goes to the network.
 
     \b
     Example:
@@ -175,8 +175,8 @@ def _capture_data(capture: Capture) -> dict[str, Any]:
 
 @prices.command("diff")
 @options.currency
-@click.option("--since", callback=options.day, help="Compare with what was known on this day.")
-@click.option("--on", callback=options.day, help="The day whose prices count (default: today, UTC).")
+@click.option("--since", metavar="DATE", callback=options.day, help="Compare with what was known on this day.")
+@click.option("--on", metavar="DATE", callback=options.day, help="The day whose prices count (default: today, UTC).")
 @command
 def diff(currency: str | None, since: date | None, on: date | None, as_json: bool) -> None:
     """Show which prices the newest refresh changed.

@@ -52,7 +52,9 @@ def _load(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) ->
 @click.option("--region", help="The region, e.g. swedencentral; a global deployment needs none.")
 @click.option("--units", type=int, help="Price this number of PTUs (default: what is needed).")
 @click.option("--load", multiple=True, callback=_load, metavar="RPM:HOURS", help="Price a load; may be repeated.")
-@click.option("--on", callback=options.day, help="The day whose documents and prices count (default: today, UTC).")
+@click.option(
+    "--on", metavar="DATE", callback=options.day, help="The day whose documents and prices count (default: today, UTC)."
+)
 @options.priced
 @command
 def ptu(

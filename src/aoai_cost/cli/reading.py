@@ -163,8 +163,12 @@ _LOGS = (
     click.option("--strict", is_flag=True, help="End at the first row that cannot be read, instead of listing it."),
 )
 
-since = click.option("--since", callback=options.moment, help="Only calls from this day or time on, UTC.")
-until = click.option("--until", callback=options.moment, help="Only calls before this day or time, UTC.")
+since = click.option(
+    "--since", metavar="DATE", callback=options.moment, help="Only calls from this day or time on, UTC."
+)
+until = click.option(
+    "--until", metavar="DATE", callback=options.moment, help="Only calls before this day or time, UTC."
+)
 
 _WORKING = (
     click.option(

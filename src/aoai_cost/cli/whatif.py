@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import click
 
-from ..errors import AoaiCostError
+from ..errors import AoaiCostError, RequestError
 from . import options, reading
 from .output import EXIT_INCOMPLETE, command, print_json, print_rich
 
@@ -45,8 +45,10 @@ def _changes(made: list[tuple[str, str]], only: tuple[str, ...]) -> list[Change]
     for option, value in made:
         try:
             found.append(_MAKERS[option](whatif, value, only))
-        except (AoaiCostError, ValueError) as error:
-            raise click.BadParameter(f"{value!r}: {error}", param_hint=option) from None
+        except RequestError as error:
+            raise click.BadParameter(error.reason, param_hint=option) from None
+        except AoaiCostError as error:
+            raise click.BadParameter(str(error), param_hint=option) from None
     return found
 
 
@@ -56,6 +58,15 @@ def _swap(whatif: Any, value: str, only: tuple[str, ...]) -> Change:
         raise click.BadParameter(f"{value!r} does not name two models, as gpt-4o=gpt-4o-mini does", param_hint="--swap")
     swap: Change = whatif.SwapModel(model, to, only=only)
     return swap
+
+
+def _priced_on(whatif: Any, value: str, only: tuple[str, ...]) -> Change:
+    try:
+        on = date.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a date like 2026-10-31", param_hint="--priced-on") from None
+    change: Change = whatif.PriceAsOf(on)
+    return change
 
 
 def _units(value: str) -> int | str:
@@ -73,7 +84,7 @@ _MAKERS: dict[str, Callable[[Any, str, tuple[str, ...]], Change]] = {
     "--cap-output": lambda whatif, value, only: whatif.CapOutput(_units(value), only=only),
     "--ptu": lambda whatif, value, only: whatif.BuyPtu(_units(value), only=only),
     "--discount": lambda whatif, value, only: whatif.ContractDiscount(value),
-    "--priced-on": lambda whatif, value, only: whatif.PriceAsOf(date.fromisoformat(value)),
+    "--priced-on": _priced_on,
 }
 _OF_EVERYTHING = ("--discount", "--priced-on")
 

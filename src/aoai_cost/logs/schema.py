@@ -361,9 +361,16 @@ class UsageLog:
         """Whether every file was read to its end."""
         return self.sums.complete
 
-    def _repr_html_(self) -> str:
-        total, period = self.counts.total, self.sums.period
+    def __repr__(self) -> str:
+        return f"UsageLog({self._head()})"
+
+    def _head(self) -> str:
+        period = self.sums.period
         days = "on no known day" if period is None else f"from {period[0]} until before {period[1]} (UTC)"
+        return f"{self.counts.total.requests:,} calls {days}"
+
+    def _repr_html_(self) -> str:
+        total = self.counts.total
         told = [(name, f"{getattr(total, name):,}") for name in _NUMBERS if name != "requests" and getattr(total, name)]
         told += [("formats", ", ".join(self.sums.formats)), ("read to its end", "yes" if self.complete else "no")]
         names = ("resource", "deployment", "model")
@@ -376,4 +383,4 @@ class UsageLog:
         )
         headings = (*names, "calls", "prompt tokens", "completion tokens")
         listed = markup.first_rows(headings, rows, len(sums), all_in=".frame", numeric=(3, 4, 5))
-        return markup.result(f"{total.requests:,} calls {days}", markup.facts(told), listed)
+        return markup.result(self._head(), markup.facts(told), listed)

@@ -112,6 +112,12 @@ class UsageSums:
     comparisons: tuple[Comparison, ...] = ()
     unmatched: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        days = (
+            "on no known day" if self.period is None else f"from {self.period[0]} until before {self.period[1]} (UTC)"
+        )
+        return f"UsageSums({self.counts.total.requests:,} calls {days})"
+
 
 class SumsState(NamedTuple):
     """What calls add up to, as plain data: what another process added up can be sent, and learnt by `Sums`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields
 from decimal import Decimal
 from fractions import Fraction
@@ -12,9 +13,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..prices import times
+from ..prices import exact_sum, times
 from .json_file import plain_value, records
-from .words import account, amount, heading, period, plain, rows
+from .words import account, amount, heading, period, plain, reason, rows
 
 if TYPE_CHECKING:
     from ..whatif import Change, Comparison
@@ -23,6 +24,7 @@ __all__ = ["comparison_json", "comparison_table"]
 
 SCHEMA = "aoai_cost.comparison/1"
 _MONEY = ("before", "after", "difference")
+_SHOWN_REASONS = 5
 
 
 def comparison_json(found: Comparison) -> dict[str, Any]:
@@ -55,9 +57,12 @@ def _plain_field(value: Any) -> Any:
 
 
 def comparison_table(found: Comparison) -> RenderableType:
-    """Return it as a rich renderable: what changes row by row, the sums, and what is assumed."""
+    """Return it as a rich renderable: what changes, the sums, what is assumed, and why prices are missing."""
     frame = found.frame
     names = [name for name in frame.columns if name not in _MONEY]
+    if len(names) > 1 and frame["period"].nunique() == 1:
+        names.remove("period")  # the heading tells it, and 80 columns have no room for it
+    changed, alike = _parted(rows(frame))
     table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False)
     for i, name in enumerate(names):
         table.add_column(heading(name), footer="" if i else "Total", overflow="fold")
@@ -66,21 +71,66 @@ def comparison_table(found: Comparison) -> RenderableType:
         shown = _difference(total) if name == "difference" else _known(total)
         title = f"{heading(name)} {found.after.currency}"
         table.add_column(title, justify="right", no_wrap=True, footer=Text(shown, style="bold"))
-    for row in rows(frame):
+    for row in changed:
         cells = [Text(account(v) if n == "resource" else plain(v)) for n, v in ((n, getattr(row, n)) for n in names)]
         style = "" if not row.difference else "green" if row.difference < 0 else "red"
         table.add_row(*cells, _known(row.before), _known(row.after), Text(_difference(row.difference), style=style))
-    parts: list[RenderableType] = [
-        Text(f"Azure OpenAI cost, {period(found.after)}, had it been otherwise", style="bold")
-    ]
-    parts += [table, *(Text(f"assumed: {plain(note)}") for note in found.notes)]
+    if alike:
+        same = amount(exact_sum(row.before for row in alike if row.before is not None))
+        same += " + ?" if any(row.before is None for row in alike) else ""
+        blanks = [""] * (len(names) - 1)
+        table.add_row(f"{len(alike)} unchanged", *blanks, same, same, amount(Decimal(0)), style="dim")
+    parts: list[RenderableType] = [Text(f"What if: Azure OpenAI cost, {period(found.after)}", style="bold")]
+    parts.append(table)
     certainties = (found.before.certainty, found.after.certainty)
     if "lower_bound" in certainties:
         both = "both sums are" if certainties == ("lower_bound", "lower_bound") else "one of the sums is"
         parts.append(Text(f"{both} at least that: something has no price or no tokens in the log", style="dim"))
     elif "estimated" in certainties:
-        parts.append(Text("the sums are estimates; see the notes of the report", style="dim"))
+        parts.append(Text("the sums are estimates; see the notes", style="dim"))
+    parts += _notes(found.notes)
+    reasons = _reasons(found)
+    parts += _notes(reasons[:_SHOWN_REASONS])
+    if len(reasons) > _SHOWN_REASONS:
+        parts.append(Text(f"and {len(reasons) - _SHOWN_REASONS:,} more without a price; --json lists all", style="dim"))
     return Group(*parts)
+
+
+def _reasons(found: Comparison) -> list[str]:
+    """Return why prices are missing that were not missing before: once for what is sold as one thing."""
+    known = {_what(row) for row in rows(found.before.unpriced)}
+    lost: dict[tuple[Any, ...], str] = {}
+    for row in rows(found.after.unpriced):
+        if _what(row) not in known:
+            lost.setdefault((row.model, row.version, row.sku, row.region, row.tier), reason(row))
+    return list(lost.values())
+
+
+def _what(row: Any) -> tuple[Any, ...]:
+    return row.resource, row.deployment, row.meter, row.modality, row.variant
+
+
+def _parted(found: Iterable[Any]) -> tuple[list[Any], list[Any]]:
+    """Return the rows that change, and those that do not where there are some; one alone is shown as it is."""
+    changed: list[Any] = []
+    alike: list[Any] = []
+    for row in found:
+        # Of a row with a sum on both sides the difference may not be known.
+        same = row.before == row.after and (row.before is None or row.difference == 0)
+        (alike if same else changed).append(row)
+    return (changed, alike) if len(alike) > 1 else (changed + alike, [])
+
+
+def _notes(texts: Iterable[str]) -> list[RenderableType]:
+    """Return notes whose further lines stand below the first word."""
+    lines: list[RenderableType] = []
+    for text in texts:
+        grid = Table.grid()
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        grid.add_row("note: ", Text(plain(text)))
+        lines.append(grid)
+    return lines
 
 
 def _known(value: Decimal | None) -> str:

@@ -100,10 +100,14 @@ def write_report(report: CostReport, path: str | os.PathLike[str], form: str | N
     Raises
     ------
     RequestError
-        For another form or suffix, or an amount that Parquet cannot hold.
+        For what is no report, for another form or suffix, or an amount that Parquet cannot hold.
     MissingExtraError
         For ``parquet`` without pyarrow, or ``xlsx`` without xlsxwriter.
     OSError
         If the folder cannot be written to.
     """
+    from ..report import CostReport
+
+    if not isinstance(report, CostReport):
+        raise RequestError("report", f"must be what cost_report returns; found {type(report).__name__}")
     write_whole(path, writer_of(path, form)(report))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -12,7 +12,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import shorten
 from .words import (
     COMPARED,
     GAP_LEGEND,
@@ -29,6 +28,7 @@ from .words import (
     plain,
     quantity,
     reading,
+    reason,
     rows,
     troubled_files,
     whole,
@@ -127,11 +127,11 @@ def _unpriced(report: CostReport) -> RenderableType:
     for row in rows(report.unpriced):
         model = " ".join(plain(part) for part in (row.model, row.version) if part)
         names = (row.period, f"{account(row.resource)}/{plain(row.deployment)}", model)
-        counts = by_reason.setdefault(_reason(row), {}).setdefault(names[0 if periods else 1 :], [])
+        counts = by_reason.setdefault(reason(row), {}).setdefault(names[0 if periods else 1 :], [])
         counts.append(f"{meter(row)} {quantity(row.quantity, row.unit)}")
     parts: list[RenderableType] = []
     left = _SHOWN_UNPRICED
-    for reason, found in by_reason.items():
+    for said, found in by_reason.items():
         if left <= 0:
             break
         table = Table.grid(padding=(0, 3, 0, 0))
@@ -140,15 +140,9 @@ def _unpriced(report: CostReport) -> RenderableType:
         for cells, counts in list(found.items())[:left]:
             table.add_row(*map(Text, cells), Text(", ".join(counts)))
         left -= len(found)
-        parts += ["", Text(plain(reason)), Padding(table, (0, 0, 0, 2))]
+        parts += ["", Text(plain(said)), Padding(table, (0, 0, 0, 2))]
     more = sum(map(len, by_reason.values())) - _SHOWN_UNPRICED
     return Group(*parts, *_more(more, "more; --json lists them all"))
-
-
-def _reason(row: Any) -> str:
-    """Return why a quantity has no price without the words that name its meter, which stands beside it."""
-    modality = "" if row.modality == "text" else f" ({shorten(row.modality)})"
-    return str(row.reason).replace(f", meter {shorten(row.meter)}{modality},", ",", 1)
 
 
 def _reasons(report: CostReport) -> RenderableType:
@@ -156,8 +150,8 @@ def _reasons(report: CostReport) -> RenderableType:
     table.add_column("Rows", justify="right")
     table.add_column("Reason", overflow="fold")
     reasons = report.counts.reasons
-    for reason, count in reasons[:_SHOWN_REASONS]:
-        table.add_row(Text(whole(count)), Text(plain(reason)))
+    for said, count in reasons[:_SHOWN_REASONS]:
+        table.add_row(Text(whole(count)), Text(plain(said)))
     # Below the table: a caption would be as narrow as it is.
     return Group(table, *_more(len(reasons) - _SHOWN_REASONS, "more reasons; --json lists them all"))
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from ..errors import shorten
 from ..markup import account, amount, plain
 from ..report.finding import percent
 
@@ -37,6 +38,7 @@ __all__ = [
     "plain",
     "quantity",
     "reading",
+    "reason",
     "rows",
     "share",
     "troubled_files",
@@ -193,6 +195,12 @@ def rows(frame: pd.DataFrame) -> Iterator[Any]:
 def meter(row: Any) -> str:
     """Return what a row of lines or of unpriced quantities counts: ``audio input``, ``image hd_low_res``."""
     return plain(" ".join(filter(None, ("" if row.modality == "text" else row.modality, row.meter, row.variant))))
+
+
+def reason(row: Any) -> str:
+    """Return why a quantity has no price without the words that name its meter, which stands beside it."""
+    modality = "" if row.modality == "text" else f" ({shorten(row.modality)})"
+    return str(row.reason).replace(f", meter {shorten(row.meter)}{modality},", ",", 1)
 
 
 def meter_name(meter: str, modality: str, variant: str = "") -> str:

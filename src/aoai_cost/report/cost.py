@@ -92,8 +92,15 @@ class CostReport:
         """Calls that were served and whose tokens the log does not tell; their cost is unknown."""
         return int(self.frame["unmetered"].sum())
 
-    def _repr_html_(self) -> str:
+    def __repr__(self) -> str:
+        days = "no days" if self.period is None else f"{self.period[0]} to {self.period[1]} (end excluded)"
+        return f"CostReport({self._head()}; {self.requests:,} calls, {days})"
+
+    def _head(self) -> str:
         bound = {"exact": "", "estimated": ", estimated", "lower_bound": ", at least"}[self.certainty]
+        return f"{markup.amount(self.total)} {self.currency}{bound}"
+
+    def _repr_html_(self) -> str:
         frame = self.frame.drop(columns=["cost", "complete"])
         counts = set(frame.select_dtypes("int64"))
         # A count that is zero throughout tells nothing.
@@ -104,7 +111,7 @@ class CostReport:
         headings = [*(name.replace("_", " ") for name in shown), f"cost {self.currency}"]
         numeric = [i for i, name in enumerate(shown) if name in counts] + [len(shown)]
         listed = markup.first_rows(headings, rows, len(frame), all_in=".frame", numeric=numeric)
-        return markup.result(f"{markup.amount(self.total)} {self.currency}{bound}", listed, notes=self.notes)
+        return markup.result(self._head(), listed, notes=self.notes)
 
 
 def _in_words(column: str, is_count: bool) -> Callable[[Any], str]:

@@ -69,10 +69,17 @@ class Change:
         there = {load.served for load in (*work.loads, *work.reserved) if load.served is not None} | {*work.timed}
         unknown = [name for name in self.only if not any(_names(name, one) for one in there)]
         if unknown:
-            raise RequestError("only", f"the log has no calls of {shorten(', '.join(unknown))}")
+            known = sorted({one.name for one in there})
+            has = f"; it has those of {shorten(', '.join(known))}" if known else ""
+            raise RequestError("only", f"the log has no calls of {shorten(', '.join(unknown))}{has}")
 
-    def finds_nothing(self, calls: str = "calls") -> RequestError:
+    def finds_nothing(self, work: Workload, calls: str = "calls") -> RequestError:
         """Return the error for a log without calls that the change is for."""
+        if not work.loads:
+            return RequestError(type(self).__name__, "the log has no calls")
+        if not work.timed and all(load.served is None for load in work.loads):
+            reason = "no call of the log is of a deployment in a deployments file, which says what each of them is"
+            return RequestError(type(self).__name__, reason)
         where = ", ".join(self.only) or "any deployment in the deployments file"
         return RequestError(type(self).__name__, f"the log has no {calls} of {where} that could change")
 
@@ -116,7 +123,7 @@ class Change:
             else:
                 reserved.append(load)
         if not hit:
-            raise self.finds_nothing(calls)
+            raise self.finds_nothing(work, calls)
         changed = replace(work, loads=tuple(loads), timed=tuple(kept), reserved=tuple(reserved))
         return changed.assuming(self.note)
 

@@ -70,17 +70,22 @@ class Comparison:
         ]
         return pd.DataFrame(rows, columns=[*names, "before", "after", "difference"], dtype=object)
 
-    def _repr_html_(self) -> str:
+    def __repr__(self) -> str:
+        return f"Comparison({self._head()})"
+
+    def _head(self) -> str:
         before, after, currency = self.before.total, self.after.total, self.after.currency
         change = "the difference is not known" if self.difference is None else _signed(self.difference)
+        return f"{markup.amount(before)} {currency} would be {markup.amount(after)} {currency}: {change}"
+
+    def _repr_html_(self) -> str:
         frame = self.frame
         shown = {"resource": markup.account, "before": _cost, "after": _cost, "difference": _signed}
         rows = zip(*(map(shown.get(str(name), markup.plain), frame[name]) for name in frame), strict=True)
         n_columns = len(frame.columns)
         numeric = range(n_columns - 3, n_columns)
         listed = markup.first_rows(list(frame.columns), rows, len(frame), all_in=".frame", numeric=numeric)
-        head = f"{markup.amount(before)} {currency} would be {markup.amount(after)} {currency}: {change}"
-        return markup.result(head, listed, notes=self.notes)
+        return markup.result(self._head(), listed, notes=self.notes)
 
 
 def _cost(amount: Decimal | None) -> str:
@@ -167,7 +172,11 @@ def compare(
     ['none', 'half', 'all']
     """
     results = ("cost", "difference", "currency", "certainty", "notes")
+    if not isinstance(axes, Mapping):
+        raise RequestError("axes", f"must map names to choices; found {type(axes).__name__}")
     for name, choices in axes.items():
+        if not isinstance(choices, Mapping):
+            raise RequestError("axes", f"{shorten(name)} must map names to changes; found {type(choices).__name__}")
         if not choices or name in results:
             raise RequestError("axes", f"{shorten(name)} has no choice, or is named as one of {', '.join(results)}")
     tried = _Tried(_work_of(log, deployments, prices), ("deployment",), "month")
@@ -175,8 +184,14 @@ def compare(
     for labels in product(*axes.values()):
         changes: list[Change] = []
         for axis, label in zip(axes, labels, strict=True):
-            choice = axes[axis][label]
-            changes += [] if choice is None else [choice] if isinstance(choice, Change) else choice
+            choice: object = axes[axis][label]
+            if isinstance(choice, Change):
+                changes.append(choice)
+            elif isinstance(choice, Sequence) and not isinstance(choice, str):
+                changes += choice
+            elif choice is not None:
+                wanted = f"{shorten(label)} of {shorten(axis)} must be a change, several or None"
+                raise RequestError("axes", f"{wanted}; found {type(choice).__name__}")
         found = tried.with_changes(changes)
         after = found.after
         rows.append((*labels, after.total, found.difference, after.currency, after.certainty, found.notes))

@@ -91,7 +91,7 @@ class BuyPtu(Change):
             if load.weight and load.calls.tokens.any():
                 loads.setdefault((one.resource, one.name), []).append(load)
         if not loads or period is None:
-            raise self.finds_nothing("calls paid by the token")
+            raise self.finds_nothing(work, "calls paid by the token")
         plans, unsold = [], {}
         for of_one in loads.values():
             served = _last_served(of_one)
