@@ -542,8 +542,8 @@ def test_the_terminal_shows_the_way_from_the_report_to_the_bill(example: Reconci
     text = shown(example)
     for words in (
         "by day",
-        "What the report says                                  1,607.91",
-        "What Azure billed                                     1,608.09",
+        "What the report says                                 1,607.91",
+        "What Azure billed                                    1,608.09",
         "99.99 % of 1,608.03 USD billed on these days is found in the log",
         "10.0 %",
         "94 counted, 0 superseded, 4 ignored, 0 rejected",
