@@ -190,8 +190,8 @@ def test_the_last_day_may_grow() -> None:
 
 def test_a_busy_report_has_its_findings_in_order() -> None:
     found = report_facts(cost_report(busy_sums(), deployments=DEPLOYMENTS, prices=BOOK)).findings
-    starts = ("ptu costs most", "18.0 % of the prompt", "Tokens that cost", "The tokens of aoai-one/", "ptu used")
-    starts += ("The 15 PTUs of aoai-two/ptu", "Reserved, the PTUs", "Hosting", "3,389 of")
+    starts = ("ptu costs most", "18.0 % of the prompt", "Tokens that cost", "The tokens of ", "ptu used")
+    starts += ("The 15 PTUs of ptu", "Reserved, the PTUs", "Hosting", "3,389 of")
     assert len(found) == 10
     for start, finding in zip(starts, found, strict=False):
         assert finding.sentence.startswith(start)
@@ -203,12 +203,29 @@ def test_what_a_model_that_is_in_use_would_cost() -> None:
     # Two days of 1,000 calls: 1,237 input, 311 cached input and 97 output tokens each.
     now = Decimal(2_000) * (1_237 * Decimal("2.50") + 311 * Decimal("1.25") + 97 * 10) / 1_000_000
     then = Decimal(2_000) * (1_237 * 2 + 311 * Decimal("0.50") + 97 * 8) / 1_000_000
-    assert f"of aoai/chat on gpt-4o, which cost {now:.2f} USD, would cost {then:.2f} USD at the prices of" in said
+    assert f"of chat on gpt-4o, which cost {now:.2f} USD, would cost {then:.2f} USD at the prices of" in said
     assert "of gpt-4.1 2025-04-14, which is in use" in said
     # One that counts otherwise, or in other bands, is compared with nothing.
     for model, version in (("gpt-4o-mini", "2024-07-18"), ("gpt-5.6-sol", "2026-07-09")):
         assert "is in use" not in sentences(facts_of(CHAT, replace(other, model=model, version=version)))
     assert "is in use" not in sentences(facts_of(CHAT))
+
+
+def test_a_tuned_model_is_compared_with_none() -> None:
+    tuned = replace(CHAT, name="tuned", version="2024-08-06", fine_tuned="ft")
+    other = replace(CHAT, name="other", model="gpt-4.1", version="2025-04-14")
+    assert "is in use" not in sentences(facts_of(tuned, other))
+    assert "is in use" in sentences(facts_of(replace(tuned, fine_tuned=""), other))
+
+
+def test_tokens_that_nobody_logged_are_not_priced_without_their_units() -> None:
+    units = Deployment("aoai", "units", "gpt-4.1", "2025-04-14", "GlobalProvisionedManaged", "eastus2", ptu_units=15)
+    key, calls = group(units, 0, 1_000)
+    for found in (calls._replace(unmetered=1), calls._replace(usage=Usage({}))):
+        sums = usage_sums([(key, found)], 2)
+        said = sentences(report_facts(cost_report(sums, deployments=Deployments([units]), prices=BOOK)))
+        assert "Reserved, the PTUs of units" in said
+        assert "without them" not in said
 
 
 def test_what_units_would_cost_by_the_token_and_reserved() -> None:
@@ -225,7 +242,7 @@ def test_what_units_would_cost_by_the_token_and_reserved() -> None:
     ]
     hourly = 15 * 24 * rates[0].amount
     month, year = (15 * rate.amount * 24 / hours for rate, hours in zip(rates[1:], (730, 8_760), strict=True))
-    assert f"15 PTUs of aoai/units cost {hourly:.2f} USD; the tokens of its calls would cost {tokens:.2f} USD" in said
+    assert f"15 PTUs of units cost {hourly:.2f} USD; the tokens of its calls would cost {tokens:.2f} USD" in said
     assert f"would cost {hourly - month:.2f} USD less for 1 month or {hourly - year:,.2f} USD less for 1 year." in said
 
 

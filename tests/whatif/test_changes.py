@@ -144,6 +144,7 @@ REFUSED = [
     pytest.param(lambda: ContractDiscount("0.1", only="chat"), id="a discount for a deployment"),
     pytest.param(lambda: PriceAsOf("2026-11-01"), id="a text for a day"),  # type: ignore[arg-type]
     pytest.param(lambda: UseBatch(only="contoso/"), id="an account without a deployment"),
+    pytest.param(lambda: UseBatch(only=5), id="a number for names"),  # type: ignore[arg-type]
     pytest.param(lambda: UseBatch(only=[3]), id="a number for a name"),  # type: ignore[list-item]
     pytest.param(lambda: SwapModel("gpt-4o", 4), id="a number for a model"),  # type: ignore[arg-type]
 ]

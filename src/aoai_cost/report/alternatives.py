@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalog import Deployment, Model, get_model
 from ..errors import UnknownNameError
-from ..markup import account
 from ..prices import HOURS_PER_MONTH, STANDARD_OF, PriceBook, exact_sum, times
 from ..usage import MeterKey, Usage
-from .finding import Finding, money, named
+from .finding import Called, Finding, money
 from .pricing import TOKEN_METERS, rows_of
 
 if TYPE_CHECKING:
@@ -30,12 +29,16 @@ _MOST_ASKED = 5
 _TERMS = {"1_month": HOURS_PER_MONTH, "1_year": 12 * HOURS_PER_MONTH}
 
 
-def on_models(report: CostReport) -> Iterator[Finding]:
+def on_models(report: CostReport, called: Called) -> Iterator[Finding]:
     """Yield what the calls of a dear deployment would cost with another model in use that counts tokens alike."""
     paid: dict[Deployment, list[Any]] = defaultdict(list)
+    # No other model is what somebody has trained.
+    tuned = {(one.resource, one.name) for one in report.timed if one.fine_tuned}
     for row in rows_of(report.days):
         # A report that was made by hand may lack what selects a price.
         named_all = None not in (row.resource, row.deployment, row.model) and row.sku and row.tier
+        if (row.resource, row.deployment) in tuned:
+            continue
         if named_all and row.unit == "token" and row.modality == "text" and row.meter != "training":
             names = (row.resource, row.deployment, row.model, row.version, row.sku, row.region, row.tier)
             paid[Deployment(*names)].append(row)
@@ -59,14 +62,14 @@ def on_models(report: CostReport) -> Iterator[Finding]:
         if costs[one] - cost >= _CENT:
             now, then = (money(Fraction(amount), report.currency) for amount in (costs[one], cost))
             yield Finding(
-                f"The tokens of {_shown(one)} on {one.model}, which cost {now}, would cost {then} at the prices of "
-                f"{name}, which is in use and counts tokens alike.",
+                f"The tokens of {called(one.resource, one.name)} on {one.model}, which cost {now}, would cost {then} "
+                f"at the prices of {name}, which is in use and counts tokens alike.",
                 "tokens x prices of the other model, by day, in the same type, region and tier",
             )
             return
 
 
-def on_units(report: CostReport) -> Iterator[Finding]:
+def on_units(report: CostReport, called: Called) -> Iterator[Finding]:
     """Yield what provisioned deployments would cost by the token, and what their units would cost reserved."""
     if report.prices is None or report.period is None:
         return
@@ -87,8 +90,8 @@ def on_units(report: CostReport) -> Iterator[Finding]:
         if by_token is not None:
             units, tokens = (money(Fraction(amount), report.currency) for amount in (hourly, by_token))
             yield Finding(
-                f"The {one.ptu_units:,} PTUs of {_shown(one)} cost {units}; the tokens of its calls would cost "
-                f"{tokens} without them.",
+                f"The {one.ptu_units:,} PTUs of {called(one.resource, one.name)} cost {units}; the tokens of its calls "
+                f"would cost {tokens} without them.",
                 f"PTU hours x hourly price; tokens x prices of {STANDARD_OF[one.sku]}, long prompts as short ones",
             )
         saved = []
@@ -100,24 +103,22 @@ def on_units(report: CostReport) -> Iterator[Finding]:
                 saved.append(f"{money(Fraction(hourly - reserved), report.currency)} less for {term.replace('_', ' ')}")
         if saved:
             yield Finding(
-                f"Reserved, the PTUs of {_shown(one)} would cost {' or '.join(saved)}.",
+                f"Reserved, the PTUs of {called(one.resource, one.name)} would cost {' or '.join(saved)}.",
                 f"PTU hours x (hourly price - price of a reservation / its hours, a month being {HOURS_PER_MONTH})",
             )
 
 
 def _by_token(book: PriceBook, calls: Iterable[Any], one: Deployment, days: Container[date]) -> Decimal | None:
-    """Return what the tokens of a provisioned deployment's calls cost without its units."""
+    """Return what a provisioned deployment's tokens cost without its units; None where some are not known."""
+    own = [row for row in calls if row.sku == one.sku and row.day in days]
+    if not any(getattr(row, meter) for row in own for meter in TOKEN_METERS) or any(row.unmetered for row in own):
+        return None
     amounts = []
-    for row in calls:
-        if row.sku == one.sku and row.day in days:
-            usage: dict[tuple[str, ...], int] = {(meter,): getattr(row, meter) for meter in TOKEN_METERS}
-            there = replace(one, sku=STANDARD_OF[one.sku], ptu_units=None, model=row.model, version=row.version)
-            amounts.append(_amount(book, usage, there, row.day))
+    for row in own:
+        usage: dict[tuple[str, ...], int] = {(meter,): getattr(row, meter) for meter in TOKEN_METERS}
+        there = replace(one, sku=STANDARD_OF[one.sku], ptu_units=None, model=row.model, version=row.version)
+        amounts.append(_amount(book, usage, there, row.day))
     return _all(amounts)
-
-
-def _shown(one: Deployment) -> str:
-    return named(f"{account(one.resource)}/{one.name}")
 
 
 def _priced(book: PriceBook, rows: Iterable[Any], other: Deployment, model: Model) -> Decimal | None:

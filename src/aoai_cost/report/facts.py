@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..catalog import Deployment, get_model
 from ..errors import RequestError, UnknownNameError
 from ..logs.sums import sortable
-from ..markup import account
 from ..prices import Traffic, exact_sum, size_ptu
 from .alternatives import on_models, on_units
 from .breakdown import Breakdown, break_down
-from .finding import Finding, money, named, percent
+from .finding import Called, Finding, money, percent
 from .pricing import COUNTED, rows_of
 
 if TYPE_CHECKING:
@@ -135,7 +134,7 @@ def report_facts(report: CostReport) -> ReportFacts:
     prompt = cached + int(calls["input"].sum()) + int(calls["cache_write"].sum())
     savings, extra = _cheaper(breakdown, "cached_input"), -_cheaper(breakdown, "cache_write")
     end = None if report.period is None else report.period[1]
-    called = _Called(report)
+    called = Called(report)
     ptu, retirements = _ptu_loads(report), () if end is None else _retirements(report, end, called)
     rows = list(rows_of(report.days))
     batch = [row.amount for row in rows if str(row.sku).endswith("Batch")]
@@ -160,9 +159,9 @@ def report_facts(report: CostReport) -> ReportFacts:
             *_on_deployments(report, breakdown, called),
             *_on_caching(report, cached, prompt, savings, extra),
             *_on_batch(report, breakdown),
-            *on_models(report),
+            *on_models(report, called),
             *_on_ptu(ptu, called),
-            *on_units(report),
+            *on_units(report, called),
             *_on_hosting(report, called),
             *_on_errors(counts),
             *_on_spillover(counts),
@@ -274,7 +273,7 @@ def _ptu_load(deployment: Deployment, days: int, calls: list[Any]) -> PtuLoad:
     )
 
 
-def _retirements(report: CostReport, end: date, called: _Called) -> tuple[Retirement, ...]:
+def _retirements(report: CostReport, end: date, called: Called) -> tuple[Retirement, ...]:
     used: dict[tuple[str, str | None], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in rows_of(report.calls):
         if row.model is not None:
@@ -298,19 +297,7 @@ def _retirements(report: CostReport, end: date, called: _Called) -> tuple[Retire
     return tuple(sorted(found.values(), key=lambda one: (one.retires, one.model, one.version)))
 
 
-class _Called:
-    """Says what a deployment is called in a sentence: with its account where others have one of that name."""
-
-    def __init__(self, report: CostReport) -> None:
-        names = {(row.resource, row.deployment) for row in rows_of(report.calls)}
-        names |= {(one.resource, one.name) for one in report.timed}
-        self._counts = Counter(name for _, name in names)
-
-    def __call__(self, resource: str | None, name: str | None) -> str:
-        return named(name) + (f" ({named(account(resource))})" if self._counts[name] > 1 else "")
-
-
-def _on_deployments(report: CostReport, breakdown: Breakdown, called: _Called) -> Iterable[Finding]:
+def _on_deployments(report: CostReport, breakdown: Breakdown, called: Called) -> Iterable[Finding]:
     if len(breakdown.deployments) < 2 or not report.total:
         return
     name = breakdown.deployments[0].name
@@ -350,7 +337,7 @@ def _on_batch(report: CostReport, breakdown: Breakdown) -> Iterable[Finding]:
         )
 
 
-def _on_ptu(loads: Iterable[PtuLoad], called: _Called) -> Iterable[Finding]:
+def _on_ptu(loads: Iterable[PtuLoad], called: Called) -> Iterable[Finding]:
     for one in loads:
         # With a reason beside it the share is too low to say that it is low.
         is_low = not one.reason and one.share is not None and one.share < _LOW_LOAD
@@ -362,7 +349,7 @@ def _on_ptu(loads: Iterable[PtuLoad], called: _Called) -> Iterable[Finding]:
             )
 
 
-def _on_hosting(report: CostReport, called: _Called) -> Iterable[Finding]:
+def _on_hosting(report: CostReport, called: Called) -> Iterable[Finding]:
     hosting: dict[tuple[str | None, str | None], list[Decimal]] = defaultdict(list)
     other: dict[tuple[str | None, str | None], list[Decimal]] = defaultdict(list)
     for row in rows_of(report.days):

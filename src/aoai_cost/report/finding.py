@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 from fractions import Fraction
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-__all__ = ["Finding", "money", "named", "percent", "rounded"]
+from ..markup import account
+from .pricing import rows_of
+
+if TYPE_CHECKING:
+    from .cost import CostReport
+
+__all__ = ["Called", "Finding", "money", "named", "percent", "rounded"]
 
 _LONGEST_NAME = 60
 
@@ -16,6 +23,19 @@ class Finding(NamedTuple):
 
     sentence: str
     formula: str
+
+
+class Called:
+    """Says what a deployment is called in a sentence: with its account where others have one of that name."""
+
+    def __init__(self, report: CostReport) -> None:
+        names = {(row.resource, row.deployment) for row in rows_of(report.calls)}
+        names |= {(one.resource, one.name) for one in report.timed}
+        self._counts = Counter(name for _, name in names)
+
+    def __call__(self, resource: str | None, name: str | None) -> str:
+        """Say it."""
+        return named(name) + (f" ({named(account(resource))})" if self._counts[name] > 1 else "")
 
 
 def named(name: str | None) -> str:

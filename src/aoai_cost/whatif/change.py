@@ -38,7 +38,8 @@ class Change:
     """Whether it looks at single calls, which `read_usage` keeps and `sum_usage` does not."""
 
     def __post_init__(self) -> None:
-        names = (self.only,) if isinstance(self.only, str) else tuple(self.only)
+        given = self.only if isinstance(self.only, Iterable) else (self.only,)
+        names = (given,) if isinstance(given, str) else tuple(given)
         if any(not isinstance(name, str) or not name.rpartition("/")[2] for name in names):
             raise RequestError("only", f"must name deployments, as chat or account/chat; found {shorten(names)}")
         object.__setattr__(self, "only", names)
