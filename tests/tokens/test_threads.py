@@ -183,6 +183,11 @@ def test_a_list_that_is_changed_while_it_is_counted(threads: int) -> None:
     changing.start()
     try:
         counted = [encoding.count_batch(many, threads=threads) for _ in range(200)]
+        # On a busy machine the list may not have been filled yet.
+        until = time.monotonic() + 30
+        while not any(map(len, counted)) and time.monotonic() < until:
+            time.sleep(0.001)
+            counted.append(encoding.count_batch(many, threads=threads))
     finally:
         done.set()
         changing.join()
