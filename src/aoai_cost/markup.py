@@ -14,6 +14,8 @@ __all__ = [
     "TOKEN_STYLE",
     "account",
     "amount",
+    "cost",
+    "difference",
     "element",
     "empty",
     "facts",
@@ -151,6 +153,16 @@ def amount(value: Decimal | Fraction) -> str:
         return f"{value:,.2f}"
     # A Decimal keeps zeros at its end; the same amount is to look the same, however it was come by.
     return f"{value:.4g}".rstrip("0") if abs(value) >= Decimal("0.00001") else f"{value:.2E}"
+
+
+def cost(value: Decimal | None, complete: bool = True) -> str:
+    """Return a cost for reading, with a mark where something is missing from it, or all."""
+    return "?" if value is None else amount(value) + ("" if complete else " + ?")
+
+
+def difference(value: Decimal | None) -> str:
+    """Return a difference in cost for reading, with its sign; None where it is not known."""
+    return ("+" if value is not None and value > 0 else "") + cost(value)
 
 
 def span(low: Decimal, high: Decimal | None, currency: str) -> str:

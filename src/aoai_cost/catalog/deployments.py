@@ -170,6 +170,10 @@ class Deployment:
         """Tell whether the deployment lives on this day."""
         return (self.active_from is None or self.active_from <= on) and (self.active_to is None or on < self.active_to)
 
+    def life_in(self, period: tuple[date, date]) -> tuple[date, date]:
+        """Return the first day of its life in a period, and the day after the last one; no later if it has no day."""
+        return max(period[0], self.active_from or period[0]), min(period[1], self.active_to or period[1])
+
 
 class _Known(NamedTuple):
     """A name that a deployment has, its own or an alias, from the day `first` until before `end`, as ordinals."""

@@ -23,6 +23,7 @@ __all__ = [
     "ServiceText",
     "ToolForm",
     "ToolRule",
+    "find_model",
     "get_model",
     "is_fine_tuned",
     "list_models",
@@ -295,6 +296,14 @@ def get_model(name: str, version: str | None = None) -> Model:
     '2024-11-20'
     """
     return _find(_cut(name), version)
+
+
+def find_model(name: str | None, version: str | None = None) -> Model | None:
+    """Look up a model as `get_model` does; None for no name, and for what nobody here knows."""
+    try:
+        return None if name is None else get_model(name, version)
+    except UnknownNameError:
+        return None
 
 
 def list_models() -> tuple[Model, ...]:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..catalog import Model, get_model
-from ..errors import AoaiCostError, RequestError, UnknownNameError
+from ..catalog import Model, find_model, get_model
+from ..errors import AoaiCostError, RequestError
 from ..sources.files import LogFile, Section
 from ..tokens import count_request, get_encoding, image_size
 from .contents import is_cut
@@ -169,10 +169,7 @@ class _Counter:
 
     def _served_by(self, facets: Facets) -> Model | None:
         if facets not in self._served:
-            try:
-                self._served[facets] = None if facets.model is None else get_model(facets.model, facets.version)
-            except UnknownNameError:
-                self._served[facets] = None
+            self._served[facets] = find_model(facets.model, facets.version)
         return self._served[facets]
 
     def _answer(self, texts: tuple[str, ...]) -> tuple[int | None, ...]:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..catalog import get_model
-from ..errors import UnknownNameError
+from ..catalog import find_model
 from ..usage import MeterKey, Usage, split_totals
 from .join import Calls
 from .parts import NOT_A_TIME, Shared
@@ -424,10 +423,8 @@ def _meters(sums: Mapping[str, int]) -> dict[MeterKey, int]:
 
 def short_context(model: str | None) -> int:
     """Return the longest prompt of a model, in tokens, that is priced in the short context band."""
-    try:
-        limit = None if model is None else get_model(model).long_context_above
-    except UnknownNameError:
-        limit = None
+    found = find_model(model)
+    limit = None if found is None else found.long_context_above
     return _UNLIMITED if limit is None else limit
 
 

@@ -12,11 +12,12 @@ from .rows import ANY_MODEL, PriceRow
 if TYPE_CHECKING:
     from .changes import PriceChange, price_changes
     from .ptu import PTU_SKUS, PtuParameters, PtuSize, Traffic, list_ptu_parameters, size_ptu
-    from .ptu_cost import HOURS_PER_MONTH, PTU_TERMS, STANDARD_OF, PtuCost, PtuTerm, Spillover, price_ptu
+    from .ptu_cost import DAY_OF_TERM, HOURS_PER_MONTH, PTU_TERMS, STANDARD_OF, PtuCost, PtuTerm, Spillover, price_ptu
     from .refresh import Refresh, refresh_prices
 
 __all__ = [
     "ANY_MODEL",
+    "DAY_OF_TERM",
     "HOURS_PER_MONTH",
     "PTU_SKUS",
     "PTU_TERMS",
@@ -47,7 +48,16 @@ __all__ = [
 _LATER = {
     "changes": ("PriceChange", "price_changes"),
     "ptu": ("PTU_SKUS", "PtuParameters", "PtuSize", "Traffic", "list_ptu_parameters", "size_ptu"),
-    "ptu_cost": ("HOURS_PER_MONTH", "PTU_TERMS", "STANDARD_OF", "PtuCost", "PtuTerm", "Spillover", "price_ptu"),
+    "ptu_cost": (
+        "DAY_OF_TERM",
+        "HOURS_PER_MONTH",
+        "PTU_TERMS",
+        "STANDARD_OF",
+        "PtuCost",
+        "PtuTerm",
+        "Spillover",
+        "price_ptu",
+    ),
     "refresh": ("Refresh", "refresh_prices"),
 }
 

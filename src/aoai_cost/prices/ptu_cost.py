@@ -17,7 +17,7 @@ from .book import PriceBook
 from .ptu import PTU_SKUS, Number, PtuSize, exact
 from .rate import Cost, Rate
 
-__all__ = ["HOURS_PER_MONTH", "PTU_TERMS", "STANDARD_OF", "PtuCost", "PtuTerm", "Spillover", "price_ptu"]
+__all__ = ["DAY_OF_TERM", "HOURS_PER_MONTH", "PTU_TERMS", "STANDARD_OF", "PtuCost", "PtuTerm", "Spillover", "price_ptu"]
 
 HOURS_PER_MONTH = 730
 """Hours in a month, 365 * 24 / 12, as Microsoft prices PTUs by the month.
@@ -25,6 +25,9 @@ HOURS_PER_MONTH = 730
 Source: microsoft/GitHub-Copilot-for-Azure, plugin/skills/microsoft-foundry/quota/references/capacity-planning.md. The
 sizing document P1 takes 30 days, which are 720 hours, in its one comparison of costs.
 """
+
+DAY_OF_TERM = {"1_month": Fraction(24, HOURS_PER_MONTH), "1_year": Fraction(24, 12 * HOURS_PER_MONTH)}
+"""The part of a reservation that pays for a day."""
 
 # The deployment of the same data processing level: what traffic goes to without PTUs, and what it spills over to.
 STANDARD_OF = dict(zip(PTU_SKUS, ("GlobalStandard", "DataZoneStandard", "Standard"), strict=True))

@@ -13,6 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from .. import markup
 from ..prices import exact_sum, times
 from .json_file import plain_value, records
 from .words import account, amount, heading, period, plain, reason, rows
@@ -68,13 +69,18 @@ def comparison_table(found: Comparison) -> RenderableType:
         table.add_column(heading(name), footer="" if i else "Total", overflow="fold")
     totals = (found.before.total, found.after.total, found.difference)
     for name, total in zip(_MONEY, totals, strict=True):
-        shown = _difference(total) if name == "difference" else _known(total)
+        shown = markup.difference(total) if name == "difference" else markup.cost(total)
         title = f"{heading(name)} {found.after.currency}"
         table.add_column(title, justify="right", no_wrap=True, footer=Text(shown, style="bold"))
     for row in changed:
         cells = [Text(account(v) if n == "resource" else plain(v)) for n, v in ((n, getattr(row, n)) for n in names)]
         style = "" if not row.difference else "green" if row.difference < 0 else "red"
-        table.add_row(*cells, _known(row.before), _known(row.after), Text(_difference(row.difference), style=style))
+        table.add_row(
+            *cells,
+            markup.cost(row.before),
+            markup.cost(row.after),
+            Text(markup.difference(row.difference), style=style),
+        )
     if alike:
         same = amount(exact_sum(row.before for row in alike if row.before is not None))
         same += " + ?" if any(row.before is None for row in alike) else ""
@@ -131,13 +137,3 @@ def _notes(texts: Iterable[str]) -> list[RenderableType]:
         grid.add_row("note: ", Text(plain(text)))
         lines.append(grid)
     return lines
-
-
-def _known(value: Decimal | None) -> str:
-    return "?" if value is None else amount(value)
-
-
-def _difference(value: Decimal | None) -> str:
-    if value is None:
-        return "?"
-    return ("+" if value > 0 else "") + amount(value)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from .. import markup
 from ..errors import shorten
 from ..markup import account, amount, plain
 from ..report.finding import percent
@@ -121,9 +122,7 @@ def days(bounds: tuple[date, date] | None) -> str:
 
 def cost(row: Any) -> str:
     """Return the cost of a row of the report, with a mark where something is missing from it, or all."""
-    if row.cost is None:
-        return "?"
-    return amount(row.cost) + ("" if row.complete else " + ?")
+    return markup.cost(row.cost, row.complete)
 
 
 def heading(column: str) -> str:

@@ -10,9 +10,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from ..catalog import Deployment, Model, get_model
-from ..errors import UnknownNameError
-from ..prices import HOURS_PER_MONTH, STANDARD_OF, PriceBook, exact_sum, times
+from ..catalog import Deployment, Model, find_model
+from ..prices import DAY_OF_TERM, HOURS_PER_MONTH, STANDARD_OF, PriceBook, exact_sum, times
 from ..usage import MeterKey, Usage
 from .finding import Called, Finding, money
 from .pricing import TOKEN_METERS, rows_of
@@ -25,12 +24,12 @@ __all__ = ["on_models", "on_units"]
 _CENT = Decimal("0.01")
 _MOST_ASKED = 5
 """Of so many deployments it is asked at most; a log may have thousands."""
-# What a reservation is paid for, in hours.
-_TERMS = {"1_month": HOURS_PER_MONTH, "1_year": 12 * HOURS_PER_MONTH}
 
 
 def on_models(report: CostReport, called: Called) -> Iterator[Finding]:
     """Yield what the calls of a dear deployment would cost with another model in use that counts tokens alike."""
+    if report.prices is None:
+        return
     paid: dict[Deployment, list[Any]] = defaultdict(list)
     # No other model is what somebody has trained.
     tuned = {(one.resource, one.name) for one in report.timed if one.fine_tuned}
@@ -43,13 +42,11 @@ def on_models(report: CostReport, called: Called) -> Iterator[Finding]:
             names = (row.resource, row.deployment, row.model, row.version, row.sku, row.region, row.tier)
             paid[Deployment(*names)].append(row)
     used = {(row.model, row.version): None for row in rows_of(report.calls)}
-    models = {f"{model.name} {model.version}": model for name in used if (model := _known(*name)) is not None}
-    if report.prices is None:
-        return
+    models = {f"{model.name} {model.version}": model for name in used if (model := find_model(*name)) is not None}
     costs = {one: exact_sum(row.amount for row in rows) for one, rows in paid.items()}
     dearest = sorted(costs, key=lambda one: (-costs[one], one.resource, one.name, one.model))
     for one in dearest[:_MOST_ASKED]:
-        served = _known(one.model, one.version)
+        served = find_model(one.model, one.version)
         others = []
         for name, model in models.items():
             # How long each prompt was is not known, so the band must follow from the one that was.
@@ -78,8 +75,7 @@ def on_units(report: CostReport, called: Called) -> Iterator[Finding]:
         if row.sku in STANDARD_OF:
             calls[row.resource, row.deployment].append(row)
     for one in report.timed:
-        first = max(report.period[0], one.active_from or report.period[0])
-        end = min(report.period[1], one.active_to or report.period[1])
+        first, end = one.life_in(report.period)
         if not one.ptu_units or first >= end:
             continue
         days = [first + timedelta(days=i) for i in range((end - first).days)]
@@ -95,10 +91,10 @@ def on_units(report: CostReport, called: Called) -> Iterator[Finding]:
                 f"PTU hours x hourly price; tokens x prices of {STANDARD_OF[one.sku]}, long prompts as short ones",
             )
         saved = []
-        for term, hours in _TERMS.items():
+        for term, part in DAY_OF_TERM.items():
             key = ("ptu_reservation", "text", term)
             amounts = [_amount(report.prices, {key: one.ptu_units}, one, day) for day in days]
-            reserved = _all([None if amount is None else times(amount, Fraction(24, hours)) for amount in amounts])
+            reserved = _all([None if amount is None else times(amount, part) for amount in amounts])
             if reserved is not None and hourly - reserved >= _CENT:
                 saved.append(f"{money(Fraction(hourly - reserved), report.currency)} less for {term.replace('_', ' ')}")
         if saved:
@@ -149,10 +145,3 @@ def _all(amounts: Iterable[Decimal | None]) -> Decimal | None:
     """Return a sum; None where a part is not known."""
     found = list(amounts)
     return None if None in found else exact_sum(amount for amount in found if amount is not None)
-
-
-def _known(name: str | None, version: str | None) -> Model | None:
-    try:
-        return None if name is None else get_model(name, version)
-    except UnknownNameError:
-        return None

@@ -17,6 +17,7 @@ from ..errors import RequestError, shorten
 from ..logs import Comparison, Counts, ReadOptions, UsageLog, UsageSums, sum_usage
 from ..prices import PriceBook
 from ..sources.tables import ArrowTable, is_arrow
+from .finding import some_of
 from .loads import Workload
 from .pricing import BY, Every, Pricing, object_frame
 
@@ -107,7 +108,7 @@ class CostReport:
         shown = [str(name) for name in frame if name not in counts or name == "requests" or frame[name].any()]
         columns = [frame[name].map(_in_words(name, name in counts)) for name in shown]
         costs = zip(self.frame["cost"], self.frame["complete"], strict=True)
-        rows = zip(*columns, (_cost_in_words(*one) for one in costs), strict=True)
+        rows = zip(*columns, (markup.cost(*one) for one in costs), strict=True)
         headings = [*(name.replace("_", " ") for name in shown), f"cost {self.currency}"]
         numeric = [i for i, name in enumerate(shown) if name in counts] + [len(shown)]
         listed = markup.first_rows(headings, rows, len(frame), all_in=".frame", numeric=numeric)
@@ -116,11 +117,6 @@ class CostReport:
 
 def _in_words(column: str, is_count: bool) -> Callable[[Any], str]:
     return "{:,}".format if is_count else markup.account if column == "resource" else markup.plain
-
-
-def _cost_in_words(cost: Decimal | None, complete: bool) -> str:
-    """Return the cost of a row, with a mark where something is missing from it, or all."""
-    return "?" if cost is None else markup.amount(cost) + ("" if complete else " + ?")
 
 
 def cost_report(
@@ -220,7 +216,7 @@ def report_from(pricing: Pricing, work: Workload, by: Sequence[str], every: Ever
     frame = pricing.frame(_columns(by), every)
     unmetered = int(frame["unmetered"].sum())
     rejected = log.counts.total.rejected
-    notes = [f"{_some(deployments)}: {note}" for note, deployments in pricing.notes.items()]
+    notes = [f"{some_of(deployments)}: {note}" for note, deployments in pricing.notes.items()]
     if unmetered:
         notes.append(f"calls served whose tokens the log does not tell: {unmetered:,}; their cost is not in the total")
     estimated, aggregated = (
@@ -250,13 +246,13 @@ def report_from(pricing: Pricing, work: Workload, by: Sequence[str], every: Ever
     more = [one for one in log.comparisons if _saw_more(one)]
     if more:
         notes.append(
-            f"{_some(sorted({one.source for one in more}))} saw more tokens than the source that counts in the "
+            f"{some_of(sorted({one.source for one in more}))} saw more tokens than the source that counts in the "
             "same hours; calls may be missing from the total, see the comparison"
         )
     alone = sorted({f"{name} ({one.source})" for one in log.comparisons for name in one.only_deployments})
     if alone:
         notes.append(
-            f"{_some(alone)}: deployments that the source which counts in the same hours does not name; their "
+            f"{some_of(alone)}: deployments that the source which counts in the same hours does not name; their "
             "calls are not in the total, unless it knows them by other names: choose one kind of log with format="
         )
     if log.unmatched:
@@ -308,8 +304,3 @@ def _comparison_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     records = [(*one[:-1], ", ".join(one.only_deployments)) for one in comparisons]
     frame = object_frame(records, list(Comparison._fields))
     return frame.astype(dict.fromkeys(Comparison._fields[3:-1], "int64"))
-
-
-def _some(names: Iterable[str], most: int = 3) -> str:
-    found = list(names)
-    return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")

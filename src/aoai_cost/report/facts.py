@@ -10,7 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..catalog import Deployment, get_model
+from ..catalog import Deployment, find_model
 from ..errors import RequestError, UnknownNameError
 from ..logs.sums import sortable
 from ..prices import Traffic, exact_sum, size_ptu
@@ -226,8 +226,7 @@ def _ptu_loads(report: CostReport) -> tuple[PtuLoad, ...]:
             calls[row.resource, row.deployment].append(row)
     found = []
     for one in report.timed:
-        start = max(report.period[0], one.active_from or report.period[0])
-        end = min(report.period[1], one.active_to or report.period[1])
+        start, end = one.life_in(report.period)
         if one.ptu_units and start < end:
             own = [row for row in calls[one.resource, one.name] if start <= row.day < end]
             found.append(_ptu_load(one, (end - start).days, own))
@@ -280,11 +279,8 @@ def _retirements(report: CostReport, end: date, called: Called) -> tuple[Retirem
             used[row.model, row.version][called(row.resource, row.deployment)] += row.requests
     found: dict[tuple[str, str], Retirement] = {}
     for (name, version), deployments in used.items():
-        try:
-            model = get_model(name, version)
-        except UnknownNameError:
-            continue
-        if model.retires is None or model.retires > end + _SOON:
+        model = find_model(name, version)
+        if model is None or model.retires is None or model.retires > end + _SOON:
             continue
         key = (model.name, model.version)
         before = found.get(key)

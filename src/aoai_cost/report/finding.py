@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,7 +14,7 @@ from .pricing import rows_of
 if TYPE_CHECKING:
     from .cost import CostReport
 
-__all__ = ["Called", "Finding", "money", "named", "percent", "rounded"]
+__all__ = ["Called", "Finding", "money", "named", "percent", "rounded", "some_of"]
 
 _LONGEST_NAME = 60
 
@@ -41,6 +42,12 @@ class Called:
 def named(name: str | None) -> str:
     """Return a name that has room in a sentence."""
     return "(none)" if name is None else name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."
+
+
+def some_of(names: Iterable[str], most: int = 3) -> str:
+    """Write the first of some names, and how many more there are."""
+    found = list(names)
+    return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")
 
 
 def money(amount: Fraction, currency: str) -> str:

@@ -162,8 +162,7 @@ class Pricing:
                 "hosting": DAY_MS * bool(deployment.fine_tuned),
             }
             usage, names = Usage(milliseconds), Names.of(deployment)
-            day = max(period[0], deployment.active_from or period[0])
-            end = min(period[1], deployment.active_to or period[1])
+            day, end = deployment.life_in(period)
             while day < end:
                 cost = self.book.price(usage, deployment, on=day)
                 told = GroupKey(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import reduce
@@ -18,6 +18,7 @@ from ..errors import RequestError, shorten
 from ..logs import UsageLog, UsageSums
 from ..prices import PriceBook, exact_sum
 from ..report import BY, CostReport, Pricing, Workload, deployments_of, report_from
+from ..report.finding import some_of
 from .calls import with_calls
 from .change import Change
 
@@ -75,25 +76,22 @@ class Comparison:
 
     def _head(self) -> str:
         before, after, currency = self.before.total, self.after.total, self.after.currency
-        change = "the difference is not known" if self.difference is None else _signed(self.difference)
+        change = "the difference is not known" if self.difference is None else markup.difference(self.difference)
         return f"{markup.amount(before)} {currency} would be {markup.amount(after)} {currency}: {change}"
 
     def _repr_html_(self) -> str:
         frame = self.frame
-        shown = {"resource": markup.account, "before": _cost, "after": _cost, "difference": _signed}
+        shown: dict[str, Callable[..., str]] = {
+            "resource": markup.account,
+            "before": markup.cost,
+            "after": markup.cost,
+            "difference": markup.difference,
+        }
         rows = zip(*(map(shown.get(str(name), markup.plain), frame[name]) for name in frame), strict=True)
         n_columns = len(frame.columns)
         numeric = range(n_columns - 3, n_columns)
         listed = markup.first_rows(list(frame.columns), rows, len(frame), all_in=".frame", numeric=numeric)
         return markup.result(self._head(), listed, notes=self.notes)
-
-
-def _cost(amount: Decimal | None) -> str:
-    return "?" if amount is None else markup.amount(amount)
-
-
-def _signed(amount: Decimal | None) -> str:
-    return "?" if amount is None else ("+" if amount > 0 else "") + markup.amount(amount)
 
 
 def what_if(
@@ -229,9 +227,9 @@ class _Tried:
         lost, gained = _newly_missing(priced, self._priced), _newly_missing(self._priced, priced)
         notes = list(work.assumptions)
         if lost:
-            notes.append(f"no price is known for {_some(lost)}; the difference is not known")
+            notes.append(f"no price is known for {some_of(sorted(lost), 6)}; the difference is not known")
         if gained:
-            notes.append(f"no price was known for {_some(gained)} as it was; the difference is not known")
+            notes.append(f"no price was known for {some_of(sorted(gained), 6)} as it was; the difference is not known")
         difference = None if lost or gained else _less(after.total, self._report.total)
         return Comparison(self._report, after, difference, tuple(changes), tuple(notes))
 
@@ -241,11 +239,6 @@ def _newly_missing(after: Pricing, before: Pricing) -> set[str]:
     missing = after.missing - before.missing
     missing |= {one for one in after.missing & before.missing if one in before.priced and one not in after.priced}
     return {f"{told.deployment} ({meter.meter})" for told, meter in missing}
-
-
-def _some(names: set[str], most: int = 6) -> str:
-    found = sorted(names)
-    return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")
 
 
 def _less(amount: Decimal | None, other: Decimal | None) -> Decimal:

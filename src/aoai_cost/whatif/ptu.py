@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ..catalog import Deployment
 from ..errors import RequestError, UnknownNameError, shorten
 from ..logs import Group, GroupKey
-from ..prices import HOURS_PER_MONTH, PTU_SKUS, PTU_TERMS, PriceBook, PtuParameters, Traffic, size_ptu
+from ..prices import DAY_OF_TERM, PTU_SKUS, PTU_TERMS, PriceBook, PtuParameters, Traffic, size_ptu
 from ..report import Load, Workload
 from ..usage import MeterKey, Usage
 from .calls import CallLoad, Calls
@@ -24,8 +24,6 @@ from .change import Change, count_of, label_of
 __all__ = ["BuyPtu"]
 
 _DAY_HOURS = 24
-# What a reservation is of, as a part of it for a day: Microsoft prices a month of 730 hours.
-_DAY_OF_TERM = {"1_month": Fraction(_DAY_HOURS, HOURS_PER_MONTH), "1_year": Fraction(_DAY_HOURS, 12 * HOURS_PER_MONTH)}
 # What ptu.toml calls long context: units of some models serve no longer prompt.
 _LONG_CONTEXT_TOKENS = 128_000
 
@@ -343,7 +341,7 @@ def _unit_price(deployment: Deployment, term: str, book: PriceBook, period: tupl
         cost = book.price(usage, deployment, on=day)
         if cost.unpriced:
             raise cost.unpriced[0][2]
-        total += float(cost.amount) * float(_DAY_OF_TERM.get(term, 1))
+        total += float(cost.amount) * float(DAY_OF_TERM.get(term, 1))
     return total
 
 
@@ -361,4 +359,4 @@ def _reserved(deployment: Deployment, units: int, term: str, period: tuple[date,
             day, deployment.resource, deployment.name, deployment.model, deployment.version,
             deployment.region, deployment.tier, "short", None, None,
         )  # fmt: skip
-        yield Load(key, group, deployment, weight=_DAY_OF_TERM[term])
+        yield Load(key, group, deployment, weight=DAY_OF_TERM[term])

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ..catalog import Deployment, Model, get_model, split_model_name
+from ..catalog import Deployment, Model, find_model, get_model, split_model_name
 from ..errors import ImageError, RequestError, UnknownNameError, shorten
 from ..logs.sums import short_context
 from ..report import Load, Workload
@@ -153,7 +153,7 @@ class DownscaleImages(Change):
             known = _known_calls(self, load)
             calls = known.calls
             prompt = calls.column("prompt_tokens").copy()
-            sent, model = calls.sent.copy(), _known_model(served)
+            sent, model = calls.sent.copy(), find_model(served.model, served.version)
             smaller = Smaller(self.detail, self.max_side_px)
             for i, row in enumerate(calls.rows.tolist()) if calls.beside.images else ():
                 images = calls.beside.images.get(row)
@@ -220,7 +220,7 @@ class _Told:
 
 
 def _swapped(load: Load, served: Deployment, new: Model, told: _Told) -> list[Load]:
-    old = _known_model(served)
+    old = find_model(served.model, served.version)
     if old is not None and old.kind != new.kind:
         raise RequestError("to", f"{new.name} is a model for {new.kind}, and {old.name} one for {old.kind}")
     alike = old is not None and old.counts_like(new)
@@ -235,14 +235,6 @@ def _swapped(load: Load, served: Deployment, new: Model, told: _Told) -> list[Lo
     # How long each prompt was is not known.
     told.unknown_band += n_calls if old is None or new.long_context_above != old.long_context_above else 0
     return [swapped]
-
-
-def _known_model(served: Deployment) -> Model | None:
-    """Return the model that serves; None where nobody here knows it, or its version."""
-    try:
-        return get_model(served.model, served.version)
-    except UnknownNameError:
-        return None
 
 
 def _recounted(load: CallLoad, old: Model | None, new: Model, told: _Told) -> Calls:
